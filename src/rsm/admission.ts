@@ -1,0 +1,81 @@
+/**
+ * How the primary makes a member of a learner (design.md 4.2, admit). The order keeps the in-sync invariant: it stops
+ * stamping, then the learner promises to hold the log through the last viewstamp, then the view is proposed.
+ * @module
+ */
+import type { Leveled } from "../protocol/messages.ts";
+import { type Identity, type NodeId, sameIdentity, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
+import type { Context } from "./context.ts";
+import type { Progress } from "./progress.ts";
+
+interface Attempt {
+  readonly learner: Progress;
+  readonly through: Viewstamp;
+  readonly startedAt: number;
+  askedAt: number;
+}
+
+export class Admission {
+  readonly #context: Context;
+  readonly #vid: number;
+  #attempt: Attempt | undefined;
+  readonly #notBefore: Map<NodeId, number> = new Map();
+  #failures = 0;
+
+  constructor(context: Context, vid: number) {
+    this.#context = context;
+    this.#vid = vid;
+  }
+
+  /** While a learner is being admitted nothing is stamped; once the accept has left, not before the next view. */
+  get stopsStamping(): boolean {
+    return this.#attempt !== undefined || this.#context.config.admitLeft;
+  }
+
+  /** Whether this learner may be tried now: nearly level, and not just tried in vain. */
+  isReady(learner: Progress, now: number): boolean {
+    const { log, config, options } = this.#context;
+    return (
+      this.#attempt === undefined &&
+      learner.located &&
+      learner.next > log.end &&
+      learner.inFlightBytes <= options.maxInvokeBytes &&
+      now >= (this.#notBefore.get(learner.who.id) ?? 0) &&
+      config.mayJoin(learner.who.id) === "yes" &&
+      config.liveness.isLinked(learner.who.id)
+    );
+  }
+
+  start(learner: Progress, now: number): void {
+    const attempt = { learner, through: this.#context.log.last, startedAt: now, askedAt: now };
+    this.#attempt = attempt;
+    this.#ask(attempt);
+  }
+
+  onLeveled(from: Identity, message: Leveled, now: number): void {
+    const attempt = this.#attempt;
+    if (attempt === undefined || !sameIdentity(from, attempt.learner.who)) return;
+    if (message.vid !== this.#vid || !sameViewstamp(message.through, attempt.through)) return;
+    this.#context.config.admit({ ...attempt.learner.who, url: attempt.learner.url }, now);
+  }
+
+  tick(now: number): void {
+    const attempt = this.#attempt;
+    if (attempt === undefined) return;
+    const { heartbeatMs, suspectMs } = this.#context.options;
+    if (now - attempt.startedAt > suspectMs && this.#context.config.cancelAdmit(now)) {
+      this.#failures = Math.min(this.#failures + 1, 5);
+      this.#notBefore.set(attempt.learner.who.id, now + suspectMs * 2 ** this.#failures);
+      this.#attempt = undefined;
+      this.#context.output.path("admitGivenUp");
+    } else if (now - attempt.askedAt >= heartbeatMs) {
+      attempt.askedAt = now;
+      this.#ask(attempt);
+    }
+  }
+
+  #ask({ learner, through }: Attempt): void {
+    const { output, config } = this.#context;
+    output.send(learner.who.id, { type: "level", vid: this.#vid, through }, config.viewWrite);
+  }
+}

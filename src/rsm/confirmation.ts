@@ -1,0 +1,108 @@
+/**
+ * Reads and keep-alives wait here until a majority of the acceptors has confirmed, in a round started since they came,
+ * that no later view was active (design.md 4.6). All that wait at a moment share one round.
+ * @module
+ */
+import type { Confirmed } from "../protocol/messages.ts";
+import { type Identity, includesIdentity, type NodeId, quorumOf, sameIdentity, type View } from "../protocol/view.ts";
+import type { Context } from "./context.ts";
+
+/** What waits; the round does not care what for. */
+export type Waiting =
+  | { readonly kind: "query"; readonly client: number; readonly xid: number; readonly body: Uint8Array }
+  | { readonly kind: "keepAlive"; readonly client: number; readonly xid: number; readonly seqno: number };
+
+interface Round {
+  readonly number: number;
+  readonly waiting: readonly Waiting[];
+  readonly confirmed: Set<NodeId>;
+  readonly startedAt: number;
+  sentAt: number;
+}
+
+export class Confirmation {
+  readonly #context: Context;
+  readonly #view: View;
+  #queue: Waiting[] = [];
+  #round: Round | undefined;
+  #rounds = 0;
+
+  constructor(context: Context, view: View) {
+    this.#context = context;
+    this.#view = view;
+  }
+
+  get size(): number {
+    return this.#queue.length + (this.#round?.waiting.length ?? 0);
+  }
+
+  add(waiting: Waiting): void {
+    this.#queue.push(waiting);
+  }
+
+  /** At the end of a turn: starts a round if one is due; gives what is confirmed at once (a cluster of one). */
+  startRound(now: number): readonly Waiting[] {
+    if (this.#round !== undefined || this.#queue.length === 0) return [];
+    this.#rounds++;
+    this.#round = { number: this.#rounds, waiting: this.#queue, confirmed: new Set(), startedAt: now, sentAt: now };
+    this.#queue = [];
+    this.#send(this.#round);
+    return this.#countSelf(this.#round);
+  }
+
+  onConfirmed(from: Identity, message: Confirmed): readonly Waiting[] {
+    const round = this.#round;
+    if (!includesIdentity(this.#view.acceptors, from)) return [];
+    if (message.accepted) {
+      this.#context.config.runInstance();
+      return [];
+    }
+    if (round === undefined || message.round !== round.number) return [];
+    round.confirmed.add(from.id);
+    return this.#countSelf(round);
+  }
+
+  /** Sends a round again to those that have not answered; gives what has waited too long. */
+  tick(now: number): readonly Waiting[] {
+    const round = this.#round;
+    if (round === undefined) return [];
+    const { heartbeatMs, suspectMs } = this.#context.options;
+    if (now - round.startedAt > suspectMs) {
+      this.#round = undefined;
+      return round.waiting;
+    }
+    if (now - round.sentAt >= heartbeatMs) {
+      round.sentAt = now;
+      this.#send(round);
+    }
+    return [];
+  }
+
+  /** The view or its primary's right to answer has ended: gives everything that waits. */
+  cancel(): readonly Waiting[] {
+    const all = [...(this.#round?.waiting ?? []), ...this.#queue];
+    this.#round = undefined;
+    this.#queue = [];
+    return all;
+  }
+
+  #send(round: Round): void {
+    const { output, config } = this.#context;
+    for (const acceptor of this.#view.acceptors) {
+      if (sameIdentity(acceptor, config.self) || round.confirmed.has(acceptor.id)) continue;
+      output.send(acceptor.id, { type: "confirm", vid: this.#view.vid, round: round.number }, config.viewWrite);
+    }
+  }
+
+  /** The primary is an acceptor too, and is asked the same. */
+  #countSelf(round: Round): readonly Waiting[] {
+    const { config } = this.#context;
+    if (config.acceptor.accepted !== undefined) {
+      config.runInstance();
+      return [];
+    }
+    if (round.confirmed.size + 1 < quorumOf(this.#view)) return [];
+    this.#round = undefined;
+    return round.waiting;
+  }
+}

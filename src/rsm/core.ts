@@ -1,0 +1,567 @@
+/**
+ * One node, without hands: `step(event, now)` gives effects. It puts the layers together: decisions rise from config as
+ * returned values; the newest view says whether this node leads, follows, or asks to join.
+ * @module
+ */
+import { Config, type ConfigMessage } from "../config/config.ts";
+import type { ClientMessage, News, NodeStatus } from "../protocol/client-messages.ts";
+import type { Entry } from "../protocol/entry.ts";
+import { assert, ViewstampError } from "../protocol/errors.ts";
+import type { Heartbeat, PeerMessage } from "../protocol/messages.ts";
+import type { CoreOptions } from "../protocol/options.ts";
+import { SeededRandom } from "../protocol/random.ts";
+import type { DurableState, SnapshotInfo } from "../protocol/storage.ts";
+import {
+  type ClusterId,
+  type Identity,
+  type Invitation,
+  type Member,
+  ORIGIN,
+  primaryOf,
+  sameIdentity,
+  type View,
+  type Viewstamp,
+} from "../protocol/view.ts";
+import { Changes } from "./changes.ts";
+import type { Context } from "./context.ts";
+import { Durability } from "./durability.ts";
+import type { CoreEvent, Effect } from "./events.ts";
+import { Following } from "./following.ts";
+import { HashTrail } from "./hash-trail.ts";
+import { Leadership } from "./leadership.ts";
+import { Log } from "./log.ts";
+import { Output } from "./output.ts";
+import { Reception } from "./reception.ts";
+import { Serving } from "./serving.ts";
+import type { AppliedEntry, ReplicatedState } from "./state.ts";
+
+export interface CoreSetup {
+  readonly self: Member;
+  /** Every node named in the `cluster` option, this one included. */
+  readonly cluster: readonly Invitation[];
+  readonly options: CoreOptions;
+  readonly durable: DurableState;
+  /** Restored from the newest snapshot, if there is one. */
+  readonly state: ReplicatedState;
+  readonly seed: number;
+  readonly now: number;
+  /** `"node 20.20.2"`, for status. */
+  readonly runtime: string;
+  /** Whether this node's data was never anything but empty. */
+  readonly mayFound: boolean;
+}
+
+export class Core implements Context {
+  readonly options: CoreOptions;
+  readonly config: Config;
+  readonly output: Output = new Output();
+  readonly log: Log;
+  readonly durability: Durability;
+  readonly state: ReplicatedState;
+  readonly #setup: CoreSetup;
+  readonly #reception: Reception;
+  readonly #changes: Changes;
+  readonly #hashes: HashTrail = new HashTrail();
+  #commit: number;
+  #snapshot: SnapshotInfo | undefined;
+  #isSaving = false;
+  #snapshotPauseMs = 0;
+  #following: Following | undefined;
+  #leadership: Leadership | undefined;
+  #serving: Serving | undefined;
+  #joinAt = 0;
+  #stoppingSince: number | undefined;
+  #leavingSentAt = Number.NEGATIVE_INFINITY;
+  #announced: News | undefined;
+  #followingTold = 0;
+  #steppedAt: number;
+  #pausedMs = 0;
+  /** Writes handed out and not yet durable, oldest first, with their times. */
+  #writes: { readonly write: number; readonly at: number }[] = [];
+  #isHalted = false;
+
+  constructor(setup: CoreSetup) {
+    const { durable, now } = setup;
+    this.#setup = setup;
+    this.options = setup.options;
+    this.state = setup.state;
+    this.#commit = setup.state.applied.seqno;
+    this.#snapshot = durable.snapshot;
+    this.log = new Log(durable.base, durable.entries);
+    this.durability = new Durability(this.log.end);
+    this.config = new Config({ ...setup, random: new SeededRandom(setup.seed) }, this.output);
+    this.#reception = new Reception(this);
+    this.#changes = new Changes(this);
+    this.#steppedAt = now;
+    const { view } = this.config;
+    if (view !== undefined) this.#followFromDisk(view, durable);
+    this.output.push({ type: "peers", peers: this.config.peers() });
+  }
+
+  /** Say `tick` this often, in milliseconds. */
+  get tickMs(): number {
+    return this.options.heartbeatMs / 5;
+  }
+
+  get commit(): number {
+    return this.#commit;
+  }
+
+  get snapshot(): SnapshotInfo | undefined {
+    return this.#snapshot;
+  }
+
+  get view(): View | undefined {
+    return this.config.view;
+  }
+
+  /** The view this node leads and has activated. */
+  get activeVid(): number | undefined {
+    return this.#leadership?.isActive === true ? this.#leadership.view.vid : undefined;
+  }
+
+  get applied(): number {
+    return this.state.applied.seqno;
+  }
+
+  get role(): NodeStatus["role"] {
+    if (this.config.view === undefined) return "none";
+    if (this.config.isPrimary()) return "primary";
+    return this.config.isMember() ? "backup" : "learner";
+  }
+
+  get isTaking(): boolean {
+    return this.#serving?.isTaking === true;
+  }
+
+  get hasHalted(): boolean {
+    return this.#isHalted;
+  }
+
+  clusterId(): ClusterId | undefined {
+    return this.config.clusterId;
+  }
+
+  news(): News {
+    const { view } = this.config;
+    if (view === undefined) return { type: "news", vid: 0, primary: "", primaryUrl: "", active: false, urls: [] };
+    const active = this.#serving?.isTaking ?? this.#following?.activeKnown ?? false;
+    const urls = view.acceptors.map((acceptor) => acceptor.url);
+    return { type: "news", vid: view.vid, primary: view.primary, primaryUrl: primaryOf(view).url, active, urls };
+  }
+
+  status(): NodeStatus {
+    const { view, self } = this.config;
+    return {
+      id: self.id,
+      incarnation: self.incarnation,
+      clusterId: this.config.clusterId ?? "",
+      runtime: this.#setup.runtime,
+      role: this.role,
+      active: this.#serving?.isTaking ?? this.#following?.isLevel ?? false,
+      vid: view?.vid ?? 0,
+      primary: view?.primary ?? "",
+      members: view?.members ?? [],
+      acceptors: view?.acceptors ?? [],
+      barred: view?.barred ?? [],
+      invited: view?.invited ?? [],
+      viewstamp: this.log.last,
+      commit: this.#commit,
+      applied: this.applied,
+      hash: this.state.hash,
+      sessions: this.state.sessions.size,
+      snapshotPauseMs: this.#snapshotPauseMs,
+    };
+  }
+
+  /** Handles one event. A broken invariant stops the node: it neither votes nor replies any more. */
+  step(event: CoreEvent, at: number): readonly Effect[] {
+    if (this.#isHalted) return [];
+    const now = this.#awakeTime(at);
+    try {
+      this.#dispatch(event, now);
+      this.#advance(now);
+      if (event.type === "turn") this.#flush(now);
+      this.#announce();
+    } catch (error) {
+      this.#isHalted = true;
+      this.output.drain();
+      return [{ type: "halt", error: haltError(error) }];
+    }
+    const effects = this.output.drain();
+    const first = effects[0];
+    if (first?.type === "write") this.#writes.push({ write: first.write, at: now });
+    return effects;
+  }
+
+  commitThrough(seqno: number, each?: (entry: Entry, applied: AppliedEntry) => void): void {
+    assert(seqno <= this.log.end, "only what is in the log is committed");
+    while (this.#commit < seqno) {
+      const entry = this.log.entry(this.#commit + 1);
+      const applied = this.state.apply(entry);
+      this.#commit = entry.seqno;
+      this.#hashes.note(entry.seqno, this.state.hash);
+      each?.(entry, applied);
+    }
+    this.#maybeSaveSnapshot();
+  }
+
+  installed(snapshot: SnapshotInfo): void {
+    const { at } = snapshot;
+    this.#snapshot = snapshot;
+    this.log.startAfter(at);
+    this.#commit = at.seqno;
+    this.#hashes.note(at.seqno, this.state.hash);
+    this.output.persist({ kind: "base", at });
+    this.durability.restarted(this.log.end);
+  }
+
+  #dispatch(event: CoreEvent, now: number): void {
+    switch (event.type) {
+      case "linkUp":
+        return this.#onLinkUp(event.peer, now);
+      case "linkDown":
+        this.#leadership?.linkDown(event.id);
+        return this.config.linkDown(event.id, event.refused);
+      case "heardUp":
+        return this.config.liveness.heardUp(event.peer);
+      case "heardDown":
+        return this.config.heardDown(event.id);
+      case "message":
+        return this.#onMessage(event.from, event.message, now);
+      case "client":
+        return this.#onClient(event.client, event.message, now);
+      case "clientGone":
+        this.#changes.clientGone(event.client);
+        return this.#serving?.clientGone(event.client);
+      case "durable":
+        return this.#onDurable(event.write, now);
+      case "chunkRead":
+        return this.#leadership?.onChunkRead(event.to, event.at, event.index, event.bytes, now);
+      case "chunkStored":
+        return this.#following?.onChunkStored(event.at, event.index, now);
+      case "snapshotInstalled":
+        return this.#following?.onInstalled(event.snapshot.at);
+      case "snapshotSaved":
+        return this.#onSnapshotSaved(event.snapshot, event.pauseMs);
+      case "tick":
+        return this.#onTick(now);
+      case "stop":
+        this.#stoppingSince ??= now;
+        return this.#tryToLeave(now);
+      case "turn":
+        return undefined;
+    }
+  }
+
+  #onMessage(from: Identity, message: PeerMessage, now: number): void {
+    const { config } = this;
+    if (message.type === "heartbeat" && config.isPrimary(from)) config.liveness.setImpaired(from, message.impaired);
+    config.liveness.heard(from, now);
+    switch (message.type) {
+      case "prepare":
+      case "promise":
+      case "accept":
+      case "accepted":
+      case "refused":
+      case "decided":
+      case "fetch":
+      case "fresh":
+      case "genesis":
+        return this.#onConfigMessage(from, message, now);
+      case "confirm":
+        return this.#onConfirm(from, message, now);
+      case "joinRefused":
+        this.#joinAt = now + 10 * this.options.suspectMs;
+        return undefined;
+      default:
+        if (this.#isOfThisView(from, message.vid, now)) this.#onViewMessage(from, message, now);
+        return undefined;
+    }
+  }
+
+  #onConfigMessage(from: Identity, message: ConfigMessage, now: number): void {
+    const adopted = this.config.onMessage(from, message, now);
+    if (adopted !== undefined) this.#enterView(adopted, now);
+  }
+
+  /** A newer view is fetched before its messages mean anything; a node that is behind is told. */
+  #isOfThisView(from: Identity, vid: number, now: number): boolean {
+    const own = this.config.view?.vid ?? 0;
+    if (vid > own) this.output.send(from.id, { type: "fetch", vid: own }, this.config.viewWrite);
+    else if (vid < own) this.config.tellView(from.id, now);
+    return vid === own;
+  }
+
+  #onViewMessage(
+    from: Identity,
+    message: Exclude<PeerMessage, ConfigMessage | { type: "confirm" | "joinRefused" }>,
+    now: number,
+  ): void {
+    const leadership = this.#leadership;
+    const following = this.config.isPrimary(from) ? this.#following : undefined;
+    switch (message.type) {
+      case "join":
+        return leadership?.onJoin(from, message, now);
+      case "leaving":
+        return leadership === undefined ? undefined : this.config.markUnfit(from.id, "it is leaving", true);
+      case "located":
+        return leadership?.onLocated(from, message, now);
+      case "invoked":
+        return leadership?.onInvoked(from, message, now);
+      case "leveled":
+        return leadership?.onLeveled(from, message, now);
+      case "snapshotWant":
+        return leadership?.onSnapshotWant(from, message, now);
+      case "confirmed":
+        return this.#serving?.onConfirmed(from, message);
+      case "alive":
+        return undefined;
+      case "locate":
+        return following?.sendLocated();
+      case "invoke":
+        return following?.onInvoke(message);
+      case "heartbeat":
+        following?.onHeartbeat(message);
+        return following === undefined ? undefined : this.#compareHashes(message);
+      case "level":
+        return following?.onLevel(message);
+      case "snapshotOffer":
+        return following?.onOffer(message, now);
+      case "snapshotChunk":
+        return following?.onChunk(message, now);
+    }
+  }
+
+  #onConfirm(from: Identity, message: Extract<PeerMessage, { type: "confirm" }>, now: number): void {
+    const reply = this.config.confirm(from, message, now);
+    if (reply !== undefined) this.output.send(from.id, reply, this.config.viewWrite);
+  }
+
+  #onClient(client: number, message: ClientMessage, now: number): void {
+    if (message.type === "askStatus") {
+      this.output.answer(client, { type: "status", xid: message.xid, status: this.status() });
+      return;
+    }
+    if (message.type === "query" && message.consistency === "local") return this.#answerLocally(client, message);
+    const serving = this.#serving;
+    if (serving === undefined) return this.#redirect(client, message);
+    switch (message.type) {
+      case "request":
+        return serving.onRequest(client, message, now);
+      case "open":
+        return serving.onOpen(client, message, now);
+      case "end":
+        return serving.onEnd(client, message, now);
+      case "query":
+        return serving.onQuery(client, message);
+      case "keepAlive":
+        return serving.onKeepAlive(client, message, now);
+      case "change":
+        return this.#changes.onChange(client, message, now);
+    }
+  }
+
+  #answerLocally(client: number, { xid, body }: Extract<ClientMessage, { type: "query" }>): void {
+    if (this.config.view === undefined) {
+      const text = "this node has no state yet";
+      this.output.answer(client, { type: "declined", xid, code: "BUSY", outcomeUnknown: false, text });
+      return;
+    }
+    this.output.answer(client, { type: "answer", xid, body: this.state.query(body) });
+  }
+
+  /** This node is not a primary that leads: in a view change BUSY, else NOTPRIMARY; at once, never hanging. */
+  #redirect(client: number, message: ClientMessage): void {
+    const busy = this.#following?.activeKnown !== true;
+    const code = busy ? "BUSY" : "NOTPRIMARY";
+    const text = busy ? "a view change" : `the primary is ${this.config.view?.primary}`;
+    if (message.type === "request") {
+      const { session, number } = message;
+      this.output.answer(client, { type: "requestRefused", session, number, code, outcomeUnknown: false, text });
+    } else {
+      this.output.answer(client, { type: "declined", xid: message.xid, code, outcomeUnknown: false, text });
+    }
+  }
+
+  #onLinkUp(peer: Identity, now: number): void {
+    this.config.linkUp(peer);
+    this.#leadership?.linkUp(peer, now);
+    const { view } = this.config;
+    if (view === undefined || this.#following === undefined || !sameIdentity(primaryOf(view), peer)) return;
+    if (this.config.isMember()) this.#following.sendLocated();
+    else this.#joinAt = now;
+  }
+
+  #onDurable(write: number, now: number): void {
+    this.durability.durable(write);
+    while ((this.#writes[0]?.write ?? Number.POSITIVE_INFINITY) <= write) this.#writes.shift();
+    const adopted = this.config.onDurable(write, now);
+    if (adopted !== undefined) this.#enterView(adopted, now);
+  }
+
+  #onTick(now: number): void {
+    const adopted = this.config.tick(now);
+    if (adopted !== undefined) this.#enterView(adopted, now);
+    this.#leadership?.tick(now, this.#isImpaired(now));
+    this.#serving?.tick(now);
+    this.#following?.tick(now);
+    this.#changes.tick(now);
+    this.#maybeJoin(now);
+    this.#tryToLeave(now);
+  }
+
+  /** After every event: what has become committed, active or level is noticed here, and nowhere else. */
+  #advance(now: number): void {
+    this.#following?.acknowledgeIfMoved();
+    const leadership = this.#leadership;
+    const serving = this.#serving;
+    if (leadership === undefined || serving === undefined) return this.#tellFollowing();
+    const activated = leadership.advanceCommit(now, (entry, applied) => serving.onApplied(entry, applied, now));
+    if (activated) {
+      serving.activate(now);
+      this.output.happened({ event: "active", vid: leadership.view.vid });
+    }
+    serving.refresh(now, this.#isImpaired(now));
+  }
+
+  #flush(now: number): void {
+    this.#leadership?.flush(now);
+    this.#serving?.flush(now);
+    this.#following?.acknowledge();
+  }
+
+  #tellFollowing(): void {
+    const following = this.#following;
+    if (following === undefined || !following.isLevel || !this.config.isMember()) return;
+    if (this.#followingTold === following.view.vid) return;
+    this.#followingTold = following.view.vid;
+    this.output.happened({ event: "following", vid: following.view.vid });
+  }
+
+  /** A newer view is known and on its way to the disk: older ones are not acknowledged from now on. */
+  #enterView(view: View, now: number): void {
+    const { config } = this;
+    const wasMember =
+      this.#following?.view.members.some((member) => sameIdentity(member, config.self)) ??
+      this.#leadership !== undefined;
+    if (this.#leadership?.isActive === false) this.output.path("activationInterrupted");
+    this.#serving?.end();
+    this.#leadership = undefined;
+    this.#serving = undefined;
+    this.#following = undefined;
+    this.output.happened({ event: "view", view });
+    if (config.leads) {
+      this.#leadership = new Leadership(this, view, now);
+      this.#serving = new Serving(this, this.#leadership);
+      this.#leadership.begin(now);
+    } else {
+      this.#reception.follow(view, 0);
+      this.#following = new Following(this, view, this.#reception);
+      if (config.isMember()) this.#following.sendLocated();
+      else this.#notMember(view, wasMember, now);
+    }
+    this.#changes.onView(view);
+    this.output.push({ type: "peers", peers: config.peers() });
+  }
+
+  #followFromDisk(view: View, durable: DurableState): void {
+    if (this.config.isPrimary()) return;
+    this.#reception.follow(view, durable.level?.vid === view.vid ? durable.level.through.seqno : 0);
+    this.#following = new Following(this, view, this.#reception);
+  }
+
+  #notMember(view: View, wasMember: boolean, now: number): void {
+    if (wasMember) this.output.happened({ event: "removed", vid: view.vid });
+    this.#joinAt = now;
+  }
+
+  /** A node that is no member asks the primary to be caught up and admitted, again and again. */
+  #maybeJoin(now: number): void {
+    const { view } = this.config;
+    if (view === undefined || this.config.isMember() || this.#stoppingSince !== undefined || now < this.#joinAt) return;
+    this.#joinAt = now + this.options.suspectMs;
+    if (!this.config.liveness.isLinked(view.primary)) return;
+    this.output.happened({ event: "joining", vid: view.vid });
+    const join = { type: "join", vid: view.vid, url: this.config.self.url } as const;
+    this.output.send(view.primary, join, this.config.viewWrite);
+  }
+
+  /** A graceful stop: the primary hands over, a backup asks to be left out, anyone else just stops. */
+  #tryToLeave(now: number): void {
+    const since = this.#stoppingSince;
+    if (since === undefined) return;
+    const viewIsDurable = this.durability.write >= this.config.viewWrite;
+    if ((!this.config.isMember() && viewIsDurable) || now - since > this.options.suspectMs) {
+      this.output.push({ type: "stopped" });
+      return;
+    }
+    if (now - this.#leavingSentAt < this.options.heartbeatMs) return;
+    this.#leavingSentAt = now;
+    const view = this.config.view as View;
+    if (this.config.isPrimary()) this.config.handOver(now);
+    else this.output.send(view.primary, { type: "leaving", vid: view.vid }, this.config.viewWrite);
+  }
+
+  /** A primary that has not heard a majority, or waits for its own disk, for `suspectMs` says so. */
+  #isImpaired(now: number): boolean {
+    const oldest = this.#writes[0];
+    const diskHangs = oldest !== undefined && now - oldest.at > this.options.suspectMs;
+    return diskHangs || !this.config.hearsMajority(now);
+  }
+
+  /**
+   * Monotonic time less this process's own pauses: a gap without any event means that this process was paused, not that
+   * everybody else was silent.
+   */
+  #awakeTime(now: number): number {
+    const gap = now - this.#steppedAt;
+    this.#steppedAt = now;
+    if (gap > 2 * this.options.heartbeatMs) this.#pausedMs += gap - this.tickMs;
+    return now - this.#pausedMs;
+  }
+
+  #compareHashes(message: Heartbeat): void {
+    const differs = this.#hashes.compare(message.applied, message.hash);
+    if (!differs) return;
+    throw new ViewstampError(
+      "Diverged",
+      `this replica's state differs from its primary's at place ${message.applied}: a machine is not deterministic`,
+    );
+  }
+
+  #maybeSaveSnapshot(): void {
+    if (this.#isSaving || this.#reception.position !== undefined || this.#leadership?.isTransferring === true) return;
+    const since = this.#snapshot?.at.seqno ?? ORIGIN.seqno;
+    if (this.log.bytesAfter(since) < this.options.snapshotEveryBytes || this.applied <= since) return;
+    this.#isSaving = true;
+    this.output.push({ type: "saveSnapshot", at: this.state.applied, chunks: this.state.snapshot() });
+  }
+
+  /** The log keeps what came since the snapshot before: a node that was away shortly needs no snapshot. */
+  #onSnapshotSaved(snapshot: SnapshotInfo, pauseMs: number): void {
+    this.#isSaving = false;
+    this.#snapshotPauseMs = Math.max(this.#snapshotPauseMs, pauseMs);
+    const before: Viewstamp = this.#snapshot?.at ?? ORIGIN;
+    this.#snapshot = snapshot;
+    if (before.seqno <= this.log.base.seqno) return;
+    this.log.startAfter(before);
+    this.output.persist({ kind: "base", at: before });
+    this.output.path("logCompacted");
+  }
+
+  #announce(): void {
+    const news = this.news();
+    const last = this.#announced;
+    const changed =
+      last === undefined || last.vid !== news.vid || last.active !== news.active || last.primaryUrl !== news.primaryUrl;
+    if (!changed) return;
+    this.#announced = news;
+    this.output.push({ type: "announce", news, after: this.config.viewWrite });
+  }
+}
+
+function haltError(error: unknown): ViewstampError {
+  if (error instanceof ViewstampError) return error;
+  return new ViewstampError("Internal", "the core failed", { cause: error });
+}

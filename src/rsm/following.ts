@@ -1,0 +1,190 @@
+/**
+ * The side of a backup or learner in one view: its log is made equal to the primary's (design.md 4.3 and 4.4).
+ * @module
+ */
+import { assert } from "../protocol/errors.ts";
+import type { Heartbeat, Invoke, Level, Located, SnapshotChunk, SnapshotOffer } from "../protocol/messages.ts";
+import { primaryOf, type View, type Viewstamp } from "../protocol/view.ts";
+import type { Context } from "./context.ts";
+import type { Reception } from "./reception.ts";
+
+export class Following {
+  readonly view: View;
+  readonly #context: Context;
+  readonly #reception: Reception;
+  /** The last place compared equal with this primary's log. */
+  #matched = 0;
+  /** Where the primary's log ended when the view began; unknown until it speaks. */
+  #start: number | undefined;
+  #acked = 0;
+  #ackDue = false;
+  #levelAsked: Viewstamp | undefined;
+  #activeKnown = false;
+
+  constructor(context: Context, view: View, reception: Reception) {
+    this.#context = context;
+    this.view = view;
+    this.#reception = reception;
+  }
+
+  get matched(): number {
+    return this.#matched;
+  }
+
+  /** Whether this node knows that the view is active and its own log is level with the view's start. */
+  get isLevel(): boolean {
+    return this.#activeKnown && this.#start !== undefined && this.#matched >= this.#start;
+  }
+
+  /** Whether the primary is known to have activated the view. */
+  get activeKnown(): boolean {
+    return this.#activeKnown;
+  }
+
+  /** Tells the primary where this log is: asked, or unasked when the view begins. */
+  sendLocated(): void {
+    const { log } = this.#context;
+    const located: Located = {
+      type: "located",
+      vid: this.view.vid,
+      base: log.base,
+      runs: log.runs.slice(),
+      snapshot: this.#reception.position,
+    };
+    this.#toPrimary(located);
+  }
+
+  onInvoke(message: Invoke): void {
+    this.#learnStart(message.start, message.commit);
+    const { log } = this.#context;
+    if (message.previous.seqno >= log.base.seqno && !log.contains(message.previous)) {
+      this.#context.output.path("previousMissing");
+      this.sendLocated();
+      return;
+    }
+    this.#appendMissing(message);
+    const through = message.entries.at(-1)?.seqno ?? message.previous.seqno;
+    this.#matched = Math.max(this.#matched, Math.min(through, log.end));
+    this.#ackDue = true;
+    this.#follow(message.commit);
+    this.#answerLevel();
+  }
+
+  onHeartbeat(message: Heartbeat): void {
+    this.#learnStart(message.start, message.commit);
+    this.#follow(message.commit);
+    this.#toPrimary({ type: "alive", vid: this.view.vid });
+  }
+
+  /** The learner's promise: nothing of this log is dropped until a newer view is known. */
+  onLevel(message: Level): void {
+    this.#levelAsked = message.through;
+    this.#answerLevel();
+  }
+
+  onOffer(message: SnapshotOffer, now: number): void {
+    const { log, config, output, commit } = this.#context;
+    if (message.at.seqno <= commit || log.contains(message.at)) {
+      this.sendLocated();
+    } else if (config.isMember()) {
+      // A member holds everything committed; this one was offered what it must already have.
+      output.push({ type: "setAside", reason: `entries through ${message.at.seqno} are missing from a member's log` });
+    } else {
+      this.#reception.onOffer(message, now);
+    }
+  }
+
+  onChunk(message: SnapshotChunk, now: number): void {
+    this.#reception.onChunk(message, now);
+  }
+
+  onChunkStored(at: Viewstamp, index: number, now: number): void {
+    this.#reception.onStored(at, index, now);
+  }
+
+  /** The received snapshot is durable: it replaces state and log at once. */
+  onInstalled(at: Viewstamp): void {
+    const snapshot = this.#reception.finish(at);
+    if (snapshot === undefined) return;
+    this.#context.installed(snapshot);
+    this.#matched = 0;
+    this.#acked = 0;
+    this.sendLocated();
+  }
+
+  tick(now: number): void {
+    this.#reception.tick(now);
+  }
+
+  /** After each event: a completed write may have made more of the log durable. */
+  acknowledgeIfMoved(): void {
+    if (Math.min(this.#matched, this.#context.durability.seqno) > this.#acked) this.acknowledge();
+  }
+
+  /** At the end of a turn, even if nothing moved: acknowledges what is durable and compared equal. */
+  acknowledge(): void {
+    const { durability, config } = this.#context;
+    const seqno = Math.min(this.#matched, durability.seqno);
+    if (seqno <= this.#acked && !this.#ackDue) return;
+    // Older entries beyond the view's start are dropped for good before anything is promised in this view.
+    if (!durability.isTruncated || durability.write < config.viewWrite) return;
+    this.#ackDue = false;
+    this.#acked = seqno;
+    this.#toPrimary({ type: "invoked", vid: this.view.vid, seqno });
+  }
+
+  #learnStart(start: number, commit: number): void {
+    this.#start = start;
+    if (commit >= start) this.#activeKnown = true;
+    const { log } = this.#context;
+    if (log.end <= start || start < log.base.seqno) return;
+    // Views never fall along a log: if the first place beyond the start is of this view, all beyond it are.
+    const vid = log.vidAt(start + 1);
+    if (vid !== undefined && vid < this.view.vid) {
+      this.#context.output.path("staleTailDropped");
+      this.#truncate(start);
+    }
+  }
+
+  #appendMissing(message: Invoke): void {
+    const { log, output, durability } = this.#context;
+    const missing = message.entries.findIndex(
+      (entry) => entry.seqno > log.base.seqno && log.vidAt(entry.seqno) !== entry.vid,
+    );
+    if (missing === -1) return;
+    const entries = message.entries.slice(missing);
+    const first = entries[0]?.seqno ?? 0;
+    if (first <= log.end) {
+      output.path("conflictDropped");
+      this.#truncate(first - 1);
+    }
+    log.append(entries);
+    durability.appended(output.persist({ kind: "append", entries }), log.end);
+  }
+
+  #truncate(seqno: number): void {
+    const { log, output, durability, commit } = this.#context;
+    assert(seqno >= commit, `entries through ${commit} are committed; the primary's log differs after ${seqno}`);
+    log.truncate(seqno);
+    durability.truncated(output.persist({ kind: "truncate", seqno }), seqno);
+  }
+
+  #follow(commit: number): void {
+    this.#context.commitThrough(Math.min(commit, this.#matched));
+  }
+
+  #answerLevel(): void {
+    const through = this.#levelAsked;
+    const { log, output, config } = this.#context;
+    if (through === undefined || config.isMember() || this.#matched < through.seqno || !log.contains(through)) return;
+    this.#levelAsked = undefined;
+    this.#reception.bindTo(through.seqno);
+    const after = output.persist({ kind: "level", vid: this.view.vid, through });
+    output.send(primaryOf(this.view).id, { type: "leveled", vid: this.view.vid, through }, after);
+  }
+
+  #toPrimary(message: Parameters<Context["output"]["send"]>[1]): void {
+    const { output, config } = this.#context;
+    output.send(this.view.primary, message, config.viewWrite);
+  }
+}

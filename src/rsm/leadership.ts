@@ -1,0 +1,274 @@
+/**
+ * The primary's side of one view: it brings every backup's log to equal its own, activates the view, sends on what is
+ * stamped, and commits what every member has durably (design.md 4.3 and 4.4). A view is led by one life only.
+ * @module
+ */
+import type { Entry } from "../protocol/entry.ts";
+import type { Invoke, Invoked, Join, Leveled, Located, SnapshotWant } from "../protocol/messages.ts";
+import { findById, type Identity, type NodeId, sameIdentity, sameViewstamp, type View } from "../protocol/view.ts";
+import { Admission } from "./admission.ts";
+import type { Context } from "./context.ts";
+import { Progress } from "./progress.ts";
+import type { AppliedEntry } from "./state.ts";
+import { continueTransfer, resumeTransfer, startTransfer } from "./transfer.ts";
+
+export type Commits = (entry: Entry, applied: AppliedEntry) => void;
+
+export class Leadership {
+  readonly view: View;
+  /** Where the log ended when the view began. */
+  readonly start: number;
+  readonly admission: Admission;
+  readonly #context: Context;
+  readonly #progress: Map<NodeId, Progress> = new Map();
+  #active = false;
+  /** Since when something stamped waits to be committed, without progress. */
+  #waitingSince: number | undefined;
+  /** Stamped entries through this place have been given to the disk. */
+  #sentThrough: number;
+  readonly #acceptorBeatAt: Map<NodeId, number> = new Map();
+
+  constructor(context: Context, view: View, now: number) {
+    this.#context = context;
+    this.view = view;
+    this.start = context.log.end;
+    this.#sentThrough = this.start;
+    this.#waitingSince = now;
+    this.admission = new Admission(context, view.vid);
+    for (const member of view.members) {
+      if (!sameIdentity(member, context.config.self)) this.#progress.set(member.id, new Progress(member, false));
+    }
+  }
+
+  get isActive(): boolean {
+    return this.#active;
+  }
+
+  /** Nothing could be committed for `suspectMs`, though something waits. */
+  isStalled(now: number): boolean {
+    return this.#waitingSince !== undefined && now - this.#waitingSince > this.#context.options.suspectMs;
+  }
+
+  /** Whether a learner is receiving a snapshot: taking a new one would make it begin again. */
+  get isTransferring(): boolean {
+    for (const progress of this.#progress.values()) if (progress.transfer !== undefined) return true;
+    return false;
+  }
+
+  progressOf(who: Identity): Progress | undefined {
+    const progress = this.#progress.get(who.id);
+    return progress !== undefined && sameIdentity(progress.who, who) ? progress : undefined;
+  }
+
+  begin(now: number): void {
+    for (const progress of this.#progress.values()) this.#heartbeat(progress, now);
+    for (const progress of this.#progress.values()) this.#locate(progress, now);
+  }
+
+  linkUp(peer: Identity, now: number): void {
+    const progress = this.progressOf(peer);
+    if (progress === undefined) return;
+    progress.lose();
+    this.#locate(progress, now);
+  }
+
+  linkDown(id: NodeId): void {
+    this.#progress.get(id)?.lose();
+  }
+
+  onJoin(from: Identity, message: Join, now: number): void {
+    const { config, output } = this.#context;
+    config.learnUrl(from, message.url);
+    const answer = config.mayJoin(from.id);
+    if (answer !== "yes") {
+      output.send(from.id, { type: "joinRefused", vid: this.view.vid, reason: answer }, config.viewWrite);
+      return;
+    }
+    // Another incarnation of a member proves that member dead; it is removed before this one is admitted.
+    if (findById(this.view.members, from.id) !== undefined) return;
+    let progress = this.progressOf(from);
+    if (progress === undefined) {
+      progress = new Progress(from, true);
+      this.#progress.set(from.id, progress);
+      output.path("learnerJoined");
+    }
+    progress.url = message.url;
+    this.#locate(progress, now);
+  }
+
+  onLocated(from: Identity, message: Located, now: number): void {
+    const progress = this.progressOf(from);
+    if (progress === undefined) return;
+    const { log } = this.#context;
+    const common = log.lastCommon(message.base, message.runs);
+    if (common !== undefined && common.seqno >= log.base.seqno) progress.locate(common.seqno + 1);
+    else if (progress.isLearner && message.snapshot !== undefined)
+      resumeTransfer(this.#context, this.view, progress, message.snapshot, now);
+    else startTransfer(this.#context, this.view, progress, now);
+  }
+
+  onInvoked(from: Identity, message: Invoked, now: number): void {
+    const progress = this.progressOf(from);
+    if (progress === undefined || message.seqno > this.#context.log.end) return;
+    progress.acknowledge(message.seqno, now);
+    if (progress.waitingSince === undefined) this.#context.config.markFit(from.id);
+  }
+
+  onLeveled(from: Identity, message: Leveled, now: number): void {
+    this.admission.onLeveled(from, message, now);
+  }
+
+  onSnapshotWant(from: Identity, message: SnapshotWant, now: number): void {
+    const progress = this.progressOf(from);
+    if (progress === undefined || !progress.isLearner) return;
+    continueTransfer(this.#context, this.view, progress, message, now);
+  }
+
+  onChunkRead(to: NodeId, at: SnapshotWant["at"], index: number, bytes: Uint8Array | undefined, now: number): void {
+    const progress = this.#progress.get(to);
+    if (progress?.transfer === undefined || !sameViewstamp(progress.transfer.at, at)) return;
+    if (bytes === undefined) {
+      startTransfer(this.#context, this.view, progress, now);
+      return;
+    }
+    const { output, config } = this.#context;
+    output.send(to, { type: "snapshotChunk", vid: this.view.vid, at, index, bytes }, config.viewWrite);
+  }
+
+  /** A request was stamped: it is in the log, and leaves at the end of the turn. */
+  stamped(entry: Entry, now: number): void {
+    this.#context.log.append([entry]);
+    this.#waitingSince ??= now;
+  }
+
+  /** The end of a turn: one write for what was stamped, and one invoke to each that can take it. */
+  flush(now: number): void {
+    this.#persistStamped();
+    for (const progress of this.#progress.values()) this.#pump(progress, now);
+  }
+
+  /** Commits what all members have durably; `true` if that activated the view. */
+  advanceCommit(now: number, each: Commits): boolean {
+    const { durability, config, commit } = this.#context;
+    if (config.lacksCopies || durability.write < config.viewWrite) return false;
+    let through = durability.seqno;
+    for (const progress of this.#progress.values()) {
+      if (!progress.isLearner) through = Math.min(through, progress.acked);
+    }
+    if (through < this.start || (this.#active && through <= commit)) return false;
+    this.#context.commitThrough(through, each);
+    this.#waitingSince = through < this.#context.log.end ? now : undefined;
+    if (this.#active) return false;
+    this.#active = true;
+    for (const progress of this.#progress.values()) this.#heartbeat(progress, now);
+    return true;
+  }
+
+  tick(now: number, impaired: boolean): void {
+    this.#dropSilentLearners(now);
+    this.#watchBackups(now);
+    for (const progress of this.#progress.values()) {
+      const due = now - progress.heartbeatAt >= this.#context.options.heartbeatMs;
+      if (due || progress.commitSent < this.#context.commit) this.#heartbeat(progress, now, impaired);
+      if (due && !progress.located) this.#locate(progress, now);
+    }
+    this.#heartbeatIdleAcceptors(now, impaired);
+    this.admission.tick(now);
+    this.#maybeAdmit(now);
+  }
+
+  #persistStamped(): void {
+    const { log, output, durability } = this.#context;
+    if (log.end <= this.#sentThrough) return;
+    const entries = log.slice(this.#sentThrough + 1, Number.POSITIVE_INFINITY);
+    this.#sentThrough = log.end;
+    durability.appended(output.persist({ kind: "append", entries }), log.end);
+  }
+
+  #pump(progress: Progress, now: number): void {
+    const { log, options, output, config, commit } = this.#context;
+    while (progress.located && (progress.owed || progress.next <= log.end)) {
+      if (progress.inFlightBytes >= options.maxInFlightBytes) return;
+      if (progress.next <= log.base.seqno) {
+        // What it needs has been compacted away meanwhile.
+        startTransfer(this.#context, this.view, progress, now);
+        return;
+      }
+      const entries = log.slice(progress.next, options.maxInvokeBytes);
+      const previous = log.viewstampAt(progress.next - 1);
+      const invoke: Invoke = { type: "invoke", vid: this.view.vid, start: this.start, commit, previous, entries };
+      output.send(progress.who.id, invoke, config.viewWrite);
+      progress.commitSent = commit;
+      const bytes = entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
+      progress.sent(entries.at(-1)?.seqno ?? previous.seqno, bytes, now);
+    }
+  }
+
+  #locate(progress: Progress, now: number): void {
+    const { output, config } = this.#context;
+    if (!progress.isLearner) progress.waitingSince ??= now;
+    output.send(progress.who.id, { type: "locate", vid: this.view.vid }, config.viewWrite);
+  }
+
+  #heartbeat(progress: Progress, now: number, impaired = false): void {
+    progress.heartbeatAt = now;
+    progress.commitSent = this.#context.commit;
+    this.#sendHeartbeat(progress.who.id, impaired);
+  }
+
+  #sendHeartbeat(to: NodeId, impaired: boolean): void {
+    const { output, config, state, commit } = this.#context;
+    const { vid } = this.view;
+    const { applied, hash } = state;
+    output.send(
+      to,
+      { type: "heartbeat", vid, start: this.start, commit, applied: applied.seqno, hash, impaired },
+      config.viewWrite,
+    );
+  }
+
+  /** Acceptors that are neither members nor learners hear the primary too. */
+  #heartbeatIdleAcceptors(now: number, impaired: boolean): void {
+    for (const { id } of this.view.acceptors) {
+      if (id === this.#context.config.self.id || this.#progress.has(id)) continue;
+      const last = this.#acceptorBeatAt.get(id) ?? Number.NEGATIVE_INFINITY;
+      if (now - last < this.#context.options.heartbeatMs) continue;
+      this.#acceptorBeatAt.set(id, now);
+      this.#sendHeartbeat(id, impaired);
+    }
+  }
+
+  /** A backup that answers but does not log is suspected too. */
+  #watchBackups(now: number): void {
+    const { config, options } = this.#context;
+    for (const progress of this.#progress.values()) {
+      if (progress.isLearner || progress.waitingSince === undefined) continue;
+      if (!config.liveness.isLinked(progress.who.id)) continue;
+      if (now - progress.waitingSince > options.suspectMs) {
+        config.markUnfit(progress.who.id, `does not log for ${options.suspectMs} ms`);
+      }
+    }
+  }
+
+  #dropSilentLearners(now: number): void {
+    const { config, options } = this.#context;
+    for (const [id, progress] of this.#progress) {
+      if (!progress.isLearner || config.liveness.silence(progress.who, now) < 20 * options.suspectMs) continue;
+      this.#progress.delete(id);
+    }
+  }
+
+  /** Admits one learner at a time: in a healthy active view, or where only one more copy can make a view active. */
+  #maybeAdmit(now: number): void {
+    const { config } = this.#context;
+    if (this.admission.stopsStamping || config.campaign !== undefined) return;
+    const suspected = this.view.members.some((member) => config.suspicion(member, now) !== undefined);
+    if (!this.#active && !config.lacksCopies && !suspected) return;
+    if (this.#active && suspected && config.canShrink(now)) return;
+    for (const progress of this.#progress.values()) {
+      if (!progress.isLearner || !this.admission.isReady(progress, now)) continue;
+      this.admission.start(progress, now);
+      return;
+    }
+  }
+}

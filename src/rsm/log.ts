@@ -1,0 +1,150 @@
+/**
+ * The operation log in memory: the entries after `base`, and their shape as runs of one view each.
+ * @module
+ */
+import type { Entry } from "../protocol/entry.ts";
+import { assert } from "../protocol/errors.ts";
+import type { Run } from "../protocol/messages.ts";
+import { sameViewstamp, type Viewstamp } from "../protocol/view.ts";
+
+export class Log {
+  #base: Viewstamp;
+  #entries: Entry[];
+  /** Ascending in both fields; covers the entries after `base`. */
+  #runs: Run[] = [];
+  /** Bytes of all entries ever held, and that total after each entry held. */
+  #total = 0;
+  #totals: number[] = [];
+  #bytes = 0;
+
+  constructor(base: Viewstamp, entries: readonly Entry[]) {
+    this.#base = base;
+    this.#entries = [];
+    this.append(entries);
+  }
+
+  /** The place before the first entry held; a snapshot covers everything through it. */
+  get base(): Viewstamp {
+    return this.#base;
+  }
+
+  /** The place of the last entry. */
+  get end(): number {
+    return this.#base.seqno + this.#entries.length;
+  }
+
+  get last(): Viewstamp {
+    const entry = this.#entries.at(-1);
+    return entry === undefined ? this.#base : { vid: entry.vid, seqno: entry.seqno };
+  }
+
+  /** Encoded size of the entries held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Encoded size of the entries after `seqno`, from a running total kept with each entry. */
+  bytesAfter(seqno: number): number {
+    const index = seqno - this.#base.seqno;
+    if (index <= 0) return this.#bytes;
+    return index > this.#entries.length ? 0 : this.#total - (this.#totals[index - 1] as number);
+  }
+
+  get runs(): readonly Run[] {
+    return this.#runs;
+  }
+
+  /** The view in which the entry at this place was stamped; `undefined` where the log holds nothing. */
+  vidAt(seqno: number): number | undefined {
+    if (seqno === this.#base.seqno) return this.#base.vid;
+    return this.#entries[seqno - this.#base.seqno - 1]?.vid;
+  }
+
+  viewstampAt(seqno: number): Viewstamp {
+    const vid = this.vidAt(seqno);
+    assert(vid !== undefined, `the log holds place ${seqno}`);
+    return { vid, seqno };
+  }
+
+  contains(at: Viewstamp): boolean {
+    return this.vidAt(at.seqno) === at.vid;
+  }
+
+  entry(seqno: number): Entry {
+    const entry = this.#entries[seqno - this.#base.seqno - 1];
+    assert(entry !== undefined, `the log holds entry ${seqno}`);
+    return entry;
+  }
+
+  /** Entries from `seqno` on, at least one if there is one, up to about `maxBytes`. */
+  slice(seqno: number, maxBytes: number): Entry[] {
+    const taken: Entry[] = [];
+    let bytes = 0;
+    for (let index = seqno - this.#base.seqno - 1; index < this.#entries.length; index++) {
+      const entry = this.#entries[index] as Entry;
+      if (taken.length > 0 && bytes + entry.bytes.length > maxBytes) break;
+      taken.push(entry);
+      bytes += entry.bytes.length;
+    }
+    return taken;
+  }
+
+  append(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      assert(entry.seqno === this.end + 1, "an entry follows the log's end");
+      this.#entries.push(entry);
+      this.#bytes += entry.bytes.length;
+      this.#total += entry.bytes.length;
+      this.#totals.push(this.#total);
+      const run = this.#runs.at(-1);
+      assert(run === undefined || run.vid <= entry.vid, "views never fall along a log");
+      if (run?.vid === entry.vid) this.#runs.pop();
+      this.#runs.push({ vid: entry.vid, lastSeqno: entry.seqno });
+    }
+  }
+
+  /** Drops the entries beyond `seqno`. */
+  truncate(seqno: number): void {
+    assert(seqno >= this.#base.seqno, "what a snapshot covers is never dropped");
+    while (this.end > seqno) {
+      const { length } = (this.#entries.pop() as Entry).bytes;
+      this.#totals.pop();
+      this.#bytes -= length;
+      this.#total -= length;
+    }
+    while ((this.#runs.at(-1)?.lastSeqno ?? 0) > seqno) {
+      const run = this.#runs.pop() as Run;
+      const before = this.#runs.at(-1)?.lastSeqno ?? this.#base.seqno;
+      if (before < seqno) this.#runs.push({ vid: run.vid, lastSeqno: seqno });
+    }
+  }
+
+  /** The log now begins after `at`: what is at or before it is dropped; all of it if it does not contain `at`. */
+  startAfter(at: Viewstamp): void {
+    const kept = this.contains(at) ? this.#entries.slice(at.seqno - this.#base.seqno) : [];
+    this.#base = at;
+    this.#entries = [];
+    this.#runs = [];
+    this.#totals = [];
+    this.#bytes = 0;
+    this.append(kept);
+  }
+
+  /**
+   * The last place where this log agrees with one of the given shape. Two logs that agree on one viewstamp agree on all
+   * before it, and a view's primary stamps from one place only, so runs of the same view begin at the same place.
+   */
+  lastCommon(base: Viewstamp, runs: readonly Run[]): Viewstamp | undefined {
+    for (let index = runs.length - 1; index >= 0; index--) {
+      const run = runs[index] as Run;
+      const first = (runs[index - 1]?.lastSeqno ?? base.seqno) + 1;
+      const own = this.#runs.findLast((candidate) => candidate.vid === run.vid);
+      const seqno = Math.min(run.lastSeqno, own?.lastSeqno ?? 0);
+      if (seqno >= first && this.vidAt(seqno) === run.vid) return { vid: run.vid, seqno };
+      if (this.#base.vid === run.vid && this.#base.seqno >= first && this.#base.seqno <= run.lastSeqno) {
+        return this.#base;
+      }
+    }
+    return this.contains(base) || sameViewstamp(base, this.#base) ? base : undefined;
+  }
+}

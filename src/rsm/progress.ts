@@ -1,0 +1,95 @@
+/**
+ * How far one member or learner is, as its primary knows.
+ * @module
+ */
+import type { Identity, Viewstamp } from "../protocol/view.ts";
+
+interface Sent {
+  readonly seqno: number;
+  readonly bytes: number;
+}
+
+/** A snapshot on its way to a learner. */
+export interface Transfer {
+  readonly at: Viewstamp;
+  /** Chunks before this one have been asked for from storage. */
+  requested: number;
+  /** The learner has the chunks before this one. */
+  wanted: number;
+  progressAt: number;
+}
+
+export class Progress {
+  readonly who: Identity;
+  readonly isLearner: boolean;
+  /** The address a learner advertises. */
+  url = "";
+  /** The end of the common part of both logs is known: entries flow. */
+  located = false;
+  /** The next place to send. */
+  next = 0;
+  /** It has said where it is, and has not been sent anything since: one invoke is due, even an empty one. */
+  owed = false;
+  /** It holds the log through this place durably, compared equal with this primary's; -1 until it has said so. */
+  acked = -1;
+  commitSent = 0;
+  heartbeatAt = Number.NEGATIVE_INFINITY;
+  /** Since when it owes an answer without making progress. */
+  waitingSince: number | undefined;
+  transfer: Transfer | undefined;
+  #sent: Sent[] = [];
+  #inFlightBytes = 0;
+
+  constructor(who: Identity, isLearner: boolean) {
+    this.who = who;
+    this.isLearner = isLearner;
+  }
+
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
+  }
+
+  /** The connection is gone, or it said that it lacks `previous`: ask again where it is. */
+  lose(): void {
+    this.located = false;
+    this.waitingSince = undefined;
+    this.#forgetSent();
+  }
+
+  locate(next: number): void {
+    this.located = true;
+    this.next = next;
+    this.owed = true;
+    this.transfer = undefined;
+    this.#forgetSent();
+  }
+
+  sent(seqno: number, bytes: number, now: number): void {
+    this.next = seqno + 1;
+    this.owed = false;
+    this.#sent.push({ seqno, bytes });
+    this.#inFlightBytes += bytes;
+    this.waitingSince ??= now;
+  }
+
+  /** Whether it moved forward. */
+  acknowledge(seqno: number, now: number): boolean {
+    const moved = seqno > this.acked;
+    if (moved) this.acked = seqno;
+    let done = 0;
+    for (const batch of this.#sent) {
+      if (batch.seqno > seqno) break;
+      this.#inFlightBytes -= batch.bytes;
+      done++;
+    }
+    this.#sent.splice(0, done);
+    if (this.#sent.length === 0) this.waitingSince = undefined;
+    else if (moved || done > 0) this.waitingSince = now;
+    return moved;
+  }
+
+  #forgetSent(): void {
+    this.#sent = [];
+    this.#inFlightBytes = 0;
+  }
+}

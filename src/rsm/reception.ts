@@ -1,0 +1,105 @@
+/**
+ * A learner takes a snapshot: chunk by chunk, in order, resumable over connections, and into effect in one atomic step
+ * (design.md 4.4); the old log stays until then.
+ * @module
+ */
+import type { Restoration } from "../protocol/machine.ts";
+import type { SnapshotChunk, SnapshotOffer } from "../protocol/messages.ts";
+import type { SnapshotInfo } from "../protocol/storage.ts";
+import { type NodeId, sameViewstamp, type View, type Viewstamp } from "../protocol/view.ts";
+import type { Context } from "./context.ts";
+
+interface Receiving {
+  readonly info: SnapshotInfo;
+  readonly restoration: Restoration;
+  /** The chunk to come next. */
+  next: number;
+  progressAt: number;
+}
+
+export class Reception {
+  readonly #context: Context;
+  #vid = 0;
+  #primary: NodeId = "";
+  /** The learner has promised to hold the log through this place. */
+  #boundTo = 0;
+  #receiving: Receiving | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** A newer view: its primary may go on with the same snapshot. `boundTo` is this view's promise, if any. */
+  follow(view: View, boundTo: number): void {
+    this.#vid = view.vid;
+    this.#primary = view.primary;
+    this.#boundTo = boundTo;
+  }
+
+  /** Where to resume, for the primary. */
+  get position(): { readonly at: Viewstamp; readonly next: number } | undefined {
+    const receiving = this.#receiving;
+    return receiving === undefined ? undefined : { at: receiving.info.at, next: receiving.next };
+  }
+
+  bindTo(seqno: number): void {
+    this.#boundTo = Math.max(this.#boundTo, seqno);
+  }
+
+  onOffer({ at, chunks }: SnapshotOffer, now: number): void {
+    if (at.seqno < this.#boundTo || chunks < 1) return;
+    if (this.#receiving === undefined || !sameViewstamp(this.#receiving.info.at, at)) {
+      const restoration = this.#context.state.restore(at);
+      this.#receiving = { info: { at, chunks }, restoration, next: 0, progressAt: now };
+      this.#context.output.push({ type: "receiveSnapshot", at });
+    }
+    this.#want(this.#receiving);
+  }
+
+  onChunk({ at, index, bytes }: SnapshotChunk, now: number): void {
+    const receiving = this.#receiving;
+    if (receiving === undefined || !sameViewstamp(receiving.info.at, at) || index !== receiving.next) return;
+    if (index >= receiving.info.chunks) return;
+    try {
+      receiving.restoration.chunk(bytes);
+    } catch {
+      this.#context.output.path("badSnapshotChunk");
+      this.#receiving = undefined;
+      return;
+    }
+    receiving.next++;
+    receiving.progressAt = now;
+    this.#context.output.push({ type: "storeChunk", at, index, bytes });
+  }
+
+  onStored(at: Viewstamp, index: number, now: number): void {
+    const receiving = this.#receiving;
+    if (receiving === undefined || !sameViewstamp(receiving.info.at, at)) return;
+    receiving.progressAt = now;
+    if (index + 1 < receiving.info.chunks) this.#want(receiving);
+    else this.#context.output.push({ type: "installSnapshot", at });
+  }
+
+  /** The snapshot is durable: the state is replaced; gives which one it was. */
+  finish(at: Viewstamp): SnapshotInfo | undefined {
+    const receiving = this.#receiving;
+    if (receiving === undefined || !sameViewstamp(receiving.info.at, at)) return undefined;
+    this.#receiving = undefined;
+    receiving.restoration.finish();
+    this.#context.output.path("snapshotInstalled");
+    return receiving.info;
+  }
+
+  tick(now: number): void {
+    const receiving = this.#receiving;
+    if (receiving === undefined || now - receiving.progressAt < this.#context.options.suspectMs) return;
+    receiving.progressAt = now;
+    if (receiving.next < receiving.info.chunks) this.#want(receiving);
+  }
+
+  #want({ info, next }: Receiving): void {
+    const { output, config } = this.#context;
+    const want = { type: "snapshotWant", vid: this.#vid, at: info.at, next } as const;
+    output.send(this.#primary, want, config.viewWrite);
+  }
+}

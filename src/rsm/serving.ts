@@ -1,0 +1,360 @@
+/**
+ * What the primary of a view does for clients: it stamps their requests in order of arrival, answers once they are
+ * committed and executed, confirms queries and keep-alives, and ends silent sessions (design.md 4.3, 4.6, 4.7).
+ * @module
+ */
+import type { ClientMessage, RefusalCode, Request } from "../protocol/client-messages.ts";
+import type { Entry, EntryKind } from "../protocol/entry.ts";
+import { makeEntry } from "../protocol/entry-codec.ts";
+import type { Notice } from "../protocol/machine.ts";
+import type { Confirmed } from "../protocol/messages.ts";
+import { parseSessionId } from "../protocol/session.ts";
+import { encodeValue } from "../protocol/values.ts";
+import { type Identity, ORIGIN, type Viewstamp } from "../protocol/view.ts";
+import { Confirmation, type Waiting } from "./confirmation.ts";
+import type { Context } from "./context.ts";
+import type { Leadership } from "./leadership.ts";
+import { type LiveSession, LiveSessions } from "./live-sessions.ts";
+import type { Session } from "./sessions.ts";
+import type { AppliedEntry } from "./state.ts";
+
+const EMPTY = new Uint8Array(0);
+
+/** Whoever asked for an entry that has no session to answer through. */
+interface Asker {
+  readonly client: number;
+  readonly xid: number;
+}
+
+type Open = Extract<ClientMessage, { type: "open" }>;
+type End = Extract<ClientMessage, { type: "end" }>;
+type KeepAlive = Extract<ClientMessage, { type: "keepAlive" }>;
+type Query = Extract<ClientMessage, { type: "query" }>;
+
+export class Serving {
+  readonly #context: Context;
+  readonly #leadership: Leadership;
+  readonly #confirmation: Confirmation;
+  readonly #live: LiveSessions = new LiveSessions();
+  readonly #askers: Map<number, Asker> = new Map();
+  #activatedAt = 0;
+  #timeAtActivation = 0;
+  #lastTime = 0;
+  #pendingBytes = 0;
+  #pendingOpens = 0;
+  #tickStamped = 0;
+  #taking = false;
+
+  constructor(context: Context, leadership: Leadership) {
+    this.#context = context;
+    this.#leadership = leadership;
+    this.#confirmation = new Confirmation(context, leadership.view);
+  }
+
+  /** Whether requests are stamped now. */
+  get isTaking(): boolean {
+    return this.#taking;
+  }
+
+  /** The view has just become active: every session gets a full TTL, and replicated time goes on from here. */
+  activate(now: number): void {
+    this.#activatedAt = now;
+    this.#timeAtActivation = this.#context.state.time;
+    this.#lastTime = this.#timeAtActivation;
+    for (const session of this.#context.state.sessions) this.#live.add(session, now);
+  }
+
+  /** Looks again whether requests can be taken; what waits is told if not. */
+  refresh(now: number, impaired: boolean): void {
+    const stalled = this.#leadership.isStalled(now);
+    const taking = this.#leadership.isActive && !stalled && !impaired && !this.#leadership.admission.stopsStamping;
+    if (this.#taking && !taking) {
+      this.#refuseAll(this.#confirmation.cancel());
+      if (stalled || impaired) this.#refuseStamped();
+    }
+    this.#taking = taking;
+  }
+
+  /** This primary's view is over. */
+  end(): void {
+    this.#taking = false;
+    this.#refuseAll(this.#confirmation.cancel());
+    this.#refuseStamped();
+    for (const { client, xid } of this.#askers.values()) this.#decline(client, xid, "BUSY", "a view change", true);
+  }
+
+  clientGone(client: number): void {
+    this.#live.clientGone(client);
+  }
+
+  onRequest(client: number, message: Request, now: number): void {
+    if (!this.#leadership.isActive) return this.#refuse(client, message, "BUSY", "a view change");
+    const session = this.#context.state.sessions.get(message.session);
+    const live = this.#live.get(message.session.seqno);
+    if (session === undefined || live === undefined) {
+      return this.#refuse(client, message, "SESSION_EXPIRED", "the session is unknown or over");
+    }
+    if (live.ending) return this.#refuse(client, message, "BUSY", "the session is ending");
+    this.#live.heard(live, client, now);
+    if (message.number <= session.lastNumber) return this.#replyAgain(client, message, session);
+    if (message.number <= live.stamped) {
+      // Stamped and not yet executed: it is answered then, on this connection.
+      if (!this.#taking) this.#refuse(client, message, "BUSY", "not committed yet", true);
+      return undefined;
+    }
+    if (!this.#taking) return this.#refuse(client, message, "BUSY", "requests are not taken now");
+    if (message.number !== live.stamped + 1) {
+      return this.#refuse(client, message, "BUSY", `number ${live.stamped + 1} comes first`);
+    }
+    const { options } = this.#context;
+    if (this.#isFull(message.body.length) || live.stamped - session.acknowledgedThrough >= options.maxSessionReplies) {
+      return this.#refuse(client, message, "OVERLOADED", "too much is outstanding");
+    }
+    live.stamped = message.number;
+    const kind = message.skip ? "skip" : "command";
+    this.#stamp(kind, message.session, message, message.skip ? EMPTY : message.body, now);
+    return undefined;
+  }
+
+  onOpen(client: number, message: Open, now: number): void {
+    const { options, state } = this.#context;
+    if (!this.#taking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
+    if (!(message.ttlMs >= options.minSessionTtlMs && message.ttlMs <= options.maxSessionTtlMs)) {
+      const text = `a session's TTL is ${options.minSessionTtlMs} to ${options.maxSessionTtlMs} ms`;
+      return this.#decline(client, message.xid, "INVALID", text);
+    }
+    if (this.#isFull(0) || state.sessions.size + this.#pendingOpens >= options.maxSessions) {
+      return this.#decline(client, message.xid, "OVERLOADED", "too many sessions or requests");
+    }
+    const entry = this.#stamp("open", ORIGIN, undefined, encodeValue(message.ttlMs), now);
+    this.#pendingOpens++;
+    this.#askers.set(entry.seqno, { client, xid: message.xid });
+    return undefined;
+  }
+
+  onEnd(client: number, message: End, now: number): void {
+    const live = this.#live.get(message.session.seqno);
+    if (this.#leadership.isActive && this.#context.state.sessions.get(message.session) === undefined) {
+      this.#context.output.answer(client, { type: "ended", xid: message.xid });
+      return undefined;
+    }
+    if (!this.#taking || live === undefined || live.ending) {
+      return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
+    }
+    const entry = this.#stampEnd(live, now);
+    this.#askers.set(entry.seqno, { client, xid: message.xid });
+    return undefined;
+  }
+
+  onKeepAlive(client: number, message: KeepAlive, now: number): void {
+    if (!this.#taking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
+    const live = this.#live.get(message.session.seqno);
+    if (live === undefined || this.#context.state.sessions.get(message.session) === undefined) {
+      return this.#decline(client, message.xid, "SESSION_EXPIRED", "the session is unknown or over");
+    }
+    if (live.ending) return this.#decline(client, message.xid, "BUSY", "the session is ending");
+    this.#live.heard(live, client, now);
+    this.#confirmation.add({ kind: "keepAlive", client, xid: message.xid, seqno: message.session.seqno });
+    return undefined;
+  }
+
+  onQuery(client: number, message: Query): void {
+    if (!this.#taking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
+    if (this.#confirmation.size >= this.#context.options.maxPendingEntries) {
+      return this.#decline(client, message.xid, "OVERLOADED", "too many queries wait");
+    }
+    this.#confirmation.add({ kind: "query", client, xid: message.xid, body: message.body });
+    return undefined;
+  }
+
+  onConfirmed(from: Identity, message: Confirmed): void {
+    this.#answerAll(this.#confirmation.onConfirmed(from, message));
+  }
+
+  flush(now: number): void {
+    if (this.#taking) this.#answerAll(this.#confirmation.startRound(now));
+  }
+
+  tick(now: number): void {
+    this.#refuseAll(this.#confirmation.tick(now));
+    if (!this.#taking) return;
+    for (const live of this.#live.overdue(now)) {
+      this.#context.output.path("sessionExpired");
+      this.#stampEnd(live, now);
+    }
+    this.#stampTick(now);
+  }
+
+  /** An entry was committed and executed: its session or asker is told, and its notices go out. */
+  onApplied(entry: Entry, applied: AppliedEntry, now: number): void {
+    if (applied.duplicate) this.#context.output.path("duplicateRecognised");
+    if (entry.seqno > this.#leadership.start) this.#pendingBytes -= entry.bytes.length;
+    switch (entry.kind) {
+      case "command":
+      case "skip":
+        this.#reply(entry, applied);
+        break;
+      case "open":
+        this.#opened(entry, now);
+        break;
+      case "end":
+        this.#ended(entry);
+        break;
+      case "tick":
+        break;
+    }
+    for (const notice of applied.notices) this.#notify(notice);
+  }
+
+  #reply(entry: Entry, { reply }: AppliedEntry): void {
+    const client = this.#live.get(entry.session.seqno)?.client;
+    if (client === undefined) return;
+    const { session, number } = entry;
+    if (reply !== undefined) this.#context.output.answer(client, { type: "reply", session, number, body: reply });
+    else if (this.#context.state.sessions.get(session) === undefined) {
+      this.#refuse(client, { session, number }, "SESSION_EXPIRED", "the session is over");
+    }
+  }
+
+  #opened(entry: Entry, now: number): void {
+    const session = this.#context.state.sessions.get(entry);
+    const asker = this.#takeAsker(entry);
+    if (session === undefined || entry.seqno <= this.#leadership.start) return;
+    this.#pendingOpens--;
+    const live = this.#live.add(session, now);
+    if (asker === undefined) return;
+    this.#live.heard(live, asker.client, now);
+    live.attachedTo = asker.client;
+    const { opened, ttlMs } = session;
+    this.#context.output.answer(asker.client, { type: "opened", xid: asker.xid, session: opened, ttlMs });
+  }
+
+  #ended(entry: Entry): void {
+    const asker = this.#takeAsker(entry);
+    if (asker !== undefined) this.#context.output.answer(asker.client, { type: "ended", xid: asker.xid });
+    this.#live.remove(entry.session.seqno);
+  }
+
+  #takeAsker(entry: Viewstamp): Asker | undefined {
+    const asker = this.#askers.get(entry.seqno);
+    this.#askers.delete(entry.seqno);
+    return asker;
+  }
+
+  #notify({ session, body }: Notice): void {
+    const opened = parseSessionId(session);
+    const client = opened === undefined ? undefined : this.#live.get(opened.seqno)?.client;
+    if (opened === undefined || client === undefined) return;
+    this.#context.output.answer(client, { type: "notice", session: opened, body });
+  }
+
+  #answerAll(confirmed: readonly Waiting[]): void {
+    for (const waiting of confirmed) {
+      if (waiting.kind === "query") this.#answerQuery(waiting.client, waiting.xid, waiting.body);
+      else this.#keepAlive(waiting.client, waiting.xid, waiting.seqno);
+    }
+  }
+
+  #answerQuery(client: number, xid: number, body: Uint8Array): void {
+    this.#context.output.answer(client, { type: "answer", xid, body: this.#context.state.query(body) });
+  }
+
+  #keepAlive(client: number, xid: number, seqno: number): void {
+    const live = this.#live.get(seqno);
+    if (live === undefined) return this.#decline(client, xid, "SESSION_EXPIRED", "the session is over");
+    // Once the end is stamped, nothing more is confirmed for the session.
+    if (live.ending) return this.#decline(client, xid, "BUSY", "the session is ending");
+    const { output, state } = this.#context;
+    output.answer(client, { type: "keptAlive", xid });
+    if (live.attachedTo === client) return undefined;
+    live.attachedTo = client;
+    const outstanding = state.machine.outstanding(live.session.id);
+    if (outstanding.length > 0) output.path("noticesSentAgain");
+    for (const body of outstanding) output.answer(client, { type: "notice", session: live.session.opened, body });
+    return undefined;
+  }
+
+  #replyAgain(client: number, message: Request, session: Session): void {
+    const body = session.replies.get(message.number);
+    if (body === undefined) return this.#refuse(client, message, "INVALID", "its reply was acknowledged before");
+    this.#context.output.path("repliedAgain");
+    const { number } = message;
+    this.#context.output.answer(client, { type: "reply", session: message.session, number, body });
+    return undefined;
+  }
+
+  #isFull(bytes: number): boolean {
+    const { log, commit, options } = this.#context;
+    return log.end - commit >= options.maxPendingEntries || this.#pendingBytes + bytes > options.maxPendingBytes;
+  }
+
+  #stamp(
+    kind: EntryKind,
+    session: Viewstamp,
+    request: Pick<Request, "number" | "acknowledgedThrough"> | undefined,
+    body: Uint8Array,
+    now: number,
+  ): Entry {
+    const entry = makeEntry({
+      kind,
+      vid: this.#leadership.view.vid,
+      seqno: this.#context.log.end + 1,
+      time: this.#replicatedTime(now),
+      session,
+      number: request?.number ?? 0,
+      acknowledgedThrough: request?.acknowledgedThrough ?? 0,
+      body,
+    });
+    this.#pendingBytes += entry.bytes.length;
+    this.#leadership.stamped(entry, now);
+    return entry;
+  }
+
+  #stampEnd(live: LiveSession, now: number): Entry {
+    live.ending = true;
+    return this.#stamp("end", live.session.opened, undefined, EMPTY, now);
+  }
+
+  #stampTick(now: number): void {
+    const { state, commit } = this.#context;
+    const deadline = state.machine.nextDeadline();
+    if (deadline === undefined || deadline > this.#replicatedTime(now) || this.#tickStamped > commit) return;
+    this.#tickStamped = this.#stamp("tick", ORIGIN, undefined, EMPTY, now).seqno;
+  }
+
+  /** The last applied time at activation plus monotonic time since: never a wall clock. */
+  #replicatedTime(now: number): number {
+    const time = Math.floor(this.#timeAtActivation + (now - this.#activatedAt));
+    this.#lastTime = Math.max(this.#lastTime, time);
+    return this.#lastTime;
+  }
+
+  #refuseAll(waiting: readonly Waiting[]): void {
+    for (const { client, xid } of waiting) this.#decline(client, xid, "BUSY", "requests are not taken now");
+  }
+
+  /** Requests stamped and not committed are answered too: their outcome is not known yet. */
+  #refuseStamped(): void {
+    const { log, commit } = this.#context;
+    const first = Math.max(commit, this.#leadership.start);
+    for (let seqno = first + 1; seqno <= log.end; seqno++) {
+      const entry = log.entry(seqno);
+      const client = this.#live.get(entry.session.seqno)?.client;
+      if (client !== undefined && entry.number > 0) this.#refuse(client, entry, "BUSY", "not committed yet", true);
+    }
+  }
+
+  #refuse(
+    client: number,
+    { session, number }: Pick<Request, "session" | "number">,
+    code: RefusalCode,
+    text: string,
+    outcomeUnknown = false,
+  ): undefined {
+    this.#context.output.answer(client, { type: "requestRefused", session, number, code, outcomeUnknown, text });
+  }
+
+  #decline(client: number, xid: number, code: RefusalCode, text: string, outcomeUnknown = false): undefined {
+    this.#context.output.answer(client, { type: "declined", xid, code, outcomeUnknown, text });
+  }
+}

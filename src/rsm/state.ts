@@ -1,0 +1,139 @@
+/**
+ * The replicated state: sessions and the machine, changed by committed entries only, in order (design.md 4.7).
+ * @module
+ */
+import type { Entry } from "../protocol/entry.ts";
+import { assert, ViewstampError } from "../protocol/errors.ts";
+import type { EntryContext, Notice, ReplicatedMachine, Restoration } from "../protocol/machine.ts";
+import type { SessionId } from "../protocol/session.ts";
+import { decodeValue } from "../protocol/values.ts";
+import { ORIGIN, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
+import { extendHash } from "./hash.ts";
+import { type Session, SessionTable } from "./sessions.ts";
+import { chunksOfState, type StateHeader, StateRestoration } from "./state-chunks.ts";
+
+const EMPTY = new Uint8Array(0);
+
+/** What executing one entry gave. */
+export interface AppliedEntry {
+  /** The reply of a request; `undefined` where there is none to give (its session is over, or it is no request). */
+  readonly reply: Uint8Array | undefined;
+  /** It was executed before and gave its old reply. */
+  readonly duplicate: boolean;
+  readonly notices: readonly Notice[];
+}
+
+const NOTHING: AppliedEntry = { reply: undefined, duplicate: false, notices: [] };
+
+export class ReplicatedState {
+  readonly machine: ReplicatedMachine;
+  #sessions: SessionTable = new SessionTable();
+  #applied: Viewstamp = ORIGIN;
+  #time = 0;
+  #hash = 0;
+
+  constructor(machine: ReplicatedMachine) {
+    this.machine = machine;
+  }
+
+  /** The last entry executed. */
+  get applied(): Viewstamp {
+    return this.#applied;
+  }
+
+  /** Replicated time: that of the last entry executed, in milliseconds. */
+  get time(): number {
+    return this.#time;
+  }
+
+  get hash(): number {
+    return this.#hash;
+  }
+
+  get sessions(): SessionTable {
+    return this.#sessions;
+  }
+
+  /** Executes the next committed entry. */
+  apply(entry: Entry): AppliedEntry {
+    assert(entry.seqno === this.#applied.seqno + 1, "entries are executed in order, each once");
+    this.#applied = { vid: entry.vid, seqno: entry.seqno };
+    this.#time = Math.max(this.#time, entry.time);
+    const result = this.#execute(entry, { now: this.#time, viewstamp: this.#applied });
+    this.#hash = extendHash(this.#hash, entry, result.reply ?? EMPTY);
+    return result;
+  }
+
+  query(body: Uint8Array): Uint8Array {
+    return this.machine.query(body, this.#time);
+  }
+
+  /** The state now, as chunks that stay as they are while it changes. */
+  snapshot(): Iterator<Uint8Array> {
+    const header: StateHeader = { at: this.#applied, time: this.#time, hash: this.#hash };
+    return chunksOfState(header, this.#sessions, this.machine.snapshot());
+  }
+
+  /** Rebuilds the state as it was at `at`; nothing changes until `finish`. */
+  restore(at: Viewstamp): Restoration {
+    const restoration = new StateRestoration(this.machine.restore());
+    return {
+      chunk: (bytes) => restoration.chunk(bytes),
+      finish: () => {
+        const { header, sessions } = restoration.finish();
+        if (!sameViewstamp(header.at, at)) {
+          throw new ViewstampError("BadMessage", `snapshot of place ${header.at.seqno}, not ${at.seqno}`);
+        }
+        restoration.finishMachine();
+        this.#sessions = sessions;
+        this.#applied = header.at;
+        this.#time = header.time;
+        this.#hash = header.hash;
+      },
+    };
+  }
+
+  #execute(entry: Entry, context: EntryContext): AppliedEntry {
+    switch (entry.kind) {
+      case "open":
+        this.#sessions.open(entry, ttlOf(entry));
+        return NOTHING;
+      case "command":
+      case "skip":
+        return this.#executeRequest(entry, context);
+      case "end": {
+        const session = this.#sessions.end(entry.session);
+        if (session === undefined) return NOTHING;
+        return { ...NOTHING, notices: this.machine.endSession(session.id, context) };
+      }
+      case "tick":
+        return { ...NOTHING, notices: this.machine.tick(context) };
+    }
+  }
+
+  #executeRequest(entry: Entry, context: EntryContext): AppliedEntry {
+    const session = this.#sessions.get(entry.session);
+    if (session === undefined) return NOTHING;
+    if (entry.number <= session.lastNumber) {
+      return { reply: session.replies.get(entry.number), duplicate: true, notices: [] };
+    }
+    assert(entry.number === session.lastNumber + 1, "a session's numbers are stamped consecutively");
+    session.acknowledge(entry.acknowledgedThrough);
+    session.lastNumber = entry.number;
+    const { reply, notices } = this.#run(entry, session.id, context);
+    session.replies.set(entry.number, reply);
+    return { reply, duplicate: false, notices };
+  }
+
+  #run(entry: Entry, session: SessionId, context: EntryContext): { reply: Uint8Array; notices: readonly Notice[] } {
+    return entry.kind === "skip" ? { reply: EMPTY, notices: [] } : this.machine.apply(entry.body, session, context);
+  }
+}
+
+function ttlOf(entry: Entry): number {
+  const ttl = decodeValue(entry.body);
+  assert(typeof ttl === "number" && ttl > 0, "the body of an open is its TTL");
+  return ttl;
+}
+
+export type { Session };

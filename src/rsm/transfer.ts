@@ -1,0 +1,72 @@
+/**
+ * The primary's side of a state transfer: a snapshot goes to a learner in chunks, a few on their way at a time, so that
+ * it never delays a heartbeat.
+ * @module
+ */
+import type { SnapshotWant } from "../protocol/messages.ts";
+import { sameViewstamp, type View, type Viewstamp } from "../protocol/view.ts";
+import type { Context } from "./context.ts";
+import type { Progress } from "./progress.ts";
+
+/** Chunks on their way to one learner. */
+const WINDOW = 8;
+
+/** Offers the newest snapshot. A member offered one finds that it has lost data. */
+export function startTransfer(context: Context, view: View, progress: Progress, now: number): void {
+  const { snapshot, output, config } = context;
+  progress.located = false;
+  if (snapshot === undefined) return;
+  if (progress.isLearner) progress.transfer = { at: snapshot.at, requested: 0, wanted: 0, progressAt: now };
+  output.path("snapshotOffered");
+  const offer = { type: "snapshotOffer", vid: view.vid, at: snapshot.at, chunks: snapshot.chunks } as const;
+  output.send(progress.who.id, offer, config.viewWrite);
+}
+
+/** The learner has part of a snapshot from an earlier connection: it goes on there if it is still the newest. */
+export function resumeTransfer(
+  context: Context,
+  view: View,
+  progress: Progress,
+  position: { readonly at: Viewstamp; readonly next: number },
+  now: number,
+): void {
+  if (context.snapshot === undefined || !sameViewstamp(context.snapshot.at, position.at)) {
+    startTransfer(context, view, progress, now);
+    return;
+  }
+  context.output.path("transferResumed");
+  progress.transfer = { at: position.at, requested: position.next, wanted: position.next, progressAt: now };
+  request(context, progress);
+}
+
+export function continueTransfer(
+  context: Context,
+  view: View,
+  progress: Progress,
+  want: SnapshotWant,
+  now: number,
+): void {
+  const { transfer } = progress;
+  if (context.snapshot === undefined || !sameViewstamp(context.snapshot.at, want.at)) {
+    startTransfer(context, view, progress, now);
+    return;
+  }
+  if (transfer === undefined || !sameViewstamp(transfer.at, want.at)) {
+    progress.transfer = { at: want.at, requested: want.next, wanted: want.next, progressAt: now };
+  } else {
+    // Asked for the same chunk again: what was sent is lost.
+    if (want.next <= transfer.wanted) transfer.requested = Math.min(transfer.requested, want.next);
+    transfer.wanted = want.next;
+    transfer.requested = Math.max(transfer.requested, want.next);
+    transfer.progressAt = now;
+  }
+  request(context, progress);
+}
+
+function request({ snapshot, output }: Context, { transfer, who }: Progress): void {
+  if (transfer === undefined || snapshot === undefined) return;
+  const end = Math.min(transfer.wanted + WINDOW, snapshot.chunks);
+  for (; transfer.requested < end; transfer.requested++) {
+    output.push({ type: "readChunk", to: who.id, at: transfer.at, index: transfer.requested });
+  }
+}
