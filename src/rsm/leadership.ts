@@ -170,7 +170,7 @@ export class Leadership {
     for (const progress of this.#progress.values()) {
       const due = now - progress.heartbeatAt >= this.#context.options.heartbeatMs;
       if (due || progress.commitSent < this.#context.commit) this.#heartbeat(progress, now, impaired);
-      if (due && !progress.located) this.#locate(progress, now);
+      if (due) this.#askAgain(progress, now);
     }
     this.#heartbeatIdleAcceptors(now, impaired);
     this.admission.tick(now);
@@ -208,6 +208,17 @@ export class Leadership {
     const { output, config } = this.#context;
     if (!progress.isLearner) progress.waitingSince ??= now;
     output.send(progress.who.id, { type: "locate", vid: this.view.vid }, config.viewWrite);
+  }
+
+  /** A network may lose what it carried: whoever does not move on is asked where it is. */
+  #askAgain(progress: Progress, now: number): void {
+    const { waitingSince } = progress;
+    const patience = 2 * this.#context.options.heartbeatMs;
+    if (progress.located && waitingSince !== undefined && now - Math.max(waitingSince, progress.relocatedAt) > patience) {
+      this.#context.output.path("relocated");
+      progress.relocate(now);
+    }
+    if (!progress.located) this.#locate(progress, now);
   }
 
   #heartbeat(progress: Progress, now: number, impaired = false): void {

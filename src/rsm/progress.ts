@@ -36,6 +36,7 @@ export class Progress {
   heartbeatAt = Number.NEGATIVE_INFINITY;
   /** Since when it owes an answer without making progress. */
   waitingSince: number | undefined;
+  relocatedAt = Number.NEGATIVE_INFINITY;
   transfer: Transfer | undefined;
   #sent: Sent[] = [];
   #inFlightBytes = 0;
@@ -53,6 +54,13 @@ export class Progress {
   lose(): void {
     this.located = false;
     this.waitingSince = undefined;
+    this.#forgetSent();
+  }
+
+  /** Nothing moves though the connection stands: ask again where it is, still counting how long it has owed an answer. */
+  relocate(now: number): void {
+    this.located = false;
+    this.relocatedAt = now;
     this.#forgetSent();
   }
 
@@ -83,8 +91,8 @@ export class Progress {
       done++;
     }
     this.#sent.splice(0, done);
-    if (this.#sent.length === 0) this.waitingSince = undefined;
-    else if (moved || done > 0) this.waitingSince = now;
+    if (this.located && this.#sent.length === 0) this.waitingSince = undefined;
+    else if (moved) this.waitingSince = now;
     return moved;
   }
 
