@@ -179,7 +179,7 @@ export class Config {
   peers(): Invitation[] {
     const found = new Map<NodeId, Invitation>();
     const add = ({ id, url }: Invitation): void => {
-      if (id !== this.self.id) found.set(id, { id, url });
+      if (id !== this.self.id) found.set(id, { id, url: this.#urls.get(id) ?? url });
     };
     for (const node of this.#setup.cluster) add(node);
     for (const node of this.#view?.invited ?? []) add(node);
@@ -205,9 +205,11 @@ export class Config {
     this.#founding?.forget(id);
   }
 
-  /** A joiner or a renamed address: used in the next view. */
-  learnUrl(from: Identity, url: string): void {
-    this.#urls.set(from.id, url);
+  /** The address a node advertises now, written in the next view; whether that is news. */
+  learnUrl(peer: Member): boolean {
+    const before = this.#urls.get(peer.id) ?? findById(this.peers(), peer.id)?.url;
+    this.#urls.set(peer.id, peer.url);
+    return before !== peer.url;
   }
 
   onMessage(from: Identity, message: ConfigMessage, now: number): View | undefined {

@@ -224,7 +224,8 @@ export class Core implements Context {
         this.#leadership?.linkDown(event.id);
         return this.config.linkDown(event.id, event.refused);
       case "heardUp":
-        return this.config.liveness.heardUp(event.peer);
+        this.config.liveness.heardUp(event.peer);
+        return this.#learnUrl(event.peer);
       case "heardDown":
         return this.config.heardDown(event.id);
       case "message":
@@ -293,6 +294,10 @@ export class Core implements Context {
     return vid === own;
   }
 
+  #learnUrl(peer: Member): void {
+    if (this.config.learnUrl(peer)) this.output.push({ type: "peers", peers: this.config.peers() });
+  }
+
   #onViewMessage(
     from: Identity,
     message: Exclude<PeerMessage, ConfigMessage | { type: "confirm" | "joinRefused" }>,
@@ -302,6 +307,7 @@ export class Core implements Context {
     const following = this.config.isPrimary(from) ? this.#following : undefined;
     switch (message.type) {
       case "join":
+        this.#learnUrl({ ...from, url: message.url });
         return leadership?.onJoin(from, message, now);
       case "leaving":
         return leadership === undefined ? undefined : this.config.markUnfit(from.id, "it is leaving", true);
@@ -376,6 +382,8 @@ export class Core implements Context {
     const busy = this.#following?.activeKnown !== true;
     const code = busy ? "BUSY" : "NOTPRIMARY";
     const text = busy ? "a view change" : `the primary is ${this.config.view?.primary}`;
+    // The refusal comes with the primary's address, in the form that clients know it from.
+    if (!busy) this.output.answer(client, this.news(), this.config.viewWrite);
     if (message.type === "request") {
       const { session, number } = message;
       this.output.answer(client, { type: "requestRefused", session, number, code, outcomeUnknown: false, text });

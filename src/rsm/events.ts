@@ -7,15 +7,15 @@ import type { ClientMessage, News, ServerMessage } from "../protocol/client-mess
 import type { ViewstampError } from "../protocol/errors.ts";
 import type { PeerMessage } from "../protocol/messages.ts";
 import type { SnapshotInfo, StorageRecord } from "../protocol/storage.ts";
-import type { Identity, NodeId, View, Viewstamp } from "../protocol/view.ts";
+import type { Identity, Member, NodeId, View, Viewstamp } from "../protocol/view.ts";
 
 export type CoreEvent =
   /** The connection this node dialed to a peer is open and the hellos agreed; a newer one replaces an older. */
   | { readonly type: "linkUp"; readonly peer: Identity }
   /** That connection is lost, or could not be made. `refused`: nobody listens there any more. */
   | { readonly type: "linkDown"; readonly id: NodeId; readonly refused: boolean }
-  /** The connection that the peer dialed is open: messages come from this incarnation. */
-  | { readonly type: "heardUp"; readonly peer: Identity }
+  /** The connection that the peer dialed is open: messages come from this incarnation, which advertises this url. */
+  | { readonly type: "heardUp"; readonly peer: Member }
   /** The connection that the peer dialed, and that messages came over, is closed. */
   | { readonly type: "heardDown"; readonly id: NodeId }
   | { readonly type: "message"; readonly from: Identity; readonly message: PeerMessage }

@@ -2,7 +2,7 @@
  * The side of a backup or learner in one view: its log is made equal to the primary's (design.md 4.3 and 4.4).
  * @module
  */
-import { assert } from "../protocol/errors.ts";
+import { ViewstampError } from "../protocol/errors.ts";
 import type { Heartbeat, Invoke, Level, Located, SnapshotChunk, SnapshotOffer } from "../protocol/messages.ts";
 import { primaryOf, type View, type Viewstamp } from "../protocol/view.ts";
 import type { Context } from "./context.ts";
@@ -55,6 +55,7 @@ export class Following {
   }
 
   onInvoke(message: Invoke): void {
+    if ((message.entries.at(-1)?.vid ?? 0) > this.view.vid) return;
     this.#learnStart(message.start, message.commit);
     const { log } = this.#context;
     if (message.previous.seqno >= log.base.seqno && !log.contains(message.previous)) {
@@ -164,7 +165,10 @@ export class Following {
 
   #truncate(seqno: number): void {
     const { log, output, durability, commit } = this.#context;
-    assert(seqno >= commit, `entries through ${commit} are committed; the primary's log differs after ${seqno}`);
+    if (seqno < commit) {
+      const text = `entries through ${commit} are committed here, but the primary's log differs after ${seqno}`;
+      throw new ViewstampError("Diverged", text);
+    }
     log.truncate(seqno);
     durability.truncated(output.persist({ kind: "truncate", seqno }), seqno);
   }

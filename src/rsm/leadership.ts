@@ -78,7 +78,6 @@ export class Leadership {
 
   onJoin(from: Identity, message: Join, now: number): void {
     const { config, output } = this.#context;
-    config.learnUrl(from, message.url);
     const answer = config.mayJoin(from.id);
     if (answer !== "yes") {
       output.send(from.id, { type: "joinRefused", vid: this.view.vid, reason: answer }, config.viewWrite);
@@ -214,7 +213,11 @@ export class Leadership {
   #askAgain(progress: Progress, now: number): void {
     const { waitingSince } = progress;
     const patience = 2 * this.#context.options.heartbeatMs;
-    if (progress.located && waitingSince !== undefined && now - Math.max(waitingSince, progress.relocatedAt) > patience) {
+    if (
+      progress.located &&
+      waitingSince !== undefined &&
+      now - Math.max(waitingSince, progress.relocatedAt) > patience
+    ) {
       this.#context.output.path("relocated");
       progress.relocate(now);
     }
