@@ -69,7 +69,8 @@ export function decodeReply(bytes: Uint8Array): CallReply {
   if (type === REFUSED && list.length === 3 && typeof first === "string") {
     return { type: "refused", code: first, data: second };
   }
-  const code = type === FAILED && list.length === 3 ? failures[Number(first)] : undefined;
+  const isFailed = type === FAILED && list.length === 3 && typeof first === "number";
+  const code = isFailed ? failures[first] : undefined;
   if (code === undefined || typeof second !== "string") throw badMessage("no reply of a machine");
   return { type: "failed", code, text: second };
 }

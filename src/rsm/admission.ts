@@ -64,7 +64,7 @@ export class Admission {
     if (attempt === undefined) return;
     const { heartbeatMs, suspectMs } = this.#context.options;
     if (now - attempt.startedAt > suspectMs && this.#context.config.cancelAdmit(now)) {
-      this.#failures = Math.min(this.#failures + 1, 5);
+      this.#failures = Math.min(this.#failures + 1, 2);
       this.#notBefore.set(attempt.learner.who.id, now + suspectMs * 2 ** this.#failures);
       this.#attempt = undefined;
       this.#context.output.path("admitGivenUp");

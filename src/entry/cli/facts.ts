@@ -1,0 +1,65 @@
+/**
+ * What happens to a node, for `serve`: as one JSON line each, or as a line that a person reads.
+ * @module
+ */
+
+import type { NodeId } from "../../protocol/view.ts";
+import type { ReplicaEvent } from "../../replica/contract.ts";
+import type { Style } from "./terminal.ts";
+
+/** One line of `serve --json`. `event` says which; a view's members are their ids. */
+export type Fact = Readonly<Record<string, unknown>> & { readonly event: string; readonly id: NodeId };
+
+/** Plain data with ids instead of whole members: what a person or a test waits for. */
+export function factOf(id: NodeId, event: ReplicaEvent): Fact {
+  switch (event.event) {
+    case "view": {
+      const { vid, members, acceptors, primary, barred } = event.view;
+      return { event: "view", id, vid, members: idsOf(members), primary, acceptors: idsOf(acceptors), barred };
+    }
+    case "suspected":
+      return { event: "suspected", id, node: event.id, reason: event.reason };
+    case "stopped":
+      return event.error === undefined ? { event: "stopped", id } : { event: "stopped", id, error: event.error };
+    default:
+      return { ...event, id };
+  }
+}
+
+/** `undefined` for what only programs care about. */
+export function storyOf(event: ReplicaEvent, style: Style): string | undefined {
+  switch (event.event) {
+    case "listening":
+      return `listening at ${event.url}`;
+    case "view":
+      return `view ${event.view.vid}: members ${idsOf(event.view.members).join(" ")}, primary ${event.view.primary}`;
+    case "active":
+      return style.green(`primary, taking requests in view ${event.vid}`);
+    case "following":
+      return style.green(`backup in view ${event.vid}, level with its primary`);
+    case "joining":
+      return `not a member of view ${event.vid}, asking to join`;
+    case "removed":
+      return style.yellow(`removed from view ${event.vid}`);
+    case "suspected":
+      return style.yellow(`suspects ${event.id}: ${event.reason}`);
+    case "rejected":
+      return style.red(
+        event.by === "us" ? `refuses ${event.who}: ${event.text}` : `refused by ${event.who}: ${event.text}`,
+      );
+    case "cutOff":
+      return style.yellow(`cut off ${event.who}: ${event.reason}`);
+    case "setAside":
+      return style.red(`set its data aside: ${event.reason}`);
+    case "warning":
+      return style.yellow(event.text);
+    case "stopped":
+      return event.error === undefined ? "stopped" : style.red(`stopped: ${event.error.text}`);
+    case "path":
+      return undefined;
+  }
+}
+
+function idsOf(members: readonly { readonly id: NodeId }[]): NodeId[] {
+  return members.map(({ id }) => id);
+}

@@ -1,0 +1,54 @@
+/**
+ * `viewstamp lock NAME -- COMMAND`: runs a command while a lock is held.
+ * @module
+ */
+import { connectLocks } from "../locks.ts";
+import type { Arguments } from "./arguments.ts";
+import { runChild } from "./child.ts";
+import { parseClusterList } from "./cluster-list.ts";
+import { type Command, clusterOption } from "./command.ts";
+import { exitCode } from "./exit-codes.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const lock: Command = {
+  name: "lock",
+  summary: "Run a command while a lock is held",
+  positionals: ["NAME"],
+  takesCommand: true,
+  options: {
+    cluster: clusterOption,
+    shared: { type: "boolean", help: "together with other shared holders" },
+    "timeout-ms": { type: "string", value: "MS", help: "wait so long for the lock (default: for ever)" },
+    "ttl-ms": { type: "string", value: "MS", help: "the lock is lost this long after contact is lost (default 10000)" },
+    "grace-ms": { type: "string", value: "MS", help: "from SIGTERM to SIGKILL when the lock is lost (default 5000)" },
+  },
+  details: [
+    "The command finds the fencing token in VIEWSTAMP_TOKEN and the name in VIEWSTAMP_LOCK. A resource that",
+    "refuses smaller tokens than it has seen is safe also from a command that was stopped too late.",
+    "If the lock is lost, the command gets SIGTERM, then SIGKILL, and the exit code is 4.",
+    "Else the exit code is the command's own; SIGTERM, SIGINT and SIGHUP are passed on to it.",
+  ],
+  run,
+};
+
+async function run(args: Arguments, terminal: Terminal): Promise<number> {
+  const cluster = parseClusterList(args.text("cluster")).map(({ url }) => url);
+  const timeoutMs = args.has("timeout-ms") ? args.number("timeout-ms", undefined, 1) : undefined;
+  const graceMs = args.number("grace-ms", 5000);
+  const name = args.positionals[0]!;
+  const locks = await connectLocks({ cluster, sessionTtlMs: args.number("ttl-ms", 10_000) });
+  try {
+    await using held = await locks.acquire(name, {
+      mode: args.has("shared") ? "shared" : "exclusive",
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    });
+    const env = { VIEWSTAMP_LOCK: name, VIEWSTAMP_TOKEN: String(held.token) };
+    const outcome = await runChild(args.command, { env, signal: held.signal, graceMs });
+    if (outcome.trouble !== "") terminal.message(`viewstamp: cannot run ${args.command[0]}: ${outcome.trouble}`);
+    if (!held.signal.aborted) return outcome.code;
+    terminal.message(`viewstamp: the lock "${name}" was lost; the command was stopped`);
+    return exitCode.lockLost;
+  } finally {
+    await locks.close();
+  }
+}

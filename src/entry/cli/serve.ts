@@ -1,0 +1,102 @@
+/**
+ * `viewstamp serve`: runs one node with the built-in machines until it is told to stop.
+ * @module
+ */
+
+import { webSocket } from "../../../transports/websocket.ts";
+import type { Storage } from "../../protocol/storage.ts";
+import type { ReplicaEvent } from "../../replica/contract.ts";
+import { fileStorage } from "../../storage/file.ts";
+import { memoryStorage } from "../../storage/memory.ts";
+import { type Replica, startReplica } from "../replica.ts";
+import type { Arguments } from "./arguments.ts";
+import { builtInMachines } from "./built-in.ts";
+import { checkedAddress, parseNamedCluster } from "./cluster-list.ts";
+import type { Command } from "./command.ts";
+import { coreOptionSpecs, coreOptionsOf } from "./core-options.ts";
+import { exitCode, UsageError } from "./exit-codes.ts";
+import { factOf, storyOf } from "./facts.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const serve: Command = {
+  name: "serve",
+  summary: "Run one node with the built-in machines (locks and kv) until SIGTERM or SIGINT",
+  positionals: [],
+  options: {
+    id: { type: "string", value: "ID", help: "this node's name" },
+    cluster: { type: "string", value: "LIST", help: "every node of the cluster: a=ws://host:7001,b=…,c=…" },
+    data: { type: "string", value: "DIR", help: "keep the data here; one node per directory" },
+    memory: { type: "boolean", help: "keep the data in memory: a stopped node comes back empty" },
+    listen: { type: "string", value: "URL", help: "take connections here (default: this node's address in --cluster)" },
+    advertise: { type: "string", value: "URL", help: "where others reach this node (default: the same)" },
+    json: { type: "boolean", help: "write one line of JSON to standard output for each thing that happens" },
+    "with-parent": { type: "boolean", help: "stop also when standard input ends" },
+    ...coreOptionSpecs,
+  },
+  details: [
+    "The first SIGTERM or SIGINT hands over and stops; a second one stops at once.",
+    "A fresh cluster starts once every node in --cluster has been seen.",
+  ],
+  run,
+};
+
+async function run(args: Arguments, terminal: Terminal): Promise<number> {
+  const id = args.text("id");
+  const cluster = parseNamedCluster(args.text("cluster"));
+  const replica = await startReplica({
+    id,
+    cluster,
+    listen: listenAddress(args, id, cluster),
+    ...(args.has("advertise") && { advertise: checkedAddress(args.text("advertise"), "--advertise") }),
+    machines: builtInMachines,
+    storage: storageFor(args),
+    transport: webSocket(),
+    ...coreOptionsOf(args),
+    observer: teller(id, args.has("json"), terminal),
+  });
+  return Promise.race([endOf(replica), secondSignal(replica, args.has("with-parent"))]);
+}
+
+/** What stopped it has been told as an event. */
+async function endOf(replica: Replica): Promise<number> {
+  return (await replica.stopped) === undefined ? exitCode.ok : exitCode.failed;
+}
+
+function listenAddress(args: Arguments, id: string, cluster: Readonly<Record<string, string>>): string {
+  const own = Object.hasOwn(cluster, id) ? cluster[id] : undefined;
+  if (own === undefined && !args.has("listen"))
+    throw new UsageError(`--cluster has no node "${id}": name it there, or give --listen for a node added later`);
+  return checkedAddress(args.text("listen", own), "--listen");
+}
+
+function storageFor(args: Arguments): Storage {
+  if (args.has("memory") === args.has("data")) throw new UsageError("give either --data DIR or --memory");
+  return args.has("memory") ? memoryStorage() : fileStorage(args.text("data"));
+}
+
+function teller(id: string, json: boolean, terminal: Terminal): (event: ReplicaEvent) => void {
+  if (json) return (event) => terminal.data(JSON.stringify(factOf(id, event)));
+  const { dim } = terminal.messageStyle;
+  return (event) => {
+    const story = storyOf(event, terminal.messageStyle);
+    const time = new Date().toISOString().slice(11, 23);
+    if (story !== undefined) terminal.message(`${dim(time)} ${id} ${story}`);
+  };
+}
+
+/** The first signal stops the replica in good order; resolves at the second. */
+function secondSignal(replica: Replica, withParent: boolean): Promise<number> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const stop = (): void => {
+      if (asked) return resolve(exitCode.failed);
+      asked = true;
+      void replica.stop();
+    };
+    process.on("SIGTERM", stop);
+    process.on("SIGINT", stop);
+    if (!withParent) return;
+    process.stdin.on("end", stop);
+    process.stdin.resume();
+  });
+}

@@ -1,0 +1,88 @@
+/**
+ * The answers of many nodes as one picture of the cluster.
+ * @module
+ */
+import type { NodeStatus } from "../../protocol/client-messages.ts";
+import type { NodeId } from "../../protocol/view.ts";
+import { columns } from "./table.ts";
+import type { Style } from "./terminal.ts";
+
+/** What one node said, or why it said nothing. */
+export interface NodeAnswer {
+  readonly url: string;
+  readonly id: NodeId | undefined;
+  readonly status: NodeStatus | undefined;
+  /** Empty for a node that answered. */
+  readonly trouble: string;
+}
+
+export interface ClusterReport {
+  /** Whether the primary of the newest view takes requests. */
+  readonly serving: boolean;
+  /** The newest view that any node told of; 0 if none is known. */
+  readonly vid: number;
+  readonly primary: NodeId | undefined;
+  readonly members: readonly NodeId[];
+  readonly acceptors: readonly NodeId[];
+  readonly barred: readonly NodeId[];
+  readonly invited: readonly NodeId[];
+  readonly nodes: readonly NodeAnswer[];
+}
+
+export function reportOf(nodes: readonly NodeAnswer[]): ClusterReport {
+  const statuses = nodes.flatMap(({ status }) => status ?? []);
+  const newest = statuses.reduce<NodeStatus | undefined>(
+    (best, one) => (one.vid > (best?.vid ?? 0) ? one : best),
+    undefined,
+  );
+  const ids = (list: readonly { readonly id: NodeId }[] = []): NodeId[] => list.map(({ id }) => id);
+  return {
+    serving: statuses.some(({ role, active, vid }) => role === "primary" && active && vid === newest?.vid),
+    vid: newest?.vid ?? 0,
+    primary: newest?.primary,
+    members: ids(newest?.members),
+    acceptors: ids(newest?.acceptors),
+    barred: newest?.barred ?? [],
+    invited: ids(newest?.invited),
+    nodes,
+  };
+}
+
+/** The report for people: a headline, and a line for each node. */
+export function reportLines(report: ClusterReport, style: Style): string[] {
+  const [header = "", ...rows] = columns([
+    ["NODE", "ROLE", "STATE", "VIEW", "LOG", "COMMITTED", "APPLIED", "SESSIONS", "RUNTIME", "ADDRESS"],
+    ...report.nodes.map(rowOf),
+  ]);
+  return [headline(report, style), ...membership(report), "", style.dim(header), ...rows];
+}
+
+function headline({ serving, vid, primary, members }: ClusterReport, style: Style): string {
+  if (vid === 0) return style.yellow("no view is known: the cluster is not founded yet");
+  const state = serving ? style.green("serving") : style.red("not serving");
+  return `${style.bold(`view ${vid}`)}: members ${members.join(" ")}, primary ${primary}, ${state}`;
+}
+
+function membership({ acceptors, members, barred, invited }: ClusterReport): string[] {
+  const absent = acceptors.filter((id) => !members.includes(id));
+  const named = (what: string, ids: readonly NodeId[]): string[] =>
+    ids.length > 0 ? [`${what}: ${ids.join(" ")}`] : [];
+  return [...named("absent, counted for majorities", absent), ...named("barred", barred), ...named("invited", invited)];
+}
+
+function rowOf({ url, id, status, trouble }: NodeAnswer): string[] {
+  if (status === undefined) return [id ?? "?", "-", "-", "-", "-", "-", "-", "-", trouble, url];
+  const { viewstamp, commit, applied } = status;
+  return [
+    status.id,
+    status.role,
+    status.active ? "active" : "waiting",
+    String(status.vid),
+    `${viewstamp.vid}.${viewstamp.seqno}`,
+    String(commit),
+    String(applied),
+    String(status.sessions),
+    status.runtime,
+    url,
+  ];
+}

@@ -1,0 +1,15 @@
+/**
+ * The built-in key-value machine.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "viewstamp";
+ * import { kv } from "viewstamp/kv";
+ * import { webSocket } from "viewstamp/transports/websocket";
+ *
+ * const client = await connect({ cluster: ["ws://127.0.0.1:7001"], machine: kv, transport: webSocket() });
+ * await client.put({ key: "greeting", value: "hello" });
+ * ```
+ * @module
+ */
+export * from "../machine/kv.ts";

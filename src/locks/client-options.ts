@@ -1,0 +1,101 @@
+/**
+ * The door of `request` and `acquire`: arguments are converted and refused as the Web Locks API says (W3C Web Locks,
+ * "request()", and Web IDL), in its order and with its error types.
+ * @module
+ */
+import { MAX_TIMEOUT_MS } from "../client/options.ts";
+import { ViewstampError } from "../protocol/errors.ts";
+import type { LockMode } from "./machine-state.ts";
+import { type Acquisition, MAX_NAME_LENGTH } from "./machine-words.ts";
+
+/** A request's arguments, checked. */
+export interface Terms {
+  readonly name: string;
+  readonly mode: LockMode;
+  readonly how: Acquisition["how"];
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+/**
+ * @throws {TypeError} for what cannot be converted
+ * @throws {DOMException} `NotSupportedError` for what does not go together
+ * @throws {ViewstampError} `InvalidInput` for a name that is too long, which the standard does not know
+ * @throws the reason of a signal that is aborted already
+ */
+export function readTerms(name: unknown, options: unknown): Terms {
+  // A template, not String(): a symbol is no string.
+  const text = `${name as string}`;
+  const { ifAvailable, mode, signal, steal, timeoutMs } = readOptions(options);
+  if (text.length > MAX_NAME_LENGTH) {
+    throw new ViewstampError("InvalidInput", `a lock name has at most ${MAX_NAME_LENGTH} characters`);
+  }
+  if (text.startsWith("-")) throw unsupported('a lock name that begins with "-" is reserved');
+  if (steal && ifAvailable) throw unsupported("steal and ifAvailable exclude each other");
+  if (steal && mode !== "exclusive") throw unsupported("only an exclusive request can steal");
+  if (signal !== undefined && (steal || ifAvailable)) {
+    throw unsupported("a request that does not wait (steal, ifAvailable) takes no signal");
+  }
+  if (signal?.aborted) throw signal.reason;
+  return { name: text, mode, how: steal ? "steal" : ifAvailable ? "ifAvailable" : "wait", signal, timeoutMs };
+}
+
+/** @throws {TypeError} */
+export function readCallback<Callback>(callback: Callback): Callback {
+  if (typeof callback !== "function") throw new TypeError("the callback of a lock request must be a function");
+  return callback;
+}
+
+interface Options extends Pick<Terms, "mode" | "signal" | "timeoutMs"> {
+  readonly ifAvailable: boolean;
+  readonly steal: boolean;
+}
+
+/** Members are read in the order of the alphabet, unknown ones are left alone: so Web IDL reads a dictionary. */
+function readOptions(options: unknown): Options {
+  const given = readDictionary(options);
+  return {
+    ifAvailable: Boolean(given["ifAvailable"]),
+    mode: readMode(given["mode"]),
+    signal: readSignal(given["signal"]),
+    steal: Boolean(given["steal"]),
+    timeoutMs: readTimeout(given["timeoutMs"]),
+  };
+}
+
+function readDictionary(options: unknown): Readonly<Record<string, unknown>> {
+  if (options === undefined || options === null) return {};
+  if (typeof options !== "object" && typeof options !== "function") {
+    throw new TypeError("the options of a lock request must be an object");
+  }
+  return options as Readonly<Record<string, unknown>>;
+}
+
+function readMode(mode: unknown): LockMode {
+  if (mode === undefined) return "exclusive";
+  const text = `${mode as string}`;
+  if (text !== "exclusive" && text !== "shared") {
+    throw new TypeError(`mode must be "exclusive" or "shared", not ${JSON.stringify(text)}`);
+  }
+  return text;
+}
+
+function readSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined) return undefined;
+  if (typeof signal !== "object" || signal === null || !("aborted" in signal) || !("addEventListener" in signal)) {
+    throw new TypeError("signal must be an AbortSignal");
+  }
+  return signal as AbortSignal;
+}
+
+function readTimeout(timeoutMs: unknown): number | undefined {
+  if (timeoutMs === undefined) return undefined;
+  if (typeof timeoutMs !== "number" || !(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) {
+    throw new TypeError(`timeoutMs must be a number above 0 and at most ${MAX_TIMEOUT_MS}, not ${String(timeoutMs)}`);
+  }
+  return timeoutMs;
+}
+
+function unsupported(message: string): DOMException {
+  return new DOMException(message, "NotSupportedError");
+}

@@ -1,0 +1,31 @@
+/**
+ * Who holds and who waits, page by page: a reply is bounded, the number of locks is not.
+ * @module
+ */
+import type { LockTable, Tenure, Waiter } from "./machine-state.ts";
+import type { ListCursor, Listed, ListPage } from "./machine-words.ts";
+
+/** A page holds requests worth about this many bytes on the wire. */
+const PAGE_BYTES = 96 * 1024;
+const BYTES_PER_REQUEST = 128;
+
+export function listPage(table: LockTable, from: ListCursor, now: number): ListPage {
+  const requests: Listed[] = [];
+  let room = PAGE_BYTES;
+  for (const [name, { holders, queue }] of table.locks.entries(from.name)) {
+    const all: readonly (Tenure | Waiter)[] = [...holders, ...queue];
+    for (let index = name === from.name ? from.index : 0; index < all.length; index++) {
+      if (room <= 0) return { requests, next: { name, index } };
+      const listed = listedOf(name, all[index]!, now);
+      requests.push(listed);
+      room -= BYTES_PER_REQUEST + 3 * (name.length + listed.owner.length);
+    }
+  }
+  return { requests };
+}
+
+function listedOf(name: string, request: Tenure | Waiter, now: number): Listed {
+  const { mode, session, owner, since } = request;
+  const base = { name, mode, session, owner, ageMs: Math.max(0, now - since) };
+  return "token" in request ? { ...base, token: request.token } : base;
+}

@@ -1,0 +1,95 @@
+/**
+ * The lock table in slices, and back. A slice is a list of parts; a lock with a long line comes in several parts.
+ * @module
+ */
+import * as v from "valibot";
+import type { StateRestoration } from "../machine/definition.ts";
+import { type Lock, LockTable, type Tenure, type Waiter } from "./machine-state.ts";
+import { modeSchema } from "./machine-words.ts";
+
+/** A waiter: session, xid, mode, since, owner. */
+type WaiterRow = [session: string, xid: number, mode: "exclusive" | "shared", since: number, owner: string];
+/** A tenure: the same, then the token and whether it waited. */
+type TenureRow = [...WaiterRow, token: bigint, waited: boolean];
+type Part = [name: string, holders: TenureRow[], queue: WaiterRow[], stolen: TenureRow[]];
+
+const waiterEntries = [v.string(), v.number(), modeSchema, v.number(), v.string()] as const;
+const waiterRow = v.strictTuple([...waiterEntries]);
+const tenureRow = v.strictTuple([...waiterEntries, v.bigint(), v.boolean()]);
+const partSchema: v.GenericSchema<Part> = v.strictTuple([
+  v.string(),
+  v.array(tenureRow),
+  v.array(waiterRow),
+  v.array(tenureRow),
+]);
+const sliceSchema = v.array(partSchema);
+
+/** A slice ends at about this many bytes. */
+const SLICE_BYTES = 32 * 1024;
+const BYTES_PER_REQUEST = 40;
+const REQUESTS_PER_PART = 512;
+
+export function* sliceTable(table: LockTable): Generator<unknown, void> {
+  let slice: Part[] = [];
+  let room = SLICE_BYTES;
+  for (const [name, lock] of table.locks.snapshot()) {
+    for (const part of partsOf(name, lock)) {
+      slice.push(part);
+      room -= bytesOf(part);
+      if (room > 0) continue;
+      yield slice;
+      slice = [];
+      room = SLICE_BYTES;
+    }
+  }
+  if (slice.length > 0) yield slice;
+}
+
+export function restoreTable(): StateRestoration<LockTable> {
+  const table = new LockTable();
+  return {
+    chunk: (slice) => {
+      for (const part of v.parse(sliceSchema, slice)) addPart(table, part);
+    },
+    finish: () => table,
+  };
+}
+
+function* partsOf(name: string, { holders, queue, stolen }: Lock): Generator<Part> {
+  const longest = Math.max(holders.length, queue.length, stolen.length);
+  for (let from = 0; from < longest; from += REQUESTS_PER_PART) {
+    const to = from + REQUESTS_PER_PART;
+    const tenures = (all: readonly Tenure[]): TenureRow[] => all.slice(from, to).map(tenureToRow);
+    yield [name, tenures(holders), queue.slice(from, to).map(waiterToRow), tenures(stolen)];
+  }
+}
+
+function addPart(table: LockTable, [name, holderRows, queueRows, stolenRows]: Part): void {
+  const { holders, queue, stolen } = table.get(name);
+  table.put(name, {
+    holders: [...holders, ...holderRows.map(tenureFromRow)],
+    queue: [...queue, ...queueRows.map(waiterFromRow)],
+    stolen: [...stolen, ...stolenRows.map(tenureFromRow)],
+  });
+  for (const [session] of [...holderRows, ...queueRows, ...stolenRows]) table.enter(session, name);
+}
+
+function bytesOf([name, holders, queue, stolen]: Part): number {
+  return 3 * name.length + BYTES_PER_REQUEST * (1 + holders.length + queue.length + stolen.length);
+}
+
+function waiterToRow({ session, xid, mode, since, owner }: Waiter): WaiterRow {
+  return [session, xid, mode, since, owner];
+}
+
+function tenureToRow(tenure: Tenure): TenureRow {
+  return [...waiterToRow(tenure), tenure.token, tenure.waited];
+}
+
+function waiterFromRow([session, xid, mode, since, owner]: WaiterRow): Waiter {
+  return { session, xid, mode, since, owner };
+}
+
+function tenureFromRow([session, xid, mode, since, owner, token, waited]: TenureRow): Tenure {
+  return { session, xid, mode, since, owner, token, waited };
+}

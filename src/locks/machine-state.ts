@@ -1,0 +1,105 @@
+/**
+ * The state of the lock machine: per name who holds it and who waits, and per session where it has a part.
+ * @module
+ */
+import { VersionedMap } from "../machine/versioned-map.ts";
+import type { SessionId } from "../protocol/session.ts";
+
+export type LockMode = "exclusive" | "shared";
+
+/** A request that waits in line. Like everything in the state it is replaced, never changed in place. */
+export interface Waiter {
+  readonly session: SessionId;
+  /** Numbers the requests of a session, so that an answer or notice finds the one it is meant for. */
+  readonly xid: number;
+  readonly mode: LockMode;
+  /** Replicated time at which it began to wait. */
+  readonly since: number;
+  /** Who wants it, for people. */
+  readonly owner: string;
+}
+
+/** A request that was granted; `since` is when. */
+export interface Tenure extends Waiter {
+  /** The fencing token. */
+  readonly token: bigint;
+  /** Granted out of the queue: its client knows of it by a notice, not by the reply. */
+  readonly waited: boolean;
+}
+
+/**
+ * One lock. Invariants: holders are either one exclusive or any number of shared ones; the first of the queue cannot
+ * be granted; something in it is not empty, for a lock that nobody wants is not stored.
+ */
+export interface Lock {
+  readonly holders: readonly Tenure[];
+  readonly queue: readonly Waiter[];
+  /** Tenures ended by a steal whose clients have not let go yet: they are told until they do. */
+  readonly stolen: readonly Tenure[];
+}
+
+const NOBODY: readonly never[] = [];
+const UNWANTED: Lock = { holders: NOBODY, queue: NOBODY, stolen: NOBODY };
+
+/** How many requests a session has at each name, and in all. */
+interface Part {
+  readonly names: Map<string, number>;
+  requests: number;
+}
+
+/** All locks, with an index by session that is derived from them. */
+export class LockTable {
+  readonly locks: VersionedMap<string, Lock> = new VersionedMap();
+  readonly #parts: Map<SessionId, Part> = new Map();
+
+  get(name: string): Lock {
+    return this.locks.get(name) ?? UNWANTED;
+  }
+
+  /** Stores the lock, or forgets it when nobody wants it any more. */
+  put(name: string, lock: Lock): void {
+    const wanted = lock.holders.length + lock.queue.length + lock.stolen.length > 0;
+    if (wanted) this.locks.set(name, lock);
+    else this.locks.delete(name);
+  }
+
+  /** Counts a request that came. */
+  enter(session: SessionId, name: string): void {
+    let part = this.#parts.get(session);
+    if (part === undefined) this.#parts.set(session, (part = { names: new Map(), requests: 0 }));
+    part.names.set(name, (part.names.get(name) ?? 0) + 1);
+    part.requests++;
+  }
+
+  /** Counts a request that is gone. */
+  leave(session: SessionId, name: string): void {
+    const part = this.#parts.get(session);
+    const count = part?.names.get(name);
+    if (part === undefined || count === undefined) return;
+    if (count > 1) part.names.set(name, count - 1);
+    else part.names.delete(name);
+    if (--part.requests === 0) this.#parts.delete(session);
+  }
+
+  /** Forgets a session in the index; its requests are the caller's business. */
+  leaveAll(session: SessionId): void {
+    this.#parts.delete(session);
+  }
+
+  /** How many requests of the session wait or hold. */
+  requestsOf(session: SessionId): number {
+    return this.#parts.get(session)?.requests ?? 0;
+  }
+
+  /** The locks in which the session has a part, in the same order on every replica. */
+  namesOf(session: SessionId): string[] {
+    // The index of a replica restored from a snapshot was filled in another order: sorted (by code units) they agree.
+    return [...(this.#parts.get(session)?.names.keys() ?? [])].sort();
+  }
+}
+
+/** Whether a request of this mode may hold the lock beside its holders. */
+export function isCompatible(lock: Lock, mode: LockMode): boolean {
+  const [first] = lock.holders;
+  return first === undefined || (mode === "shared" && first.mode === "shared");
+}

@@ -1,0 +1,70 @@
+/**
+ * The lock machine: the replicated state machine behind the lock service (design.md 4.8).
+ * @module
+ */
+
+import { command, defineMachine, query } from "../machine/define.ts";
+import type { Command, Machine, Query, StepContext } from "../machine/definition.ts";
+import { type At, acquire, cancel, endSession, outstandingNotices, release } from "./machine-grants.ts";
+import { listPage } from "./machine-list.ts";
+import { restoreTable, sliceTable } from "./machine-snapshot.ts";
+import { LockTable } from "./machine-state.ts";
+import {
+  type AcquireReply,
+  type Acquisition,
+  acquisitionSchema,
+  type CancelReply,
+  cursorSchema,
+  type ListCursor,
+  type ListPage,
+  type LockNotice,
+  type Request,
+  requestSchema,
+  type TenureName,
+  tenureSchema,
+} from "./machine-words.ts";
+
+/** The calls of the lock machine. No command waits: `acquire` grants, queues or declines at once. */
+export type LockCommands = {
+  /** Asks for a lock; asked again with the same `xid` it says what has come of it. */
+  readonly acquire: Command<LockTable, Acquisition, AcquireReply>;
+  /** Gives a tenure back; `false` if it had ended before. */
+  readonly release: Command<LockTable, TenureName, boolean>;
+  /** Gives a request up, waiting or granted. */
+  readonly cancel: Command<LockTable, Request, CancelReply>;
+};
+
+export type LockQueries = {
+  /** Who holds and who waits, in pages. */
+  readonly list: Query<LockTable, ListCursor, ListPage>;
+};
+
+/**
+ * The replicated lock machine. Give it to every replica of a cluster that serves locks, alone or beside other machines.
+ *
+ * @example
+ * ```ts
+ * const replica = await startReplica({ id: "a", cluster, machine: locks, storage, transport });
+ * ```
+ */
+export const locks: Machine<"locks", LockTable, LockCommands, LockQueries, LockNotice> = defineMachine({
+  name: "locks",
+  version: 1,
+  init: () => new LockTable(),
+  commands: {
+    acquire: command(acquisitionSchema, (table, wanted, ctx) => acquire(table, ctx.session, wanted, at(ctx))),
+    release: command(tenureSchema, (table, tenure, ctx) => release(table, ctx.session, tenure, at(ctx))),
+    cancel: command(requestSchema, (table, request, ctx) => cancel(table, ctx.session, request, at(ctx))),
+  },
+  queries: {
+    list: query(cursorSchema, (table, from, ctx) => listPage(table, from, ctx.now)),
+  },
+  notices: outstandingNotices,
+  sessionEnded: (table, session, ctx) => endSession(table, session, at(ctx)),
+  snapshot: sliceTable,
+  restore: restoreTable,
+});
+
+function at(ctx: StepContext): At {
+  return { now: ctx.now, seqno: ctx.viewstamp.seqno, notify: (session, notice) => ctx.notify(session, notice) };
+}

@@ -1,0 +1,93 @@
+/**
+ * From a storage to a node that can begin: who it is, what it remembers, and the state of its newest snapshot.
+ * @module
+ */
+import type { Environment } from "../protocol/environment.ts";
+import { ViewstampError } from "../protocol/errors.ts";
+import type { MachineVersion, Restoration } from "../protocol/machine.ts";
+import type { DurableState, Storage } from "../protocol/storage.ts";
+import type { Incarnation, Viewstamp } from "../protocol/view.ts";
+import { storageFailure } from "./failures.ts";
+
+/** What a node wakes up with. */
+export interface Booted {
+  readonly durable: DurableState;
+  readonly incarnation: Incarnation;
+  /** Not once data has been set aside: such a node is never fresh, it may only join. */
+  readonly mayFound: boolean;
+}
+
+export interface BootOptions {
+  readonly storage: Storage;
+  readonly environment: Environment;
+  readonly versions: readonly MachineVersion[];
+  readonly restore: (at: Viewstamp) => Restoration;
+}
+
+export type BootDone = (error: ViewstampError | undefined, booted: Booted | undefined) => void;
+
+export function boot(options: BootOptions, done: BootDone): void {
+  const fail = (error: unknown): void => done(storageFailure(error), undefined);
+  options.storage.open((error, durable) => {
+    if (durable === undefined) return fail(error);
+    identify(options, durable, (identifyError, booted) => {
+      if (booted === undefined) return fail(identifyError);
+      restore(options, booted, done);
+    });
+  });
+}
+
+type Identified = (error: Error | undefined, booted: Booted | undefined) => void;
+
+/** New data, new incarnation: durable before anyone hears of it. */
+function identify({ storage, environment }: BootOptions, durable: DurableState, done: Identified): void {
+  const mayFound = durable.setAside === undefined;
+  if (durable.identity !== undefined) {
+    done(undefined, { durable, incarnation: durable.identity.incarnation, mayFound });
+    return;
+  }
+  const identity = { incarnation: environment.randomId(), clusterId: durable.setAside?.clusterId };
+  storage.write([{ kind: "identity", ...identity }], (error) => {
+    if (error !== undefined) done(error, undefined);
+    else done(undefined, { durable: { ...durable, identity }, incarnation: identity.incarnation, mayFound });
+  });
+}
+
+function restore({ storage, versions, restore: begin }: BootOptions, booted: Booted, done: BootDone): void {
+  const { snapshot } = booted.durable;
+  if (snapshot === undefined) {
+    done(undefined, booted);
+    return;
+  }
+  const { at, chunks } = snapshot;
+  const restoration = begin(at);
+  const attempt = (work: () => void): boolean => {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      done(foreignSnapshot(at, versions, error), undefined);
+      return false;
+    }
+  };
+  const next = (index: number): void => {
+    if (index === chunks) {
+      if (attempt(() => restoration.finish())) done(undefined, booted);
+      return;
+    }
+    storage.readSnapshotChunk(at, index, (error, chunk) => {
+      if (chunk === undefined) done(storageFailure(error), undefined);
+      else if (attempt(() => restoration.chunk(chunk))) next(index + 1);
+    });
+  };
+  next(0);
+}
+
+function foreignSnapshot({ seqno }: Viewstamp, versions: readonly MachineVersion[], cause: unknown): ViewstampError {
+  const names = versions.map(({ name, version }) => `"${name}" version ${version}`).join(" and ");
+  return new ViewstampError(
+    "WrongMachine",
+    `the snapshot at ${seqno} in the data is not one of ${names}: start the node with the machines that wrote it`,
+    { cause },
+  );
+}

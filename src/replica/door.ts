@@ -1,0 +1,148 @@
+/**
+ * Connections that others dialed: who they are is said first, then each is a peer's or a client's.
+ * @module
+ */
+import type { Environment, Timer } from "../protocol/environment.ts";
+import { ViewstampError } from "../protocol/errors.ts";
+import type { Hello, Rejection } from "../protocol/hello.ts";
+import { decodeHello, encodeHelloReply } from "../protocol/hello-codec.ts";
+import type { Connection, ConnectionHandler } from "../protocol/transport.ts";
+import { type Credentials, refuseClient, refusePeer, welcome } from "./hellos.ts";
+
+/** A connection that has said who it is. */
+export interface Guest {
+  /** For people. */
+  readonly name: string;
+  /** @throws {ViewstampError} `BadMessage`: the connection is then ended */
+  received(frame: Uint8Array): void;
+  /** The connection is closed; nothing comes any more. */
+  left(): void;
+}
+
+/** How a guest ends its own connection. */
+export interface Seat {
+  end(reason: string, abrupt: boolean): void;
+  /** It misbehaves: at once, and said to people. */
+  cutOff(reason: string): void;
+}
+
+export interface DoorOptions {
+  readonly environment: Environment;
+  readonly credentials: Credentials;
+  readonly helloMs: number;
+  readonly maxStrangers: number;
+  readonly admitPeer: (hello: Hello, connection: Connection, seat: Seat) => Guest;
+  readonly admitClient: (connection: Connection, seat: Seat) => Guest;
+  readonly roomForClient: () => Rejection | undefined;
+  readonly rejected: (who: string, rejection: Rejection) => void;
+  readonly cutOff: (who: string, reason: string) => void;
+}
+
+export class Door {
+  readonly options: DoorOptions;
+  readonly #visits: Set<Visit> = new Set();
+  strangers = 0;
+
+  constructor(options: DoorOptions) {
+    this.options = options;
+  }
+
+  accept(connection: Connection): ConnectionHandler {
+    const visit = new Visit(this, connection);
+    this.#visits.add(visit);
+    if (this.strangers > this.options.maxStrangers) visit.end("too many connections that say nothing", true);
+    return visit;
+  }
+
+  forget(visit: Visit): void {
+    this.#visits.delete(visit);
+  }
+
+  /** Ends every connection. */
+  close(reason: string, abrupt: boolean): void {
+    for (const visit of [...this.#visits]) visit.end(reason, abrupt);
+  }
+}
+
+class Visit implements ConnectionHandler, Seat {
+  readonly #door: Door;
+  readonly #connection: Connection;
+  readonly #deadline: Timer;
+  #guest: Guest | undefined;
+  #stranger = true;
+  #over = false;
+
+  constructor(door: Door, connection: Connection) {
+    this.#door = door;
+    this.#connection = connection;
+    const { environment, helloMs } = door.options;
+    this.#deadline = environment.setTimer(helloMs, () => this.end(`no hello within ${helloMs} ms`, true));
+    door.strangers++;
+  }
+
+  opened(): void {}
+
+  received(frame: Uint8Array): void {
+    if (this.#over) return;
+    try {
+      if (this.#guest === undefined) this.#greet(decodeHello(frame));
+      else this.#guest.received(frame);
+    } catch (error) {
+      if (!(error instanceof ViewstampError) || error.code !== "BadMessage") throw error;
+      this.cutOff(error.message);
+    }
+  }
+
+  closed(): void {
+    this.#leave();
+  }
+
+  end(reason: string, abrupt: boolean): void {
+    if (this.#over) return;
+    this.#connection.close(reason, abrupt);
+    this.#leave();
+  }
+
+  cutOff(reason: string): void {
+    if (this.#over) return;
+    this.#door.options.cutOff(this.#guest?.name ?? "a stranger", reason);
+    this.end(reason, true);
+  }
+
+  #greet(hello: Hello): void {
+    const { credentials, roomForClient } = this.#door.options;
+    const refusal =
+      hello.role === "peer" ? refusePeer(credentials, hello) : (refuseClient(credentials, hello) ?? roomForClient());
+    if (refusal === undefined) this.#welcome(hello);
+    else this.#reject(hello, refusal);
+  }
+
+  #welcome(hello: Hello): void {
+    const { credentials, admitPeer, admitClient } = this.#door.options;
+    this.#known();
+    this.#connection.send(encodeHelloReply(welcome(credentials, hello)));
+    this.#guest =
+      hello.role === "peer" ? admitPeer(hello, this.#connection, this) : admitClient(this.#connection, this);
+  }
+
+  #reject(hello: Hello, rejection: Rejection): void {
+    this.#connection.send(encodeHelloReply(rejection));
+    this.#door.options.rejected(hello.node === undefined ? "a client" : `node "${hello.node.id}"`, rejection);
+    this.end(rejection.text, false);
+  }
+
+  #leave(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#known();
+    this.#door.forget(this);
+    this.#guest?.left();
+  }
+
+  #known(): void {
+    if (!this.#stranger) return;
+    this.#stranger = false;
+    this.#door.strangers--;
+    this.#deadline.cancel();
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * One life of a node: it opens its data, listens, wakes its core, and at its end closes everything.
+ * @module
+ */
+import type { NodeStatus, ServerMessage } from "../protocol/client-messages.ts";
+import type { Timer } from "../protocol/environment.ts";
+import type { ViewstampError } from "../protocol/errors.ts";
+import type { ReplicatedMachine } from "../protocol/machine.ts";
+import type { Done } from "../protocol/storage.ts";
+import type { Connection, ConnectionHandler, Listener } from "../protocol/transport.ts";
+import type { Viewstamp } from "../protocol/view.ts";
+import { type Booted, boot } from "./boot.ts";
+import { OWN_CLIENT } from "./clients.ts";
+import type { Brain, CoreLike, ReplicaEvent, ReplicaSetup } from "./contract.ts";
+import { brokenInvariant, listenFailure, storageFailure } from "./failures.ts";
+import type { LastEffect } from "./performer.ts";
+import { Rooms } from "./rooms.ts";
+
+/** Why a life is over. */
+export type Ending =
+  | { readonly kind: "stopped" }
+  | { readonly kind: "failed"; readonly error: ViewstampError }
+  /** The data has been set aside: another life begins, as a new incarnation. */
+  | { readonly kind: "setAside"; readonly reason: string };
+
+export interface LifeOwner {
+  /** It takes connections at `url`. */
+  listening(url: string): void;
+  /** Everything is closed. */
+  ended(ending: Ending): void;
+  tell(event: ReplicaEvent): void;
+}
+
+/** The disk or the network may hang; the end does not wait for them any longer. */
+const CLOSE_MS = 3_000;
+
+export class Life {
+  readonly #setup: ReplicaSetup;
+  readonly #listenAt: string;
+  readonly #owner: LifeOwner;
+  readonly #machine: ReplicatedMachine;
+  readonly #brain: Brain;
+  readonly #asked: Map<number, (status: NodeStatus | undefined) => void> = new Map();
+  #lastAsked = 0;
+  #listener: Listener | undefined;
+  #rooms: Rooms | undefined;
+  #tickTimer: Timer | undefined;
+  #stopTimer: Timer | undefined;
+  #over = false;
+
+  constructor(setup: ReplicaSetup, listenAt: string, owner: LifeOwner) {
+    this.#setup = setup;
+    this.#listenAt = listenAt;
+    this.#owner = owner;
+    this.#machine = setup.machine();
+    this.#brain = setup.makeBrain(this.#machine);
+    this.#open();
+  }
+
+  /** Gracefully: the node hands over first. */
+  stop(): void {
+    const end = (): void => this.#end({ kind: "stopped" }, false);
+    if (this.#rooms === undefined) end();
+    if (this.#over || this.#stopTimer !== undefined) return;
+    const { environment, options } = this.#setup;
+    this.#stopTimer = environment.setTimer(2 * options.suspectMs, end);
+    this.#rooms?.accept({ type: "stop" });
+  }
+
+  /** Without a word to anyone. */
+  kill(): void {
+    this.#end({ kind: "stopped" }, true);
+  }
+
+  /** `undefined` if it ends before it can answer. */
+  askStatus(answer: (status: NodeStatus | undefined) => void): void {
+    if (this.#over || this.#rooms === undefined) {
+      answer(undefined);
+      return;
+    }
+    const xid = ++this.#lastAsked;
+    this.#asked.set(xid, answer);
+    this.#rooms.accept({ type: "client", client: OWN_CLIENT, message: { type: "askStatus", xid } });
+  }
+
+  #open(): void {
+    const { storage, environment } = this.#setup;
+    const restore = (at: Viewstamp) => this.#brain.restore(at);
+    boot({ storage, environment, versions: this.#machine.versions, restore }, (error, booted) => {
+      if (this.#over) return;
+      if (booted === undefined) this.#fail(storageFailure(error));
+      else this.#listen(booted);
+    });
+  }
+
+  #listen(booted: Booted): void {
+    const accept = (connection: Connection): ConnectionHandler => this.#accept(connection);
+    this.#setup.transport.listen(this.#listenAt, accept).then(
+      (listener) => this.#wake(booted, listener),
+      (error) => this.#fail(listenFailure(error)),
+    );
+  }
+
+  #accept(connection: Connection): ConnectionHandler {
+    if (this.#rooms !== undefined && !this.#over) return this.#rooms.door.accept(connection);
+    connection.close("this node is not awake", true);
+    return { opened: () => {}, received: () => {}, closed: () => {} };
+  }
+
+  #wake(booted: Booted, listener: Listener): void {
+    if (this.#over) {
+      listener.close().catch(() => {});
+      return;
+    }
+    this.#listener = listener;
+    try {
+      this.#rooms = this.#makeRooms(booted, listener.url);
+      this.#owner.listening(listener.url);
+      this.#rooms.mesh.setPeers(this.#setup.cluster);
+      this.#tick();
+    } catch (error) {
+      this.#fail(brokenInvariant(error));
+    }
+  }
+
+  #makeRooms({ durable, incarnation, mayFound }: Booted, boundUrl: string): Rooms {
+    const { id, cluster, advertise, options, environment, runtime } = this.#setup;
+    const self = { id, incarnation, url: advertise ?? boundUrl };
+    const seed = Math.floor(environment.random() * 2 ** 32);
+    const now = environment.now();
+    const core: CoreLike = this.#brain.wake({ self, cluster, options, durable, seed, now, runtime, mayFound });
+    return new Rooms(this.#setup, core, self, this.#machine.versions, {
+      tell: (event) => this.#owner.tell(event),
+      last: (effect) => this.#last(effect),
+      failed: (error) => this.#fail(brokenInvariant(error)),
+      own: { push: (message) => this.#answered(message) },
+    });
+  }
+
+  #tick(): void {
+    if (this.#over || this.#rooms === undefined) return;
+    this.#tickTimer = this.#setup.environment.setTimer(this.#rooms.core.tickMs, () => this.#tick());
+    this.#rooms.accept({ type: "tick" });
+  }
+
+  #answered(message: ServerMessage): void {
+    if (message.type !== "status") return;
+    const answer = this.#asked.get(message.xid);
+    this.#asked.delete(message.xid);
+    answer?.(message.status);
+  }
+
+  #last(effect: LastEffect): void {
+    if (effect.type === "stopped") this.#end({ kind: "stopped" }, false);
+    else if (effect.type === "halt") this.#fail(effect.error);
+    else this.#end({ kind: "setAside", reason: effect.reason }, true);
+  }
+
+  /** No more votes, no more replies. */
+  #fail(error: ViewstampError): void {
+    this.#end({ kind: "failed", error }, true);
+  }
+
+  #end(ending: Ending, abrupt: boolean): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#tickTimer?.cancel();
+    this.#stopTimer?.cancel();
+    this.#rooms?.close(reasonOf(ending), abrupt);
+    for (const answer of this.#asked.values()) answer(undefined);
+    this.#asked.clear();
+    this.#closeAll(ending);
+  }
+
+  #closeAll(ending: Ending): void {
+    const { environment, storage } = this.#setup;
+    let open = 2;
+    let outcome = ending;
+    const finish = (): void => {
+      open = 0;
+      deadline.cancel();
+      this.#owner.ended(outcome);
+    };
+    const deadline = environment.setTimer(CLOSE_MS, finish);
+    const closed = (): void => {
+      if (--open === 0) finish();
+    };
+    if (this.#listener === undefined) closed();
+    else this.#listener.close().then(closed, closed);
+    const stored: Done = (error) => {
+      if (error !== undefined && ending.kind === "setAside") outcome = { kind: "failed", error: storageFailure(error) };
+      closed();
+    };
+    if (ending.kind === "setAside") storage.setAside(ending.reason, this.#rooms?.core.clusterId(), stored);
+    else storage.close(stored);
+  }
+}
+
+function reasonOf(ending: Ending): string {
+  switch (ending.kind) {
+    case "stopped":
+      return "this node stops";
+    case "failed":
+      return `this node has failed: ${ending.error.code}`;
+    case "setAside":
+      return "this node sets its data aside";
+  }
+}

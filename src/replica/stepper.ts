@@ -1,0 +1,91 @@
+/**
+ * Turns: events are stepped one by one as they arrive, their effects performed in order; when everything that arrived
+ * in this turn has been handled, the core is told so, and what it wrote and said leaves in one batch.
+ * @module
+ */
+import type { Environment } from "../protocol/environment.ts";
+import type { CoreEvent, Effect } from "../rsm/events.ts";
+import type { CoreLike, Tap } from "./contract.ts";
+
+export interface StepperOptions {
+  readonly core: CoreLike;
+  readonly environment: Environment;
+  readonly tap: Tap | undefined;
+  /** `steppedAt`: when the step that gave the effect began. */
+  readonly perform: (effect: Effect, steppedAt: number) => void;
+  /** The batch of the turn leaves. */
+  readonly flush: () => void;
+  /** The core or the hands threw: a broken invariant. */
+  readonly failed: (error: unknown) => void;
+}
+
+const TURN: CoreEvent = { type: "turn" };
+
+export class Stepper {
+  readonly #options: StepperOptions;
+  /** What effects give rise to waits its turn: the core is never entered from inside itself. */
+  #queue: CoreEvent[] = [];
+  #stepping = false;
+  #turnPlanned = false;
+  #over = false;
+
+  constructor(options: StepperOptions) {
+    this.#options = options;
+  }
+
+  accept(event: CoreEvent): void {
+    if (this.#over) return;
+    this.#queue.push(event);
+    if (this.#stepping) return;
+    this.#drain();
+    this.plan();
+  }
+
+  /** Something waits for the end of this turn. */
+  plan(): void {
+    if (this.#turnPlanned || this.#over) return;
+    this.#turnPlanned = true;
+    this.#options.environment.endOfTurn(this.#endTurn);
+  }
+
+  /** Nothing is stepped or performed any more, not even the rest of what is under way. */
+  end(): void {
+    this.#over = true;
+    this.#queue = [];
+  }
+
+  readonly #endTurn = (): void => {
+    this.#turnPlanned = false;
+    if (this.#over) return;
+    this.#queue.push(TURN);
+    this.#drain();
+    if (this.#over) return;
+    try {
+      this.#options.flush();
+    } catch (error) {
+      this.#options.failed(error);
+    }
+  };
+
+  #drain(): void {
+    this.#stepping = true;
+    try {
+      for (let next = 0; next < this.#queue.length; next++) this.#step(this.#queue[next] as CoreEvent);
+    } catch (error) {
+      this.#options.failed(error);
+    }
+    this.#stepping = false;
+    this.#queue = [];
+  }
+
+  #step(event: CoreEvent): void {
+    const { core, environment, perform, tap } = this.#options;
+    const now = environment.now();
+    const effects = core.step(event, now);
+    tap?.stepped(core, event, effects);
+    for (const effect of effects) {
+      if (this.#over) return;
+      perform(effect, now);
+    }
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * What goes wrong: kinds of faults, of which each seed draws its own mix. Each begins at a moment of chance and mends itself
+ * after a while; all stop when the world heals.
+ * @module
+ */
+
+import { QUICK_DISK, SLOW_DISK } from "./disk.ts";
+import type { Network } from "./network.ts";
+import type { SimNode } from "./node.ts";
+import type { Host } from "./process.ts";
+import type { Random } from "./random.ts";
+import type { SimClient } from "./sim-client.ts";
+import type { World } from "./world.ts";
+
+export interface Stage {
+  readonly world: World;
+  readonly network: Network;
+  readonly nodes: readonly SimNode[];
+  readonly clients: readonly SimClient[];
+  /** Whether this node's data may be lost now without losing more than the protocol bears. */
+  readonly maySpare: (node: SimNode) => boolean;
+  /** Nothing may fail any more. */
+  healed: boolean;
+}
+
+/** Begins a fault; gives false if there is nothing to do it to. */
+type Fault = (stage: Stage, random: Random) => boolean;
+
+/** Mends after a time of chance, unless the world has healed before. */
+function later(stage: Stage, random: Random, least: number, most: number, mend: () => void): void {
+  stage.world.after(random.between(least, most), () => {
+    if (!stage.healed) mend();
+  });
+}
+
+function upNode(stage: Stage, random: Random): SimNode | undefined {
+  const up = stage.nodes.filter((node) => node.up);
+  // The primary is the most interesting one.
+  const primary = up.find((node) => node.core?.role === "primary");
+  if (primary !== undefined && random.chance(0.4)) return primary;
+  return up.length === 0 ? undefined : random.pick(up);
+}
+
+function onNode(act: (node: SimNode, stage: Stage, random: Random) => unknown): Fault {
+  return (stage, random) => {
+    const node = upNode(stage, random);
+    return node !== undefined && act(node, stage, random) !== false;
+  };
+}
+
+function startLater(node: SimNode, stage: Stage, random: Random): void {
+  const short = random.chance(0.5);
+  later(stage, random, 0, short ? 300 : 4000, () => node.start());
+}
+
+function cutFor(stage: Stage, random: Random, pairs: readonly (readonly [Host, Host])[]): boolean {
+  for (const [from, to] of pairs) stage.network.cut(from, to);
+  later(stage, random, 50, 3000, () => {
+    for (const [from, to] of pairs) stage.network.heal(from, to);
+  });
+  return pairs.length > 0;
+}
+
+function allHosts(stage: Stage): Host[] {
+  return [...stage.nodes.map(({ host }) => host), ...stage.clients.map(({ host }) => host)];
+}
+
+export const FAULTS: Readonly<Record<string, Fault>> = {
+  kill: onNode((node, stage, random) => {
+    node.die("kill");
+    startLater(node, stage, random);
+  }),
+  "power loss": onNode((node, stage, random) => {
+    node.die("power");
+    startLater(node, stage, random);
+  }),
+  "crash in a turn": onNode((node, stage, random) => {
+    node.host.life?.dieAfter(random.integer(0, 12), random.chance(0.5) ? "power" : "kill");
+    // It is dead soon, or busy so little that it does not matter.
+    later(stage, random, 500, 3000, () => node.start());
+  }),
+  "all lose power": (stage, random) => {
+    for (const node of stage.nodes) {
+      node.die("power");
+      startLater(node, stage, random);
+    }
+    return true;
+  },
+  stop: onNode((node, stage, random) => {
+    node.stop();
+    later(stage, random, 1500, 4000, () => node.start());
+  }),
+  pause: onNode((node, stage, random) => {
+    node.host.pause();
+    later(stage, random, 20, random.chance(0.2) ? 8000 : 1500, () => node.host.resume());
+  }),
+  suspend: onNode((node, stage, random) => {
+    node.host.pause(true);
+    later(stage, random, 20, 3000, () => node.host.resume());
+  }),
+  partition: (stage, random) => {
+    const sides = new Map(allHosts(stage).map((host) => [host, random.chance(0.5)]));
+    const hosts = [...sides.keys()];
+    const pairs = hosts.flatMap((from) =>
+      hosts.filter((to) => sides.get(from) !== sides.get(to)).map((to) => [from, to] as const),
+    );
+    return cutFor(stage, random, pairs);
+  },
+  "isolated node": onNode(({ host }, stage, random) => {
+    const others = stage.nodes.map((node) => node.host).filter((other) => other !== host);
+    return cutFor(
+      stage,
+      random,
+      others.flatMap((other) => [[host, other] as const, [other, host] as const]),
+    );
+  }),
+  "cut pair": (stage, random) => {
+    const [a, b] = random.shuffle(stage.nodes.map(({ host }) => host));
+    if (a === undefined || b === undefined) return false;
+    return cutFor(stage, random, [
+      [a, b],
+      [b, a],
+    ]);
+  },
+  "one-way cut": (stage, random) => {
+    const [a, b] = random.shuffle(stage.nodes.map(({ host }) => host));
+    return a !== undefined && b !== undefined && cutFor(stage, random, [[a, b]]);
+  },
+  "deaf or mute node": onNode(({ host }, stage, random) => {
+    const others = stage.nodes.map((node) => node.host).filter((other) => other !== host);
+    const mute = random.chance(0.5);
+    return cutFor(
+      stage,
+      random,
+      others.map((other) => (mute ? ([host, other] as const) : ([other, host] as const))),
+    );
+  }),
+  "flapping link": (stage, random) => {
+    const [a, b] = random.shuffle(stage.nodes.map(({ host }) => host));
+    if (a === undefined || b === undefined) return false;
+    const period = random.between(20, 400);
+    for (let i = 0; i < 6; i++) {
+      later(stage, random, 2 * i * period, 2 * i * period, () => stage.network.cut(a, b));
+      later(stage, random, (2 * i + 1) * period, (2 * i + 1) * period, () => stage.network.heal(a, b));
+    }
+    return true;
+  },
+  "slow link": (stage, random) => {
+    const [a, b] = random.shuffle(allHosts(stage));
+    if (a === undefined || b === undefined) return false;
+    const link = stage.network.link(a, b);
+    const most = random.pick([20, 100, 700]);
+    Object.assign(link, { delay: { least: most / 4, most, rare: 2 * most }, rate: random.pick([10, 100, 10_000]) });
+    later(stage, random, 200, 4000, () => {
+      const { delay, rate } = stage.network.usual;
+      Object.assign(link, { delay: { ...delay }, rate });
+    });
+    return true;
+  },
+  "reset connections": (stage, random) => {
+    const connections = stage.network.connections();
+    if (connections.length === 0) return false;
+    const all = random.chance(0.3);
+    for (const connection of all ? connections : [random.pick(connections)]) connection.reset();
+    return true;
+  },
+  "harsh network": (stage, random) => {
+    const p = (): number => (random.chance(0.6) ? random.between(0, 0.1) : 0);
+    stage.network.harshness = { drop: p(), repeat: p(), reorder: p() };
+    later(stage, random, 200, 3000, () => stage.network.calm());
+    return true;
+  },
+  "slow disk": onNode((node, stage, random) => {
+    node.disk.temper = SLOW_DISK;
+    later(stage, random, 200, 4000, () => {
+      node.disk.temper = QUICK_DISK;
+    });
+  }),
+  "hanging disk": onNode((node, stage, random) => {
+    node.disk.hang();
+    later(stage, random, 50, 3000, () => node.disk.unhang());
+  }),
+  "full disk": onNode((node, stage, random) => {
+    node.disk.full = true;
+    later(stage, random, 100, 2000, () => {
+      node.disk.full = false;
+      node.start();
+    });
+  }),
+  "failing fsync": onNode((node, stage, random) => {
+    node.disk.failsSync = true;
+    later(stage, random, 50, 1000, () => {
+      node.disk.failsSync = false;
+      // What the kernel dropped stays dropped: the machine is as after a loss of power.
+      node.die("power");
+      startLater(node, stage, random);
+    });
+  }),
+  "lost disk": onNode((node, stage, random) => {
+    if (!stage.maySpare(node)) return false;
+    node.die("power");
+    node.wipe();
+    startLater(node, stage, random);
+    return true;
+  }),
+  "bit rot": onNode((node, stage, random) => {
+    if (!stage.maySpare(node)) return false;
+    node.die("kill");
+    if (!node.rot()) return false;
+    startLater(node, stage, random);
+    return true;
+  }),
+  "wall clock set": (stage, random) => {
+    random.pick(allHosts(stage)).jumpWall(random.between(-100_000, 100_000));
+    return true;
+  },
+  "clock drift": (stage, random) => {
+    // Any two clocks run apart by less than the one percent that is allowed.
+    random.pick(allHosts(stage)).setClockRate(1 + random.between(-0.0045, 0.0045));
+    return true;
+  },
+  "client dies": (stage, random) => {
+    const up = stage.clients.filter((client) => client.up);
+    if (up.length === 0) return false;
+    const client = random.pick(up);
+    client.die();
+    later(stage, random, 0, 2000, () => client.start());
+    return true;
+  },
+  "client pauses": (stage, random) => {
+    const up = stage.clients.filter((client) => client.up);
+    if (up.length === 0) return false;
+    const { host } = random.pick(up);
+    host.pause(random.chance(0.5));
+    later(stage, random, 50, random.chance(0.2) ? 8000 : 1000, () => host.resume());
+    return true;
+  },
+};
+
+/** Begins faults at moments of chance until it is told to stop. */
+export class Trouble {
+  readonly #stage: Stage;
+  readonly #random: Random;
+  readonly #kinds: readonly (readonly [number, string])[];
+  readonly #everyMs: number;
+  #over = false;
+
+  constructor(stage: Stage, random: Random, kinds: readonly string[], everyMs: number) {
+    this.#stage = stage;
+    this.#random = random;
+    this.#kinds = kinds.map((kind) => [random.between(0.2, 1), kind] as const);
+    this.#everyMs = everyMs;
+    if (this.#kinds.length > 0) this.#plan();
+  }
+
+  stop(): void {
+    this.#over = true;
+  }
+
+  #plan(): void {
+    this.#stage.world.after(this.#random.between(0, 2 * this.#everyMs), () => {
+      if (this.#over) return;
+      this.#strike();
+      this.#plan();
+    });
+  }
+
+  #strike(): void {
+    const { story } = this.#stage.world;
+    const kind = this.#random.weighted(this.#kinds);
+    story.tell("", `-- ${kind}`);
+    if ((FAULTS[kind] as Fault)(this.#stage, this.#random)) story.count(kind);
+  }
+}
+
+/** Everything that is broken is whole again, everybody runs. */
+export function heal(stage: Stage): void {
+  const { network, nodes, clients, world } = stage;
+  stage.healed = true;
+  world.story.tell("", "-- everything heals");
+  network.healAll();
+  for (const node of nodes) {
+    node.disk.temper = QUICK_DISK;
+    node.disk.full = false;
+    node.disk.failsSync = false;
+    node.disk.liesAboutSync = false;
+    node.disk.unhang();
+    node.host.resume();
+    node.host.life?.neverMind();
+    node.start();
+  }
+  for (const client of clients) {
+    client.host.resume();
+    client.start();
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * One node of the simulated cluster: its machine, its disk, and the real replica that runs on it, life after life.
+ * @module
+ */
+import type { ReplicatedMachine } from "../protocol/machine.ts";
+import type { CoreOptions } from "../protocol/options.ts";
+import type { Storage } from "../protocol/storage.ts";
+import type { NodeId } from "../protocol/view.ts";
+import type { Address, HandLimits, MakeBrain, ReplicaEvent } from "../replica/contract.ts";
+import { Replica } from "../replica/replica.ts";
+import { logStorage } from "../storage/log-storage.ts";
+import { SimDisk } from "./disk.ts";
+import { DataFacts } from "./ledger/facts.ts";
+import type { Ledger } from "./ledger/ledger.ts";
+import type { CoreEye } from "./ledger/observer.ts";
+import type { Network } from "./network.ts";
+import { type Death, Host, type HostOptions, type Life } from "./process.ts";
+import { observed } from "./storage-tap.ts";
+
+/** What all nodes of a cluster have in common. */
+export interface NodeSetup {
+  readonly network: Network;
+  readonly ledger: Ledger;
+  readonly cluster: readonly Address[];
+  readonly machine: () => ReplicatedMachine;
+  readonly makeBrain: MakeBrain;
+  readonly options: CoreOptions;
+  readonly limits: HandLimits;
+  readonly segmentBytes: number;
+  /** The replica broke one of its own invariants, or found that it had diverged. */
+  readonly broken: (node: SimNode, code: string, text: string) => void;
+}
+
+export class SimNode {
+  readonly id: NodeId;
+  readonly url: string;
+  readonly host: Host;
+  readonly disk: SimDisk;
+  readonly #setup: NodeSetup;
+  #replica: Replica | undefined;
+  #core: CoreEye | undefined;
+  #why = "";
+
+  constructor(id: NodeId, setup: NodeSetup, host: Host) {
+    this.id = id;
+    this.#setup = setup;
+    this.host = host;
+    this.url = setup.network.register(host);
+    this.disk = new SimDisk(host);
+  }
+
+  static hostOf(network: Network, id: NodeId, options: HostOptions): Host {
+    return new Host(network.world, id, options);
+  }
+
+  get up(): boolean {
+    return this.host.life !== undefined;
+  }
+
+  /** The core of the present life, once it has taken a step. */
+  get core(): CoreEye | undefined {
+    return this.up ? this.#core : undefined;
+  }
+
+  get replica(): Replica | undefined {
+    return this.up ? this.#replica : undefined;
+  }
+
+  start(): void {
+    if (this.up) return;
+    const { ledger, network } = this.#setup;
+    network.world.story.tell(this.id, "starts");
+    this.host.start((life) => {
+      ledger.started(this.id, life.number);
+      life.onEnd(() => {
+        ledger.died(this.id);
+        this.#core = undefined;
+      });
+      this.#replica = this.#run(life);
+    });
+  }
+
+  die(death: Death): void {
+    if (!this.up) return;
+    this.host.world.story.tell(this.id, death === "kill" ? "is killed" : "loses power");
+    this.host.die(death);
+  }
+
+  /** Hands over, then ends. */
+  stop(): void {
+    if (!this.up || this.#replica === undefined) return;
+    this.host.world.story.tell(this.id, "is told to stop");
+    this.host.life?.enter(() => void this.#replica?.stop());
+    this.host.world.touch();
+  }
+
+  /** A new, empty disk; the node must be down. */
+  wipe(): void {
+    if (this.up) throw new Error(`${this.id} is running`);
+    this.host.world.story.tell(this.id, "gets an empty disk");
+    this.disk.wipe();
+    this.#setup.ledger.newData(this.id, new DataFacts(), "its disk was wiped");
+  }
+
+  /** A bit on its disk flips; the node must be down. False if nothing is there to rot. */
+  rot(): boolean {
+    if (!this.disk.rot()) return false;
+    this.host.world.story.tell(this.id, "has a bit flipped on its disk");
+    this.#setup.ledger.facts.node(this.id).data.ruined = "a bit of its disk was flipped";
+    return true;
+  }
+
+  #run(life: Life): Replica {
+    const { network, ledger, cluster, machine, makeBrain, options, limits } = this.#setup;
+    const { story } = network.world;
+    return new Replica(
+      {
+        id: this.id,
+        cluster,
+        listen: this.url,
+        advertise: undefined,
+        storage: observed(this.#storage(life), ledger, this.id, life),
+        transport: network.transport(life),
+        machine,
+        options,
+        limits,
+        environment: life,
+        runtime: "simulated",
+        makeBrain,
+        observer: (event) => this.#observe(life, event),
+        tap: {
+          stepped: (core, event, effects) => {
+            for (const effect of effects) if (effect.type === "halt") this.#why = whyOf(effect.error);
+            if (!life.alive) return;
+            const eye = core as unknown as CoreEye;
+            this.#core = eye;
+            if (story.told && event.type !== "turn" && event.type !== "tick")
+              story.tell(this.id, `takes ${said(event)}`);
+            ledger.stepped(this.id, eye, event, effects);
+          },
+        },
+      },
+      () => {},
+    );
+  }
+
+  #storage(life: Life): Storage {
+    return logStorage({
+      disk: this.disk.for(life),
+      randomId: () => life.randomId(),
+      defer: (callback) => {
+        this.host.world.after(0, () => life.enter(callback));
+      },
+      segmentBytes: this.#setup.segmentBytes,
+    });
+  }
+
+  #observe(life: Life, event: ReplicaEvent): void {
+    const { story } = this.host.world;
+    if (event.event === "path") story.count(`path ${event.name}`);
+    if (!life.alive) return;
+    if (story.told) story.tell(this.id, `** ${said(event)}`);
+    if (event.event !== "stopped") return;
+    const { error } = event;
+    if (error !== undefined && BUGS.includes(error.code))
+      this.host.world.after(0, () => this.#setup.broken(this, error.code, `${error.text}${this.#why}`));
+    // The program ends when its replica does.
+    if (this.host.life === life) this.host.die("kill");
+  }
+}
+
+/** Errors that only a bug can bring about here, where all nodes are of one version and all bytes are whole. */
+const BUGS: readonly string[] = ["Internal", "Diverged", "BadMessage", "WrongCluster", "WrongMachine", "WrongProtocol"];
+
+function whyOf(error: Error): string {
+  const { cause } = error;
+  return cause instanceof Error ? ` (${cause.stack ?? cause.message})` : ` (${error.stack ?? ""})`;
+}
+
+function said(event: { readonly type?: string; readonly event?: string }): string {
+  const { type, event: name, ...rest } = event;
+  return `${type ?? name} ${JSON.stringify(rest, (_key, value: unknown) => (value instanceof Uint8Array ? `${value.length} bytes` : value))}`;
+}

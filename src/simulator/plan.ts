@@ -1,0 +1,96 @@
+/**
+ * What one seed draws: how many nodes and clients, options, the mix of faults.
+ * @module
+ */
+import { CORE_DEFAULTS, type CoreOptions } from "../protocol/options.ts";
+import { FAULTS } from "./faults.ts";
+import type { Random } from "./random.ts";
+import type { LockingOptions } from "./workload/locking.ts";
+import type { LoadOptions } from "./workload/registers.ts";
+
+/** What a run is made of, all of it drawn from the seed unless asked for. */
+export interface Plan {
+  readonly nodes: number;
+  readonly clients: number;
+  /** Calls that one client has under way at once. */
+  readonly lanes: number;
+  readonly load: LoadOptions;
+  readonly locking: LockingOptions;
+  readonly options: CoreOptions;
+  readonly sessionTtlMs: number;
+  readonly turnMs: number;
+  /** A segment of the log on disk ends at about this size. */
+  readonly segmentBytes: number;
+  readonly faults: readonly string[];
+  /** Mean time from fault to fault. */
+  readonly faultEveryMs: number;
+  /** Faults end at the latest after this long. */
+  readonly troubleMs: number;
+  /** The nodes start within this time. */
+  readonly startMs: number;
+}
+
+/** What may be asked for instead of drawn. */
+export type PlanWishes = Partial<Pick<Plan, "nodes" | "clients" | "faults" | "faultEveryMs">> & {
+  readonly calls?: number;
+};
+
+const SIZES: readonly (readonly [number, number])[] = [
+  [4, 1],
+  [4, 2],
+  [60, 3],
+  [10, 4],
+  [16, 5],
+  [3, 6],
+  [3, 7],
+];
+
+export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
+  const nodes = wishes.nodes ?? random.weighted(SIZES);
+  const kinds = Object.keys(FAULTS);
+  const density = random.pick([0.1, 0.25, 0.5, 0.8]);
+  const calls = wishes.calls ?? 200;
+  // A round of the lock tester is two calls or so.
+  const rounds = Math.round(calls * random.pick([0, 0.1, 0.25]));
+  const drawn = kinds.filter(() => random.chance(density));
+  return {
+    nodes,
+    clients: wishes.clients ?? random.integer(1, 5),
+    lanes: random.pick([1, 1, 2, 4, 8]),
+    load: {
+      calls: calls - 2 * rounds,
+      keys: random.integer(1, 6),
+      thinkMs: random.pick([0, 5, 20, 100, 300]),
+      reads: random.pick([0.2, 0.5]),
+      timeoutMs: random.pick([1000, 5000, 30_000]),
+    },
+    locking: {
+      rounds,
+      names: random.integer(1, 3),
+      holdMs: random.pick([0, 10, 100]),
+      shared: random.pick([0, 0.3]),
+      steals: random.chance(0.1),
+    },
+    options: drawOptions(random, nodes),
+    sessionTtlMs: random.pick([1000, 2000, 10_000]),
+    turnMs: random.pick([0, 0, 0.2, 2]),
+    segmentBytes: random.pick([500, 5000, 1 << 20]),
+    faults: wishes.faults ?? drawn,
+    faultEveryMs: wishes.faultEveryMs ?? random.pick([100, 300, 700, 1500]),
+    troubleMs: random.pick([4000, 8000, 15_000]),
+    startMs: random.pick([0, 50, 1000]),
+  };
+}
+
+function drawOptions(random: Random, nodes: number): CoreOptions {
+  return {
+    ...CORE_DEFAULTS,
+    heartbeatMs: random.pick([50, 100, 100]),
+    suspectMs: random.pick([300, 500, 500, 1000]),
+    minCopies: nodes === 1 ? 1 : 2,
+    maxInvokeBytes: random.pick([200, 2000, CORE_DEFAULTS.maxInvokeBytes]),
+    maxInFlightBytes: random.pick([1000, 20_000, CORE_DEFAULTS.maxInFlightBytes]),
+    maxPendingEntries: random.pick([10, 1000, CORE_DEFAULTS.maxPendingEntries]),
+    snapshotEveryBytes: random.pick([1000, 5000, 20_000, CORE_DEFAULTS.snapshotEveryBytes]),
+  };
+}

@@ -1,0 +1,157 @@
+/**
+ * The lock tester as a load: tasks that take locks, act while they hold them, and give them back. At every act nobody else
+ * may believe to hold the same lock.
+ * @module
+ */
+
+import type { LockClient } from "../../locks/client.ts";
+import type { AcquiredLock, LockMode } from "../../locks/client-types.ts";
+import { ViewstampError } from "../../protocol/errors.ts";
+import type { Random } from "../random.ts";
+import type { Violated } from "./lock-checks.ts";
+
+export interface LockingOptions {
+  /** How often all tasks together take a lock. */
+  readonly rounds: number;
+  readonly names: number;
+  /** Milliseconds that a lock is held, at most. */
+  readonly holdMs: number;
+  readonly shared: number;
+  readonly steals: boolean;
+}
+
+interface Hold {
+  readonly client: number;
+  readonly lock: AcquiredLock;
+}
+
+export class Locking {
+  readonly options: LockingOptions;
+  readonly #violated: Violated;
+  readonly #holds: Map<string, Set<Hold>> = new Map();
+  readonly #tokens: Map<string, { readonly seen: Set<bigint>; exclusive: bigint; any: bigint }> = new Map();
+  readonly #robbed: Set<string> = new Set();
+  #left: number;
+  granted = 0;
+  lost = 0;
+
+  constructor(options: LockingOptions, violated: Violated) {
+    this.options = options;
+    this.#left = options.rounds;
+    this.#violated = violated;
+  }
+
+  get left(): number {
+    return this.#left;
+  }
+
+  async lane(client: number, locks: LockClient, random: Random, sleep: (ms: number) => Promise<void>): Promise<void> {
+    while (this.#left > 0) {
+      this.#left--;
+      await this.#round(client, locks, random, sleep);
+      await sleep(random.between(0, this.options.holdMs));
+    }
+  }
+
+  /** A dead client believes nothing. */
+  died(client: number): void {
+    for (const holds of this.#holds.values())
+      for (const hold of [...holds]) if (hold.client === client) holds.delete(hold);
+  }
+
+  async #round(client: number, locks: LockClient, random: Random, sleep: (ms: number) => Promise<void>): Promise<void> {
+    const name = `lock${random.integer(1, this.options.names)}`;
+    const mode: LockMode = random.chance(this.options.shared) ? "shared" : "exclusive";
+    const lock = await this.#acquire(locks, name, mode, random);
+    if (lock === null) return;
+    this.granted++;
+    const hold = { client, lock };
+    this.#takes(hold);
+    for (let acts = random.integer(1, 3); acts > 0; acts--) {
+      if (!this.#acts(hold)) break;
+      await sleep(random.between(0, this.options.holdMs));
+    }
+    this.#holdsOf(name).delete(hold);
+    // Sometimes it is forgotten until the client ends: with its session it comes free.
+    await lock.release().catch((error: unknown) => this.#expected(error));
+  }
+
+  async #acquire(locks: LockClient, name: string, mode: LockMode, random: Random): Promise<AcquiredLock | null> {
+    const steal = this.options.steals && mode === "exclusive" && random.chance(0.1);
+    if (steal) this.#robbed.add(name);
+    const ifAvailable = !steal && random.chance(0.15);
+    const impatient = !steal && !ifAvailable && random.chance(0.3);
+    const timeout = impatient ? { timeoutMs: random.between(1, 2000) } : {};
+    try {
+      return await locks.acquire(name, { mode, steal, ifAvailable, ...timeout });
+    } catch (error) {
+      this.#expected(error);
+      return null;
+    }
+  }
+
+  /** A grant is news: its token is new and greater than all that it must exclude. */
+  #takes(hold: Hold): void {
+    const { name, mode, token } = hold.lock;
+    this.#holdsOf(name).add(hold);
+    let tokens = this.#tokens.get(name);
+    if (tokens === undefined) this.#tokens.set(name, (tokens = { seen: new Set(), exclusive: -1n, any: -1n }));
+    if (tokens.seen.has(token)) this.#violated(13, `token ${token} of ${name} is given out twice`);
+    const bound = mode === "exclusive" ? tokens.any : tokens.exclusive;
+    if (token <= bound && believes(hold))
+      this.#violated(13, `token ${token} of ${name} (${mode}) comes after ${bound}`);
+    tokens.seen.add(token);
+    if (token > tokens.any) tokens.any = token;
+    if (mode === "exclusive" && token > tokens.exclusive) tokens.exclusive = token;
+  }
+
+  /** Whether it still believes to hold the lock; then nobody else may. */
+  #acts(hold: Hold): boolean {
+    if (!believes(hold)) {
+      this.lost++;
+      if (!hold.lock.signal.aborted) this.#violated(13, `${hold.lock.name} is lost and its signal is not aborted`);
+      return false;
+    }
+    const { name, mode, token } = hold.lock;
+    if (this.#robbed.has(name)) return true;
+    for (const other of this.#holdsOf(name)) {
+      if (other === hold || (mode === "shared" && other.lock.mode === "shared") || !believes(other)) continue;
+      this.#violated(
+        12,
+        `client ${hold.client} (${mode}, token ${token}) and client ${other.client} (${other.lock.mode}, token ${other.lock.token}) both hold ${name}`,
+      );
+    }
+    return true;
+  }
+
+  #holdsOf(name: string): Set<Hold> {
+    let holds = this.#holds.get(name);
+    if (holds === undefined) this.#holds.set(name, (holds = new Set()));
+    return holds;
+  }
+
+  #expected(error: unknown): void {
+    if (error instanceof ViewstampError && EXPECTED.includes(error.code)) return;
+    if (error instanceof Error && error.name === "AbortError") return;
+    this.#violated(12, `a lock client was given ${String(error)}`);
+  }
+}
+
+const EXPECTED: readonly string[] = [
+  "Timeout",
+  "LockLost",
+  "SessionExpired",
+  "Overloaded",
+  "Closed",
+  "NoQuorum",
+  "Busy",
+];
+
+function believes({ lock }: Hold): boolean {
+  try {
+    lock.assertHeld();
+    return true;
+  } catch {
+    return false;
+  }
+}

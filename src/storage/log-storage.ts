@@ -1,0 +1,206 @@
+/**
+ * The storage contract over a disk: a log in segments, and snapshots beside it. The same code runs on files and in the
+ * simulator.
+ * @module
+ */
+import { ViewstampError } from "../protocol/errors.ts";
+import type { Done, DurableState, SnapshotWriter, Storage, StorageRecord } from "../protocol/storage.ts";
+import { type ClusterId, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
+import type { Disk, Got } from "./disk.ts";
+import { asStorageError } from "./faults.ts";
+import { LogWriter } from "./log-writer.ts";
+import { snapshotName, takeInventory } from "./names.ts";
+import { type Recovered, recover } from "./recovery.ts";
+import { setFilesAside } from "./set-aside.ts";
+import { readChunk, type StoredSnapshot } from "./snapshot-reader.ts";
+import { SnapshotFileWriter } from "./snapshot-writer.ts";
+import { inTurn, then } from "./steps.ts";
+
+export interface LogStorageOptions {
+  readonly disk: Disk;
+  /** 16 hex digits that nobody can guess. */
+  readonly randomId: () => string;
+  /** Calls back soon, not from inside the call. */
+  readonly defer: (callback: () => void) => void;
+  /** A segment of the log that has grown to this is followed by a new one; 16 MiB by default. */
+  readonly segmentBytes?: number;
+}
+
+const SEGMENT_BYTES = 16 << 20;
+
+export function logStorage(options: LogStorageOptions): Storage {
+  return new LogStorage(options);
+}
+
+class LogStorage implements Storage {
+  readonly #options: LogStorageOptions;
+  #log: LogWriter | undefined;
+  #snapshot: StoredSnapshot | undefined;
+  #nextSnapshot = 1;
+  /** Snapshots being written or thrown away. */
+  readonly #writers: Set<SnapshotFileWriter> = new Set();
+  #whenNoWriters: (() => void) | undefined;
+  /** Why every call fails now. */
+  #refusal: ViewstampError | undefined = notOpen();
+
+  constructor(options: LogStorageOptions) {
+    this.#options = options;
+  }
+
+  open(done: (error: Error | undefined, state: DurableState | undefined) => void): void {
+    const { disk, randomId } = this.#options;
+    const failed = (error: Error): void => done(asStorageError(error, disk.name), undefined);
+    disk.lock((error) => {
+      if (error !== undefined) return failed(error);
+      recover(disk, randomId, (fault, recovered) => {
+        if (fault !== undefined) return disk.unlock(() => failed(fault));
+        this.#begin(recovered!);
+        done(undefined, recovered!.state);
+      });
+    });
+  }
+
+  write(records: readonly StorageRecord[], done: Done): void {
+    const refusal = this.#refusal;
+    if (refusal === undefined) this.#log!.write(records, done);
+    else this.#options.defer(() => done(refusal));
+  }
+
+  writeSnapshot(at: Viewstamp): SnapshotWriter {
+    const { disk, randomId, defer } = this.#options;
+    if (this.#refusal !== undefined) return new RefusedSnapshot(this.#refusal, defer);
+    const writer: SnapshotFileWriter = new SnapshotFileWriter({
+      disk,
+      at,
+      defer,
+      number: this.#nextSnapshot++,
+      randomId: randomId(),
+      record: (stored, done) => this.#recordSnapshot(stored, done),
+      failed: (error) => this.#fail(error),
+      ended: () => this.#writerEnded(writer),
+    });
+    this.#writers.add(writer);
+    return writer;
+  }
+
+  readSnapshotChunk(at: Viewstamp, index: number, done: Got<Uint8Array>): void {
+    const { disk, defer } = this.#options;
+    const stored = this.#snapshot;
+    const refusal = this.#refusal ?? whyNotChunk(stored, at, index);
+    if (refusal !== undefined) return defer(() => done(refusal, undefined));
+    readChunk(disk, stored!, index, (error, chunk) => {
+      // A newer snapshot may have replaced the file while it was read.
+      if (error === undefined) done(undefined, chunk);
+      else done(stored === this.#snapshot ? this.#fail(error) : gone(at), undefined);
+    });
+  }
+
+  setAside(reason: string, clusterId: ClusterId | undefined, done: Done): void {
+    const { disk, randomId, defer } = this.#options;
+    const refusal = this.#refusal;
+    if (refusal !== undefined) return defer(() => done(refusal));
+    this.#finish((closed) => {
+      if (closed !== undefined) return done(closed);
+      disk.list(
+        then(done, (files) => {
+          const inventory = takeInventory(files);
+          const from = Math.max(0, inventory.segments.at(-1) ?? 0, inventory.snapshots.at(-1) ?? 0) + 1;
+          setFilesAside(disk, { clusterId, reason, from }, randomId(), inventory, (error) => {
+            disk.unlock((failure) => done(wrapped(error ?? failure, disk.name)));
+          });
+        }),
+      );
+    });
+  }
+
+  close(done: Done): void {
+    const { disk, defer } = this.#options;
+    if (this.#log === undefined) return defer(() => done(undefined));
+    this.#finish((error) => disk.unlock((failure) => done(wrapped(error ?? failure, disk.name))));
+  }
+
+  #begin({ remembered, segment, snapshot, nextSnapshot }: Recovered): void {
+    const { disk, randomId, segmentBytes = SEGMENT_BYTES } = this.#options;
+    const failed = (error: Error): Error => this.#fail(error);
+    this.#log = new LogWriter({ disk, remembered, segment, segmentBytes, randomId, failed });
+    this.#snapshot = snapshot;
+    this.#nextSnapshot = nextSnapshot;
+    this.#refusal = undefined;
+  }
+
+  #recordSnapshot(stored: StoredSnapshot, done: Done): void {
+    this.#log!.write([{ kind: "snapshot", note: stored.note }], (error) => {
+      if (error !== undefined) return done(error);
+      const old = this.#snapshot;
+      this.#snapshot = stored;
+      if (old === undefined) done(undefined);
+      else this.#options.disk.remove(snapshotName(old.note.number), done);
+    });
+  }
+
+  #writerEnded(writer: SnapshotFileWriter): void {
+    this.#writers.delete(writer);
+    if (this.#writers.size > 0) return;
+    this.#whenNoWriters?.();
+    this.#whenNoWriters = undefined;
+  }
+
+  /** The first error is what every later call gets. */
+  #fail(error: Error): ViewstampError {
+    this.#refusal ??= asStorageError(error, this.#options.disk.name);
+    return this.#refusal;
+  }
+
+  /** Takes no more calls, ends what is under way, closes the log. After an error there is nothing left to report. */
+  #finish(done: Done): void {
+    const log = this.#log!;
+    const hasFailed = this.#refusal !== undefined;
+    this.#log = undefined;
+    this.#refusal ??= closed();
+    this.#whenNoWriters = () => log.whenIdle(() => log.close((error) => done(hasFailed ? undefined : error)));
+    for (const writer of this.#writers) writer.abort();
+    if (this.#writers.size === 0) this.#whenNoWriters();
+  }
+}
+
+/** Answers every call with the same error. */
+class RefusedSnapshot implements SnapshotWriter {
+  readonly #refusal: ViewstampError;
+  readonly #defer: (callback: () => void) => void;
+
+  constructor(refusal: ViewstampError, defer: (callback: () => void) => void) {
+    this.#refusal = refusal;
+    this.#defer = defer;
+  }
+
+  write(_chunk: Uint8Array, done: Done): void {
+    this.#defer(() => done(this.#refusal));
+  }
+
+  commit(done: Done): void {
+    this.#defer(() => done(this.#refusal));
+  }
+
+  abort(): void {}
+}
+
+function whyNotChunk(stored: StoredSnapshot | undefined, at: Viewstamp, index: number): ViewstampError | undefined {
+  if (stored === undefined || !sameViewstamp(stored.note.at, at)) return gone(at);
+  return index < stored.offsets.length ? undefined : new ViewstampError("StorageFailed", `there is no chunk ${index}`);
+}
+
+function gone(at: Viewstamp): ViewstampError {
+  return new ViewstampError("StorageFailed", `the snapshot at ${at.vid}.${at.seqno} is no longer the newest`);
+}
+
+function notOpen(): ViewstampError {
+  return new ViewstampError("Closed", "the storage is not open");
+}
+
+function closed(): ViewstampError {
+  return new ViewstampError("Closed", "the storage is closed");
+}
+
+function wrapped(error: Error | undefined, place: string): ViewstampError | undefined {
+  return error === undefined ? undefined : asStorageError(error, place);
+}

@@ -1,0 +1,55 @@
+/**
+ * The files of a data directory, by name. Numbers only go up, so that what is newer is known from the name.
+ * @module
+ */
+
+export const NOTE_NAME = "set-aside";
+const TEMPORARY = ".tmp";
+const NUMBERED = /^(log|snapshot)-(\d{8,15})$/;
+
+/** What is in the directory. */
+export interface Inventory {
+  /** Ascending, as are the snapshots. */
+  readonly segments: readonly number[];
+  readonly snapshots: readonly number[];
+  /** Files that were being made when a crash came. */
+  readonly temporary: readonly string[];
+  readonly hasNote: boolean;
+  /** Whether data was ever set aside here. */
+  readonly hasAside: boolean;
+  readonly bytesOf: ReadonlyMap<string, number>;
+}
+
+export function segmentName(number: number): string {
+  return `log-${String(number).padStart(8, "0")}`;
+}
+
+export function snapshotName(number: number): string {
+  return `snapshot-${String(number).padStart(8, "0")}`;
+}
+
+export function temporaryName(name: string): string {
+  return `${name}${TEMPORARY}`;
+}
+
+export function asideName(name: string, from: number): string {
+  return `aside-${from}-${name}`;
+}
+
+export function takeInventory(files: readonly { readonly name: string; readonly bytes: number }[]): Inventory {
+  const names = files.map(({ name }) => name);
+  const numbers = (kind: string): number[] =>
+    names
+      .map((name) => NUMBERED.exec(name))
+      .filter((match) => match?.[1] === kind)
+      .map((match) => Number(match![2]))
+      .sort((a, b) => a - b);
+  return {
+    segments: numbers("log"),
+    snapshots: numbers("snapshot"),
+    temporary: names.filter((name) => name.endsWith(TEMPORARY)),
+    hasNote: names.includes(NOTE_NAME),
+    hasAside: names.some((name) => name.startsWith("aside-")),
+    bytesOf: new Map(files.map(({ name, bytes }) => [name, bytes])),
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * Reads the segments of a log, oldest first, into what they say. Whatever contradicts is damage: a gap in the numbers,
+ * a head that does not continue the segment before it, a record that cannot follow.
+ * @module
+ */
+import { Reader } from "../protocol/bytes.ts";
+import { ViewstampError } from "../protocol/errors.ts";
+import type { Done } from "../protocol/storage.ts";
+import type { Disk, Got } from "./disk.ts";
+import { Damage } from "./faults.ts";
+import { type Inventory, segmentName } from "./names.ts";
+import { readRecord } from "./records.ts";
+import { Remembered } from "./remembered.ts";
+import { type Block, scanTorn, scanWhole } from "./scan.ts";
+import { encodeCheckpoint, readSegmentHead, type SegmentHead } from "./segment.ts";
+import { errorOf, inTurn, type Step } from "./steps.ts";
+
+export interface Replayed {
+  readonly remembered: Remembered;
+  readonly last: SegmentHead;
+  /** Where the last segment is to be cut: its size, unless its end is torn. */
+  readonly end: number;
+}
+
+export class Replay {
+  readonly #disk: Disk;
+  readonly #inventory: Inventory;
+  readonly #heads: SegmentHead[] = [];
+  #remembered: Remembered = new Remembered();
+  #end = 0;
+
+  constructor(disk: Disk, inventory: Inventory) {
+    this.#disk = disk;
+    this.#inventory = inventory;
+  }
+
+  /** What is known by now, whole or damaged: a hint to whom the data belonged. */
+  get clusterId(): string | undefined {
+    const known = [this.#remembered.facts, ...this.#heads.map((head) => head.checkpoint.facts)];
+    return known.map((facts) => facts.identity?.clusterId).find((id) => id !== undefined);
+  }
+
+  run(done: Got<Replayed>): void {
+    const { segments } = this.#inventory;
+    if (segments.length === 0) return done(new Damage("snapshots without a log"), undefined);
+    const reads = segments.map(
+      (number): Step =>
+        (next) =>
+          this.#readHead(number, next),
+    );
+    const scans = segments.map(
+      (_, index): Step =>
+        (next) =>
+          this.#scan(index, next),
+    );
+    inTurn([...reads, ...scans], (error) => {
+      const last = this.#heads.at(-1)!;
+      done(error, error === undefined ? { remembered: this.#remembered, last, end: this.#end } : undefined);
+    });
+  }
+
+  #readHead(number: number, next: Done): void {
+    readSegmentHead(this.#disk, number, this.#bytesOf(number), (error, head) => {
+      const before = this.#heads.at(-1);
+      if (head !== undefined) this.#heads.push(head);
+      const isGap = before !== undefined && before.number + 1 !== number;
+      next(error ?? (isGap ? new Damage(`${segmentName(before.number + 1)} is missing`) : undefined));
+    });
+  }
+
+  #scan(index: number, next: Done): void {
+    const head = this.#heads[index]!;
+    const follower = this.#heads[index + 1];
+    if (index === 0) this.#remembered = new Remembered(head.checkpoint);
+    else {
+      const fault = this.#continues(head);
+      if (fault !== undefined) return next(fault);
+    }
+    const take = (block: Block): void => this.#replay(head, block);
+    if (follower === undefined) {
+      const range = { ...head, limit: this.#bytesOf(head.number) };
+      scanTorn(this.#disk, range, take, (error, end) => {
+        this.#end = end ?? 0;
+        next(error);
+      });
+    } else {
+      scanWhole(this.#disk, { ...head, limit: follower.checkpoint.previousBytes }, take, (error) => {
+        this.#remembered.closeSegment(head.number);
+        next(error);
+      });
+    }
+  }
+
+  /** The head of a segment says what the segments before it say. */
+  #continues({ name, checkpoint }: SegmentHead): Damage | undefined {
+    const said = encodeCheckpoint(checkpoint);
+    const expected = encodeCheckpoint(this.#remembered.checkpoint(checkpoint.previousBytes));
+    const isSame = said.length === expected.length && said.every((byte, at) => byte === expected[at]);
+    return isSame ? undefined : new Damage(`${name} does not continue the log before it`);
+  }
+
+  #replay({ name }: SegmentHead, { content, offset }: Block): void {
+    const fault = errorOf(() => {
+      const reader = new Reader(content);
+      while (reader.left > 0) {
+        const record = readRecord(reader);
+        if (record.kind === "seal") throw new Damage(`${segmentName(record.next)} is missing`);
+        this.#remembered.apply(record);
+      }
+    });
+    if (fault instanceof ViewstampError) throw new Damage(`${name} at byte ${offset}: ${fault.message}`);
+    if (fault !== undefined) throw fault;
+  }
+
+  #bytesOf(number: number): number {
+    return this.#inventory.bytesOf.get(segmentName(number)) ?? 0;
+  }
+}

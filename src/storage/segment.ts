@@ -1,0 +1,91 @@
+/**
+ * Segments of the log: how one begins, and how a new one follows it.
+ * @module
+ */
+import { Reader, Writer } from "../protocol/bytes.ts";
+import type { Done } from "../protocol/storage.ts";
+import { blockOf, type FileId, fileIdOf, HEAD_BYTES, headOf } from "./blocks.ts";
+import type { Disk, DiskFile, Got } from "./disk.ts";
+import { Damage } from "./faults.ts";
+import { segmentName } from "./names.ts";
+import { makeFile } from "./new-file.ts";
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./records.ts";
+import { readBlock, readFileId } from "./scan.ts";
+import { errorOf, then } from "./steps.ts";
+
+/** The segment that is written. */
+export interface OpenSegment {
+  readonly number: number;
+  readonly id: FileId;
+  readonly file: DiskFile;
+  /** How long it is, and durable. */
+  readonly bytes: number;
+}
+
+export interface SegmentHead {
+  readonly number: number;
+  readonly name: string;
+  readonly id: FileId;
+  readonly checkpoint: Checkpoint;
+  /** Where the blocks after the checkpoint begin. */
+  readonly from: number;
+}
+
+export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+  const writer = new Writer();
+  writeCheckpoint(writer, checkpoint);
+  return writer.finish();
+}
+
+/** Makes a segment that begins with the checkpoint, durable with its name. */
+export function makeSegment(
+  disk: Disk,
+  number: number,
+  checkpoint: Checkpoint,
+  randomId: string,
+  done: Got<OpenSegment>,
+): void {
+  const id = fileIdOf(randomId);
+  const content = encodeCheckpoint(checkpoint);
+  const bytes = new Uint8Array([...headOf("log", id), ...blockOf(content, id, HEAD_BYTES, HEAD_BYTES)]);
+  const failed: Done = (error) => done(error, undefined);
+  makeFile(
+    disk,
+    segmentName(number),
+    bytes,
+    then(failed, (file) => done(undefined, { number, id, file, bytes: bytes.length })),
+  );
+}
+
+/** As segments appear whole or not at all, one whose head cannot be read is damaged. */
+export function readSegmentHead(disk: Disk, number: number, limit: number, done: Got<SegmentHead>): void {
+  const name = segmentName(number);
+  const failed: Done = (error) => done(error, undefined);
+  readFileId(
+    disk,
+    name,
+    "log",
+    then(failed, (id) =>
+      readBlock(
+        disk,
+        { name, id, from: HEAD_BYTES, limit },
+        then(failed, (block) => {
+          let checkpoint: Checkpoint | undefined;
+          const fault = errorOf(() => {
+            if (block !== undefined) checkpoint = decodeCheckpoint(block.content);
+          });
+          if (fault !== undefined || checkpoint === undefined)
+            done(new Damage(`the head of ${name} is damaged`), undefined);
+          else done(undefined, { number, name, id, checkpoint, from: HEAD_BYTES + block!.bytes });
+        }),
+      ),
+    ),
+  );
+}
+
+function decodeCheckpoint(content: Uint8Array): Checkpoint {
+  const reader = new Reader(content);
+  const checkpoint = readCheckpoint(reader);
+  reader.finish();
+  return checkpoint;
+}
