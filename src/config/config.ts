@@ -303,6 +303,14 @@ export class Config {
     this.#maybeCampaign(now);
   }
 
+  /** Whether the view could go on without this member: else it just stops, and the others wait for its return. */
+  canSpare(who: Identity, now: number): boolean {
+    const fit = this.#view?.members.filter(
+      (member) => !sameIdentity(member, who) && this.suspicion(member, now) === undefined,
+    );
+    return fit !== undefined && fit.length >= this.#options.minCopies;
+  }
+
   cancelChange(now: number): void {
     this.#change = undefined;
     if (this.#campaign?.intent.kind === "shrink" && this.#campaign.intent.change !== undefined) this.abandon(now);
@@ -318,9 +326,13 @@ export class Config {
     if (this.#unfit.get(id)?.leaving === false) this.#unfit.delete(id);
   }
 
-  /** Whether a view without the suspected members could have enough of them. */
+  /** Whether a view without the suspected members could have enough of them: else a ballot would be in vain. */
   canShrink(now: number): boolean {
-    return this.#isFeasible(now, false);
+    const view = this.#view as View;
+    const fit = view.members.filter((member) => this.suspicion(member, now) === undefined);
+    if (fit.length >= this.#options.minCopies) return true;
+    const survivors = view.members.filter((member) => !this.liveness.hasReturned(member));
+    return survivors.length < view.members.length && survivors.every((member) => fit.includes(member));
   }
 
   /** An acceptor reported an accepted value for the next instance: until it is decided no read can be confirmed. */
@@ -760,25 +772,13 @@ export class Config {
 
   #primaryMotive(now: number): Intent | undefined {
     if (this.#viewFromDisk || this.#mustFinish) return { kind: "shrink" };
-    if (this.#handingOver) return this.#isFeasible(now, true) ? { kind: "handOver" } : undefined;
+    if (this.#handingOver) return this.canSpare(this.self, now) ? { kind: "handOver" } : undefined;
     if (this.#learner !== undefined) return { kind: "admit", learner: this.#learner };
     if (this.#change !== undefined) return { kind: "shrink", change: this.#change };
-    if (this.#suspected.size > 0) return this.#isFeasible(now, false) ? { kind: "shrink" } : undefined;
+    if (this.#suspected.size > 0) return this.canShrink(now) ? { kind: "shrink" } : undefined;
     const view = this.#view as View;
     const forgets = forget(view.acceptors, view.members, this.#forgettable(view, now)).length < view.acceptors.length;
     return forgets ? { kind: "shrink" } : undefined;
-  }
-
-  /** Whether a view without the suspected members could have enough of them: else a ballot would be in vain. */
-  #isFeasible(now: number, withoutSelf: boolean): boolean {
-    const view = this.#view as View;
-    const fit = view.members.filter(
-      (member) => this.suspicion(member, now) === undefined && !(withoutSelf && sameIdentity(member, this.self)),
-    );
-    if (fit.length >= this.#options.minCopies) return true;
-    if (withoutSelf) return false;
-    const survivors = view.members.filter((member) => !this.liveness.hasReturned(member));
-    return survivors.length < view.members.length && survivors.every((member) => fit.includes(member));
   }
 
   #backupMotive(now: number): Intent | undefined {

@@ -2,7 +2,6 @@
  * Making a machine: `command`, `query`, `defineMachine`, and the checks that the compiler cannot make.
  * @module
  */
-import type { GenericSchema } from "valibot";
 import { ViewstampError } from "../protocol/errors.ts";
 import type {
   AnyCommand,
@@ -15,6 +14,7 @@ import type {
   NoCalls,
   Query,
   QueryContext,
+  Schema,
   Synchronous,
 } from "./definition.ts";
 import { isSynchronousSchema } from "./input.ts";
@@ -42,7 +42,7 @@ import { checkName } from "./names.ts";
  * @throws {ViewstampError} `InvalidOptions` for something other than a synchronous valibot schema and a function
  */
 export function command<State, Input, Parsed, Output>(
-  schema: GenericSchema<Input, Parsed>,
+  schema: Schema<Input, Parsed>,
   handler: (state: State, input: Parsed, ctx: CommandContext) => Synchronous<Output>,
 ): Command<State, Input, Output, Parsed> {
   checkCall("command", schema, handler);
@@ -62,7 +62,7 @@ export function command<State, Input, Parsed, Output>(
  * @throws {ViewstampError} `InvalidOptions` for something other than a synchronous valibot schema and a function
  */
 export function query<State, Input, Parsed, Output>(
-  schema: GenericSchema<Input, Parsed>,
+  schema: Schema<Input, Parsed>,
   handler: (state: State, input: Parsed, ctx: QueryContext) => Synchronous<Output>,
 ): Query<State, Input, Output, Parsed> {
   checkCall("query", schema, handler);

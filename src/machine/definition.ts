@@ -3,7 +3,6 @@
  * the types of its calls from it.
  * @module
  */
-import type { GenericSchema } from "valibot";
 import type { SessionId } from "../protocol/session.ts";
 import type { Viewstamp } from "../protocol/view.ts";
 import type { NameCheck, NamesCheck, Refused } from "./names.ts";
@@ -11,6 +10,16 @@ import type { NameCheck, NamesCheck, Refused } from "./names.ts";
 /** A type that is no promise; for one that is, what the compiler says. */
 export type Synchronous<Value> =
   Value extends PromiseLike<unknown> ? Refused<"a machine is synchronous: no async function, no promise"> : Value;
+
+/** A synchronous valibot schema, as far as types go: what it takes, and what it makes of that. */
+export interface Schema<Input = unknown, Parsed = Input> {
+  /** Valibot's mark of a schema. */
+  readonly kind: "schema";
+  /** A machine waits for nothing. */
+  readonly async: false;
+  /** Only there for the compiler. */
+  readonly "~types"?: { readonly input: Input; readonly output: Parsed } | undefined;
+}
 
 /** What a machine may know and do when the log moves it on. Only valid until the handler returns. */
 export interface StepContext {
@@ -47,30 +56,42 @@ export interface QueryContext {
 
 /** A command of a machine: callable as its handler, with the schema of its input. `command` makes one. */
 export interface Command<State, Input, Output, Parsed = Input> {
+  /** Its handler. */
   (state: State, input: Parsed, ctx: CommandContext): Output;
+  /** Tells commands from queries. */
   readonly kind: "command";
-  readonly schema: GenericSchema<Input, Parsed>;
+  /** What its input must look like. */
+  readonly schema: Schema<Input, Parsed>;
 }
 
 /** A query of a machine: callable as its handler, with the schema of its input. `query` makes one. */
 export interface Query<State, Input, Output, Parsed = Input> {
+  /** Its handler. */
   (state: State, input: Parsed, ctx: QueryContext): Output;
+  /** Tells commands from queries. */
   readonly kind: "query";
-  readonly schema: GenericSchema<Input, Parsed>;
+  /** What its input must look like. */
+  readonly schema: Schema<Input, Parsed>;
 }
 
 /** Any command over this state. */
 export interface AnyCommand<State = never> {
+  /** Its handler. */
   (state: State, input: never, ctx: CommandContext): unknown;
+  /** Tells commands from queries. */
   readonly kind: "command";
-  readonly schema: GenericSchema;
+  /** What its input must look like. */
+  readonly schema: Schema;
 }
 
 /** Any query over this state. */
 export interface AnyQuery<State = never> {
+  /** Its handler. */
   (state: State, input: never, ctx: QueryContext): unknown;
+  /** Tells commands from queries. */
   readonly kind: "query";
-  readonly schema: GenericSchema;
+  /** What its input must look like. */
+  readonly schema: Schema;
 }
 
 /** What a client gives a command or query. */
@@ -132,6 +153,7 @@ export interface MachineParts<State, Notice, Previous> {
 
 /** A machine of an earlier version, as far as `migrate` has to know it. */
 export interface PreviousMachine<State> extends AnyMachine {
+  /** Tells the type of its state. */
   readonly init: () => State & object;
 }
 
@@ -143,28 +165,47 @@ export interface Machine<
   Queries extends Readonly<Record<string, AnyQuery<State>>> = NoCalls,
   Notice = never,
 > extends MachineParts<State, Notice, never> {
+  /** The mark of `defineMachine`. */
   readonly kind: "machine";
+  /** An identifier, unique in the cluster. */
   readonly name: Name;
+  /** Counts up from 1. */
   readonly version: number;
+  /** The commands by name. */
   readonly commands: Commands;
+  /** The queries by name. */
   readonly queries: Queries;
 }
 
-/** Any machine, whatever its state and calls are. */
+/** Any machine, whatever its state and calls are. Its fields are those of `Machine`. */
 export interface AnyMachine {
+  /** The mark of `defineMachine`. */
   readonly kind: "machine";
+  /** An identifier, unique in the cluster. */
   readonly name: string;
+  /** Counts up from 1. */
   readonly version: number;
+  /** The commands by name. */
   readonly commands: Readonly<Record<string, AnyCommand>>;
+  /** The queries by name. */
   readonly queries: Readonly<Record<string, AnyQuery>>;
+  /** Makes the empty state. */
   readonly init: () => object;
+  /** What is outstanding for a session. */
   readonly notices?: (state: never, session: SessionId) => readonly unknown[];
+  /** Lets go of what a session holds. */
   readonly sessionEnded?: (state: never, session: SessionId, ctx: StepContext) => void;
+  /** When `tick` is wanted. */
   readonly deadline?: (state: never) => number | undefined;
+  /** The deadline has come. */
   readonly tick?: (state: never, ctx: StepContext) => void;
+  /** The state in slices. */
   readonly snapshot?: (state: never) => Iterator<unknown>;
+  /** Begins to build a state from slices. */
   readonly restore?: () => StateRestoration<object>;
+  /** The version before this one. */
   readonly previous?: AnyMachine;
+  /** Makes this version's state of the previous one's. */
   readonly migrate?: (state: never) => object;
 }
 

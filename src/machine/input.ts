@@ -4,7 +4,7 @@
  */
 import { type GenericSchema, safeParse } from "valibot";
 import { ViewstampError } from "../protocol/errors.ts";
-import type { AnyMachine } from "./definition.ts";
+import type { AnyMachine, Schema } from "./definition.ts";
 
 /** Why an input is none. */
 export interface InputIssue {
@@ -20,8 +20,8 @@ export interface InputIssue {
 export type ParsedInput = { readonly value: unknown } | { readonly issue: InputIssue };
 
 /** Never throws unless a schema's own function does. */
-export function parseInput(schema: GenericSchema, input: unknown): ParsedInput {
-  const result = safeParse(schema, input, { abortEarly: true, abortPipeEarly: true });
+export function parseInput(schema: Schema, input: unknown): ParsedInput {
+  const result = safeParse(schema as GenericSchema, input, { abortEarly: true, abortPipeEarly: true });
   if (result.success) return { value: result.output };
   const [issue] = result.issues;
   return { issue: { path: pathOf(issue.path ?? []), type: issue.type, text: issue.message } };
@@ -58,7 +58,7 @@ export function checkInput(machine: AnyMachine, kind: "command" | "query", name:
 }
 
 /** Whether this is a valibot schema with no asynchronous part in sight (a lazy one is not looked into). */
-export function isSynchronousSchema(value: unknown): value is GenericSchema {
+export function isSynchronousSchema(value: unknown): value is Schema {
   return isObject(value) && value["kind"] === "schema" && "~run" in value && !hasAsync(value, new Set());
 }
 

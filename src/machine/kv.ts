@@ -16,23 +16,29 @@ export type KvValue = string | Uint8Array;
 
 /** A value and its version: the place in the log of the write that made it, so no version ever comes again. */
 export interface KvVersioned {
+  /** Text or bytes, as they were put. */
   readonly value: KvValue;
+  /** Larger than any version that the key has had before. */
   readonly version: number;
 }
 
 /** A key with its value. */
 export interface KvEntry extends KvVersioned {
+  /** Any string. */
   readonly key: string;
 }
 
 /** Input of `put`. */
 export interface KvPut {
+  /** Any string, up to `MAX_KEY_LENGTH`. */
   readonly key: string;
+  /** Up to `MAX_VALUE_BYTES`. */
   readonly value: KvValue;
 }
 
 /** Input of `compareAndSet`. */
 export interface KvCompareAndSet {
+  /** Any string, up to `MAX_KEY_LENGTH`. */
   readonly key: string;
   /** The version that the key must have; 0: it must not be there. */
   readonly version: number;
@@ -40,24 +46,33 @@ export interface KvCompareAndSet {
   readonly value?: KvValue | undefined;
 }
 
-/** What `compareAndSet` did. `version` is what the key has now, 0 if it is not there. */
+/** What `compareAndSet` did. */
 export interface KvCompared {
+  /** Whether the key had the version. */
   readonly done: boolean;
+  /** The version that the key has now, 0 if it is not there. */
   readonly version: number;
 }
 
 /** Input of `list`. */
 export interface KvList {
-  /** @default "", every key */
+  /**
+   * What the keys begin with.
+   * @default "", every key
+   */
   readonly prefix?: string | undefined;
   /** Only keys behind this one: the `next` of the page before. */
   readonly after?: string | undefined;
-  /** The most entries of the page, 1 to 1000; a page also ends at about 64 KiB. @default 100 */
+  /**
+   * The most entries of the page, 1 to 1000; a page also ends at about 64 KiB.
+   * @default 100
+   */
   readonly limit?: number | undefined;
 }
 
 /** A page of `list`, in the order of the keys by UTF-16 code units. */
 export interface KvPage {
+  /** At most `limit` of them. */
   readonly entries: readonly KvEntry[];
   /** There may be more: ask again with `after: next`. */
   readonly next?: string;
@@ -86,8 +101,11 @@ export type KvQueries = {
 
 /** The input of `list` with its defaults. */
 export interface KvWanted {
+  /** See `KvList`. */
   readonly prefix: string;
+  /** See `KvList`. */
   readonly after?: string | undefined;
+  /** See `KvList`. */
   readonly limit: number;
 }
 

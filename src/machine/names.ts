@@ -45,26 +45,18 @@ export type ReservedName = (typeof RESERVED_NAMES)[number];
 
 /** What the compiler demands, and never gets, where a definition is refused: its text says why. */
 export interface Refused<Why extends string> {
+  /** Nothing has it. */
   readonly "refused, because": Why;
 }
 
-type Lower =
-  | ("a" | "b" | "c" | "d" | "e" | "f" | "g" | "h" | "i" | "j" | "k" | "l" | "m")
-  | ("n" | "o" | "p" | "q" | "r" | "s" | "t" | "u" | "v" | "w" | "x" | "y" | "z");
-type FirstCharacter = Lower | Uppercase<Lower> | "_" | "$";
-type Character = FirstCharacter | "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9";
-
-type IsIdentifierRest<Text extends string> = Text extends ""
-  ? true
-  : Text extends `${infer Head}${infer Rest}`
-    ? Head extends Character
-      ? IsIdentifierRest<Rest>
-      : false
-    : false;
-
-type IsIdentifier<Text extends string> = Text extends `${infer Head}${infer Rest}`
-  ? Head extends FirstCharacter
-    ? IsIdentifierRest<Rest>
+/** Whether all of a text may stand in an identifier; after its first character digits may too. */
+export type IsIdentifier<Text extends string, Digit extends string = never> = Text extends `${infer Head}${infer Rest}`
+  ? Lowercase<Head> extends
+      | ("a" | "b" | "c" | "d" | "e" | "f" | "g" | "h" | "i" | "j" | "k" | "l" | "m" | "n" | "o" | "p" | "q" | "r")
+      | ("s" | "t" | "u" | "v" | "w" | "x" | "y" | "z" | "_" | "$" | Digit)
+    ? Rest extends ""
+      ? true
+      : IsIdentifier<Rest, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9">
     : false
   : false;
 
@@ -80,7 +72,7 @@ export type NameCheck<Name> = Name extends string
   : Refused<"a name is a string">;
 
 /** The keys that are known when compiling. */
-type KnownKeys<Calls> = string extends keyof Calls ? never : keyof Calls;
+export type KnownKeys<Calls> = string extends keyof Calls ? never : keyof Calls;
 
 /** Checks each key of `Calls`, and that none of them is a key of `Others` too. */
 export type NamesCheck<Calls, Others> = {

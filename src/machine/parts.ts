@@ -2,18 +2,19 @@
  * A machine's parts as they are run: the compiler's knowledge of its state has done its duty by then.
  * @module
  */
-import type { GenericSchema } from "valibot";
 import type { SessionId } from "../protocol/session.ts";
 import type { Viewstamp } from "../protocol/view.ts";
-import type { AnyMachine, CommandContext, QueryContext, StepContext } from "./definition.ts";
+import type { AnyMachine, CommandContext, QueryContext, Schema, StepContext } from "./definition.ts";
 
 /** Something went wrong in a machine's code. Errors differ between engines, so they go here and not into replies. */
 export interface MachineFault {
+  /** The machine's name. */
   readonly machine: string;
   /** The command, query or part (`tick`, `notices` …) it happened in. */
   readonly where: string;
   /** The entry that was executed, if there was one. */
   readonly viewstamp: Viewstamp | undefined;
+  /** What was thrown. */
   readonly error: unknown;
 }
 
@@ -34,7 +35,7 @@ export interface MachineHooks {
 /** A command or query as it is run. */
 export interface Handler<Context> {
   (state: object, input: unknown, ctx: Context): unknown;
-  readonly schema: GenericSchema;
+  readonly schema: Schema;
 }
 
 type Typed = "commands" | "queries" | "notices" | "sessionEnded" | "deadline" | "tick" | "snapshot";

@@ -64,25 +64,30 @@ export class VersionedMap<Key, Value> {
   /** Counts changes, so that an iteration can see that it has been overtaken. */
   #changes = 0;
 
+  /** An empty map. By default strings are ordered by UTF-16 code units, numbers and bigints by size. */
   constructor(compare: Compare<Key> = byValue) {
     this.#compare = compare;
   }
 
+  /** How many keys there are. */
   get size(): number {
     return this.#size;
   }
 
+  /** The value of a key, `undefined` if it is not there. */
   get(key: Key): Value | undefined {
     const leaf = this.#leafOf(key);
     const index = this.#placeIn(leaf.keys, key);
     return this.#isAt(leaf, index, key) ? leaf.values[index] : undefined;
   }
 
+  /** Whether a key is there. */
   has(key: Key): boolean {
     const leaf = this.#leafOf(key);
     return this.#isAt(leaf, this.#placeIn(leaf.keys, key), key);
   }
 
+  /** Sets the value of a key. */
   set(key: Key, value: Value): this {
     this.#changes++;
     const root = this.#owned(this.#root);
@@ -103,6 +108,7 @@ export class VersionedMap<Key, Value> {
     return true;
   }
 
+  /** Deletes every key. */
   clear(): void {
     this.#changes++;
     this.#size = 0;
@@ -121,6 +127,7 @@ export class VersionedMap<Key, Value> {
     }
   }
 
+  /** All entries, as `entries` gives them. */
   [Symbol.iterator](): IterableIterator<[Key, Value]> {
     return this.entries();
   }

@@ -74,7 +74,10 @@ export interface Fresh {
   readonly type: "fresh";
 }
 
-/** Smallest id, or any node of view 1, -> fresh node: the cluster is founded. Durable first: both fields. */
+/**
+ * Any node with a view -> node without one: the cluster exists, and this is its newest view. A fresh node takes view 1
+ * only under the conditions of genesis. Durable first: both fields.
+ */
 export interface Genesis {
   readonly type: "genesis";
   readonly clusterId: ClusterId;

@@ -14,12 +14,15 @@ export interface Closed {
 
 /** One end of a connection. */
 export interface Connection {
-  /** Queues a frame; frames sent before `opened` or after `closed` are dropped. */
+  /**
+   * Queues a frame; frames sent before `opened` or after `close` or `closed` are dropped. The sender must not change
+   * the bytes any more, but may send them elsewhere too.
+   */
   send(frame: Uint8Array): void;
   /** Bytes queued here and not yet handed to the network, as far as the transport can tell. */
   readonly queuedBytes: number;
   /**
-   * Ends it. `closed` is called (once, not from inside this call). `abrupt` drops what is queued; otherwise it is
+   * Ends it: nothing more is received, and `closed` is called (once, not from inside this call). `abrupt` drops what is queued; otherwise it is
    * delivered first, within a bounded time.
    */
   close(reason: string, abrupt?: boolean): void;
@@ -27,9 +30,11 @@ export interface Connection {
 
 /** What happens on a connection, in this order: `opened` at most once, `received` any number of times, `closed` once. */
 export interface ConnectionHandler {
+  /** Both ends can send from now on. */
   opened(): void;
   /** The frame is the receiver's: it is never changed or used again by the transport. */
   received(frame: Uint8Array): void;
+  /** It is over, or never was; nothing comes after this. */
   closed(closed: Closed): void;
 }
 
@@ -41,6 +46,7 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** One way for nodes and clients to reach each other. */
 export interface Transport {
   /** Starts a connection to `url`; never throws, a bad or dead address ends in `closed`. */
   dial(url: string, handler: ConnectionHandler): Connection;

@@ -72,10 +72,12 @@ export class Core implements Context {
   #joinAt = 0;
   #stoppingSince: number | undefined;
   #leavingSentAt = Number.NEGATIVE_INFINITY;
-  #announced: News | undefined;
+  #announced: { readonly view: View | undefined; readonly active: boolean } | undefined;
   #followingTold = 0;
   #steppedAt: number;
   #pausedMs = 0;
+  /** As of the last tick. */
+  #impaired = false;
   /** Writes handed out and not yet durable, oldest first, with their times. */
   #writes: { readonly write: number; readonly at: number }[] = [];
   #isHalted = false;
@@ -145,9 +147,14 @@ export class Core implements Context {
   news(): News {
     const { view } = this.config;
     if (view === undefined) return { type: "news", vid: 0, primary: "", primaryUrl: "", active: false, urls: [] };
-    const active = this.#serving?.isTaking ?? this.#following?.activeKnown ?? false;
+    const active = this.#knowsActive;
     const urls = view.acceptors.map((acceptor) => acceptor.url);
     return { type: "news", vid: view.vid, primary: view.primary, primaryUrl: primaryOf(view).url, active, urls };
+  }
+
+  /** Whether the primary takes requests, as far as this node knows. */
+  get #knowsActive(): boolean {
+    return this.#serving?.isTaking ?? this.#following?.activeKnown ?? false;
   }
 
   status(): NodeStatus {
@@ -209,11 +216,13 @@ export class Core implements Context {
   installed(snapshot: SnapshotInfo): void {
     const { at } = snapshot;
     this.#snapshot = snapshot;
+    // Receiving it has ended any snapshot of its own that was under way.
+    this.#isSaving = false;
+    this.durability.restarted(at.seqno, this.log.contains(at));
     this.log.startAfter(at);
     this.#commit = at.seqno;
     this.#hashes.note(at.seqno, this.state.hash);
     this.output.persist({ kind: "base", at });
-    this.durability.restarted(this.log.end);
   }
 
   #dispatch(event: CoreEvent, now: number): void {
@@ -411,7 +420,8 @@ export class Core implements Context {
   #onTick(now: number): void {
     const adopted = this.config.tick(now);
     if (adopted !== undefined) this.#enterView(adopted, now);
-    this.#leadership?.tick(now, this.#isImpaired(now));
+    this.#impaired = this.#leadership !== undefined && this.#isImpaired(now);
+    this.#leadership?.tick(now, this.#impaired);
     this.#serving?.tick(now);
     this.#following?.tick(now);
     this.#changes.tick(now);
@@ -430,7 +440,7 @@ export class Core implements Context {
       serving.activate(now);
       this.output.happened({ event: "active", vid: leadership.view.vid });
     }
-    serving.refresh(now, this.#isImpaired(now));
+    serving.refresh(now, this.#impaired);
   }
 
   #flush(now: number): void {
@@ -460,6 +470,7 @@ export class Core implements Context {
     this.#following = undefined;
     this.output.happened({ event: "view", view });
     if (config.leads) {
+      this.#impaired = false;
       this.#leadership = new Leadership(this, view, now);
       this.#serving = new Serving(this, this.#leadership);
       this.#leadership.begin(now);
@@ -499,8 +510,8 @@ export class Core implements Context {
   #tryToLeave(now: number): void {
     const since = this.#stoppingSince;
     if (since === undefined) return;
-    const viewIsDurable = this.durability.write >= this.config.viewWrite;
-    if ((!this.config.isMember() && viewIsDurable) || now - since > this.options.suspectMs) {
+    const hasLeft = !this.config.isMember() && this.durability.write >= this.config.viewWrite;
+    if (hasLeft || !this.config.canSpare(this.config.self, now) || now - since > this.options.suspectMs) {
       this.output.push({ type: "stopped" });
       return;
     }
@@ -551,6 +562,7 @@ export class Core implements Context {
     this.#isSaving = false;
     this.#snapshotPauseMs = Math.max(this.#snapshotPauseMs, pauseMs);
     const before: Viewstamp = this.#snapshot?.at ?? ORIGIN;
+    if (snapshot.at.seqno <= before.seqno) return;
     this.#snapshot = snapshot;
     if (before.seqno <= this.log.base.seqno) return;
     this.log.startAfter(before);
@@ -559,13 +571,12 @@ export class Core implements Context {
   }
 
   #announce(): void {
-    const news = this.news();
+    const { view } = this.config;
     const last = this.#announced;
-    const changed =
-      last === undefined || last.vid !== news.vid || last.active !== news.active || last.primaryUrl !== news.primaryUrl;
-    if (!changed) return;
-    this.#announced = news;
-    this.output.push({ type: "announce", news, after: this.config.viewWrite });
+    // Looked at after every event: nothing is made unless something has changed.
+    if (last !== undefined && last.view === view && last.active === this.#knowsActive) return;
+    this.#announced = { view, active: this.#knowsActive };
+    this.output.push({ type: "announce", news: this.news(), after: this.config.viewWrite });
   }
 }
 

@@ -44,10 +44,10 @@ export class Durability {
     for (const append of this.#pending) append.seqno = Math.min(append.seqno, seqno);
   }
 
-  /** The log was replaced by a durable snapshot that ends at `seqno`. */
-  restarted(seqno: number): void {
-    this.#seqno = seqno;
-    this.#pending = [];
+  /** A durable snapshot covers the log through `seqno`; `keepsTail`: entries after it stay in the log. */
+  restarted(seqno: number, keepsTail: boolean): void {
+    this.#seqno = keepsTail ? Math.max(this.#seqno, seqno) : seqno;
+    if (!keepsTail) this.#pending = [];
   }
 
   durable(write: number): void {

@@ -55,7 +55,7 @@ export class Following {
   }
 
   onInvoke(message: Invoke): void {
-    if ((message.entries.at(-1)?.vid ?? 0) > this.view.vid) return;
+    if ((message.entries.at(-1)?.vid ?? 0) > this.view.vid || !this.#reception.yieldToLog()) return;
     this.#learnStart(message.start, message.commit);
     const { log } = this.#context;
     if (message.previous.seqno >= log.base.seqno && !log.contains(message.previous)) {

@@ -15,6 +15,8 @@ interface Receiving {
   /** The chunk to come next. */
   next: number;
   progressAt: number;
+  /** All chunks are there and becoming durable: the state is as good as replaced. */
+  installing: boolean;
 }
 
 export class Reception {
@@ -47,10 +49,10 @@ export class Reception {
   }
 
   onOffer({ at, chunks }: SnapshotOffer, now: number): void {
-    if (at.seqno < this.#boundTo || chunks < 1) return;
+    if (at.seqno < this.#boundTo || chunks < 1 || this.#receiving?.installing === true) return;
     if (this.#receiving === undefined || !sameViewstamp(this.#receiving.info.at, at)) {
       const restoration = this.#context.state.restore(at);
-      this.#receiving = { info: { at, chunks }, restoration, next: 0, progressAt: now };
+      this.#receiving = { info: { at, chunks }, restoration, next: 0, progressAt: now, installing: false };
       this.#context.output.push({ type: "receiveSnapshot", at });
     }
     this.#want(this.#receiving);
@@ -77,7 +79,18 @@ export class Reception {
     if (receiving === undefined || !sameViewstamp(receiving.info.at, at)) return;
     receiving.progressAt = now;
     if (index + 1 < receiving.info.chunks) this.#want(receiving);
-    else this.#context.output.push({ type: "installSnapshot", at });
+    else if (!receiving.installing) {
+      receiving.installing = true;
+      this.#context.output.push({ type: "installSnapshot", at });
+    }
+  }
+
+  /** A primary can serve this log from entries alone; `false` while a snapshot is taking its place. */
+  yieldToLog(): boolean {
+    if (this.#receiving?.installing === true) return false;
+    if (this.#receiving !== undefined) this.#context.output.path("receptionGivenUp");
+    this.#receiving = undefined;
+    return true;
   }
 
   /** The snapshot is durable: the state is replaced; gives which one it was. */

@@ -80,7 +80,6 @@ export class Serving {
     this.#taking = false;
     this.#refuseAll(this.#confirmation.cancel());
     this.#refuseStamped();
-    for (const { client, xid } of this.#askers.values()) this.#decline(client, xid, "BUSY", "a view change", true);
   }
 
   clientGone(client: number): void {
@@ -342,6 +341,8 @@ export class Serving {
       const client = this.#live.get(entry.session.seqno)?.client;
       if (client !== undefined && entry.number > 0) this.#refuse(client, entry, "BUSY", "not committed yet", true);
     }
+    for (const { client, xid } of this.#askers.values()) this.#decline(client, xid, "BUSY", "not committed yet", true);
+    this.#askers.clear();
   }
 
   #refuse(

@@ -1,0 +1,75 @@
+// Calls, replies and notices as bytes.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  type CallReply,
+  decodeCall,
+  decodeNotice,
+  decodeReply,
+  encodeCall,
+  encodeNotice,
+  encodeReply,
+} from "../../src/protocol/calls.ts";
+import { ViewstampError } from "../../src/protocol/errors.ts";
+import { encodeValue } from "../../src/protocol/values.ts";
+
+const values = [undefined, null, 0, "\ud800", 5n, [1, [2]], { a: { b: undefined } }, new Map([["k", 1]]), new Set([1])];
+
+test("a call comes back as it was sent", () => {
+  for (const input of values) {
+    assert.equal(decodeCall(encodeCall("stock", "add", input)), { machine: "stock", name: "add", input });
+  }
+});
+
+test("a reply of each kind comes back", () => {
+  const replies: CallReply[] = [
+    ...values.map((value) => ({ type: "ok" as const, value })),
+    ...values.map((data) => ({ type: "refused" as const, code: "NO", data })),
+    { type: "failed", code: "MachineFailed", text: "a" },
+    { type: "failed", code: "UnknownCommand", text: "" },
+    { type: "failed", code: "InvalidInput", text: "c" },
+  ];
+  for (const reply of replies) assert.equal(decodeReply(encodeReply(reply)), reply);
+});
+
+test("a notice comes back", () => {
+  for (const value of values) assert.equal(decodeNotice(encodeNotice("stock", value)), { machine: "stock", value });
+});
+
+test("other bytes are none of them", () => {
+  const others = [
+    undefined,
+    5,
+    {},
+    [],
+    [1],
+    ["stock"],
+    [1, 2],
+    [0, 1, 2],
+    [1, "NO"],
+    [1, 2, 3],
+    [2, 3, "text"],
+    [2, "0.5", "text"],
+    [2, "length", "text"],
+    [2, 0, 5],
+    [3, 1],
+    ["stock", 1, 2],
+    ["a", "b", 1, 2],
+  ];
+  for (const bytes of [new Uint8Array(0), new Uint8Array([0xff, 1]), ...others.map(encodeValue)]) {
+    for (const decode of [decodeCall, decodeReply, decodeNotice]) {
+      assert.throws(
+        () => decode(bytes),
+        (error: unknown) => error instanceof ViewstampError && error.code === "BadMessage",
+      );
+    }
+  }
+});
+
+test("what the codec does not carry is refused where it is given", () => {
+  for (const encode of [() => encodeCall("a", "b", () => 1), () => encodeNotice("a", Symbol("x"))]) {
+    assert.throws(encode, (error: unknown) => error instanceof ViewstampError && error.code === "InvalidInput");
+  }
+});
+
+test.run();
