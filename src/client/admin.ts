@@ -50,13 +50,16 @@ export interface MembershipChange {
  */
 export async function changeMembership(change: MembershipChange): Promise<number> {
   const { action, cluster, environment, id, timeoutMs, transport, url = "" } = change;
-  const core = startCore({ cluster, environment, transport, machines: [] });
+  const core = startCore({ cluster, environment, transport, machines: [], silenceMs: DECIDE_MS });
   try {
     return await core.change(action, id, url, timeoutMs === undefined ? {} : { timeoutMs });
   } finally {
     await core.close();
   }
 }
+
+/** A change is answered once a view is decided, and the primary has more than one try. */
+const DECIDE_MS = 5000;
 
 const hello: Hello = {
   protocol: { least: PROTOCOL_LEAST, newest: PROTOCOL_NEWEST },

@@ -31,7 +31,7 @@ export type CallsOf<Of extends AnyMachine> = {
 };
 
 /** What every typed client has beside its calls. */
-export interface ClientMembers extends AsyncDisposable {
+export interface ClientMembers {
   /** The session's id; `undefined` before the first command and after a loss. */
   readonly session: SessionId | undefined;
   /** Opens a session if there is none, so that notices come before the first command. */
@@ -43,6 +43,8 @@ export interface ClientMembers extends AsyncDisposable {
    * It may be called again.
    */
   close(): Promise<void>;
+  /** The same as `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A client of one machine: `client.add(…)`. */

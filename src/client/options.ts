@@ -18,7 +18,7 @@ export interface ClientTuning {
   readonly sessionTtlMs?: number;
   /** A call without a `timeoutMs` of its own rejects with `Timeout` after this long. Default 30 000. */
   readonly timeoutMs?: number;
-  /** Commands and queries under way at once; one more rejects with `Overloaded`. Default 1024, at most 4096. */
+  /** Commands and queries under way at once; one more rejects with `Overloaded`. Default 1024, at most 2047. */
   readonly maxOutstanding?: number;
   /** A node that leaves questions unanswered and says nothing for this long is given up. Default 1000. */
   readonly silenceMs?: number;
@@ -53,7 +53,8 @@ export const MAX_TIMEOUT_MS: number = 2 ** 31 - 1;
 const limits: Readonly<Record<keyof ClientTuning, { least: number; most: number; usual: number }>> = {
   sessionTtlMs: { least: CORE_DEFAULTS.minSessionTtlMs, most: CORE_DEFAULTS.maxSessionTtlMs, usual: 10_000 },
   timeoutMs: { least: 1, most: MAX_TIMEOUT_MS, usual: 30_000 },
-  maxOutstanding: { least: 1, most: CORE_DEFAULTS.maxSessionReplies, usual: 1024 },
+  // The cluster counts numbers from the last acknowledgement it has executed, which is up to one window behind ours.
+  maxOutstanding: { least: 1, most: CORE_DEFAULTS.maxSessionReplies / 2 - 1, usual: 1024 },
   silenceMs: { least: 1, most: MAX_TIMEOUT_MS, usual: 1000 },
   closeMs: { least: 0, most: MAX_TIMEOUT_MS, usual: 1000 },
 };

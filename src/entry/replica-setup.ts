@@ -133,8 +133,7 @@ function checkShape(options: unknown): void {
   const name = path.split(".")[0] as string;
   if (issue.type === "strict_object") {
     const known = Object.keys(schema.entries);
-    if (!known.includes(name))
-      throw invalid(name, `a replica has no option "${name}"; there are: ${known.join(", ")}`);
+    if (!known.includes(name)) throw invalid(name, `a replica has no option "${name}"; there are: ${known.join(", ")}`);
     throw invalid(name, `${name} is missing`);
   }
   throw invalid(name, `${path} ${issue.message}, not ${shown(issue.input)}`);
@@ -196,8 +195,7 @@ function checkRelations(options: CoreOptions, nodes: number): void {
     throw invalid("maxBodyBytes", `maxBodyBytes and maxInvokeBytes must fit into one frame of ${MAX_FRAME_BYTES}`);
   if (maxInFlightBytes < maxInvokeBytes || maxInFlightBytes < maxBodyBytes)
     throw invalid("maxInFlightBytes", "maxInFlightBytes must be at least maxInvokeBytes and maxBodyBytes");
-  if (maxPendingBytes < maxBodyBytes)
-    throw invalid("maxPendingBytes", "maxPendingBytes must be at least maxBodyBytes");
+  if (maxPendingBytes < maxBodyBytes) throw invalid("maxPendingBytes", "maxPendingBytes must be at least maxBodyBytes");
 }
 
 function canonical(url: string): string | undefined {

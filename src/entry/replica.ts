@@ -53,7 +53,10 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const setup = setupOf(options);
   const replica = await launch(setup);
   if (setup.cluster.length === 2)
-    replica.tell({ event: "warning", text: "two nodes have no fault tolerance, the majority of two is two: use three" });
+    replica.tell({
+      event: "warning",
+      text: "two nodes have no fault tolerance, the majority of two is two: use three",
+    });
   const stop = (): Promise<void> => replica.stop();
   return {
     id: replica.id,

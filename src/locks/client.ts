@@ -50,9 +50,7 @@ export class LockClient {
    */
   constructor(core: ClientCore, options: LockClientOptions = {}) {
     const { owner = "" } = options;
-    if (typeof owner !== "string" || owner.length > MAX_OWNER_LENGTH) {
-      throw new ViewstampError("InvalidOptions", `owner must be a string of at most ${MAX_OWNER_LENGTH} characters`);
-    }
+    checkOwner(owner);
     this.#core = core;
     this.#claims = new Claims(core, owner);
     this.#line = new Line(core, this.#claims);
@@ -188,6 +186,12 @@ export class LockClient {
       );
     });
   }
+}
+
+/** @throws {ViewstampError} `InvalidOptions` */
+export function checkOwner(owner: unknown): void {
+  if (typeof owner === "string" && owner.length <= MAX_OWNER_LENGTH) return;
+  throw new ViewstampError("InvalidOptions", `owner must be a string of at most ${MAX_OWNER_LENGTH} characters`);
 }
 
 /** What a callback comes to; one that throws rejects. */

@@ -22,6 +22,8 @@ export interface BootOptions {
   readonly environment: Environment;
   readonly versions: readonly MachineVersion[];
   readonly restore: (at: Viewstamp) => Restoration;
+  /** From now on the storage must be closed; not so if it could not be opened: another replica may have it. */
+  readonly opened: (isOpen: boolean) => void;
 }
 
 export type BootDone = (error: ViewstampError | undefined, booted: Booted | undefined) => void;
@@ -29,6 +31,7 @@ export type BootDone = (error: ViewstampError | undefined, booted: Booted | unde
 export function boot(options: BootOptions, done: BootDone): void {
   const fail = (error: unknown): void => done(storageFailure(error), undefined);
   options.storage.open((error, durable) => {
+    options.opened(durable !== undefined);
     if (durable === undefined) return fail(error);
     identify(options, durable, (identifyError, booted) => {
       if (booted === undefined) return fail(identifyError);

@@ -40,7 +40,9 @@ export interface DoorOptions {
 
 export class Door {
   readonly options: DoorOptions;
+  /** Those whose connections have not ended. */
   readonly #visits: Set<Visit> = new Set();
+  #deserted: (() => void) | undefined;
   strangers = 0;
 
   constructor(options: DoorOptions) {
@@ -56,11 +58,14 @@ export class Door {
 
   forget(visit: Visit): void {
     this.#visits.delete(visit);
+    if (this.#visits.size === 0) this.#deserted?.();
   }
 
-  /** Ends every connection. */
-  close(reason: string, abrupt: boolean): void {
-    for (const visit of [...this.#visits]) visit.end(reason, abrupt);
+  /** Ends every connection; `deserted` when the last one has ended, with all that was said on it delivered. */
+  close(reason: string, abrupt: boolean, deserted: () => void): void {
+    this.#deserted = deserted;
+    for (const visit of this.#visits) visit.end(reason, abrupt);
+    if (this.#visits.size === 0) deserted();
   }
 }
 
@@ -95,6 +100,7 @@ class Visit implements ConnectionHandler, Seat {
 
   closed(): void {
     this.#leave();
+    this.#door.forget(this);
   }
 
   end(reason: string, abrupt: boolean): void {
@@ -135,7 +141,6 @@ class Visit implements ConnectionHandler, Seat {
     if (this.#over) return;
     this.#over = true;
     this.#known();
-    this.#door.forget(this);
     this.#guest?.left();
   }
 

@@ -11,6 +11,7 @@ import type { Connection, ConnectionHandler, Listener } from "../protocol/transp
 import type { Viewstamp } from "../protocol/view.ts";
 import { type Booted, boot } from "./boot.ts";
 import { OWN_CLIENT } from "./clients.ts";
+import { closeDown } from "./closing.ts";
 import type { Brain, CoreLike, ReplicaEvent, ReplicaSetup } from "./contract.ts";
 import { brokenInvariant, listenFailure, storageFailure } from "./failures.ts";
 import type { LastEffect } from "./performer.ts";
@@ -31,9 +32,6 @@ export interface LifeOwner {
   tell(event: ReplicaEvent): void;
 }
 
-/** The disk or the network may hang; the end does not wait for them any longer. */
-const CLOSE_MS = 3_000;
-
 export class Life {
   readonly #setup: ReplicaSetup;
   readonly #listenAt: string;
@@ -44,6 +42,8 @@ export class Life {
   #lastAsked = 0;
   #listener: Listener | undefined;
   #rooms: Rooms | undefined;
+  #storage: "opening" | "open" | "refused" = "opening";
+  #whenOpened: (() => void) | undefined;
   #tickTimer: Timer | undefined;
   #stopTimer: Timer | undefined;
   #over = false;
@@ -86,7 +86,11 @@ export class Life {
   #open(): void {
     const { storage, environment } = this.#setup;
     const restore = (at: Viewstamp) => this.#brain.restore(at);
-    boot({ storage, environment, versions: this.#machine.versions, restore }, (error, booted) => {
+    const opened = (isOpen: boolean): void => {
+      this.#storage = isOpen ? "open" : "refused";
+      this.#whenOpened?.();
+    };
+    boot({ storage, environment, versions: this.#machine.versions, restore, opened }, (error, booted) => {
       if (this.#over) return;
       if (booted === undefined) this.#fail(storageFailure(error));
       else this.#listen(booted);
@@ -166,33 +170,32 @@ export class Life {
     this.#over = true;
     this.#tickTimer?.cancel();
     this.#stopTimer?.cancel();
-    this.#rooms?.close(reasonOf(ending), abrupt);
     for (const answer of this.#asked.values()) answer(undefined);
     this.#asked.clear();
-    this.#closeAll(ending);
+    const closing = {
+      environment: this.#setup.environment,
+      leave: (left: () => void) => this.#leave(reasonOf(ending), abrupt, left),
+      listener: this.#listener,
+      store: (done: Done) => this.#store(ending, done),
+    };
+    closeDown(closing, (error) => {
+      const lost = error !== undefined && ending.kind === "setAside";
+      this.#owner.ended(lost ? { kind: "failed", error: storageFailure(error) } : ending);
+    });
   }
 
-  #closeAll(ending: Ending): void {
-    const { environment, storage } = this.#setup;
-    let open = 2;
-    let outcome = ending;
-    const finish = (): void => {
-      open = 0;
-      deadline.cancel();
-      this.#owner.ended(outcome);
-    };
-    const deadline = environment.setTimer(CLOSE_MS, finish);
-    const closed = (): void => {
-      if (--open === 0) finish();
-    };
-    if (this.#listener === undefined) closed();
-    else this.#listener.close().then(closed, closed);
-    const stored: Done = (error) => {
-      if (error !== undefined && ending.kind === "setAside") outcome = { kind: "failed", error: storageFailure(error) };
-      closed();
-    };
-    if (ending.kind === "setAside") storage.setAside(ending.reason, this.#rooms?.core.clusterId(), stored);
-    else storage.close(stored);
+  #leave(reason: string, abrupt: boolean, left: () => void): void {
+    if (this.#rooms === undefined) left();
+    else this.#rooms.close(reason, abrupt, left);
+  }
+
+  #store(ending: Ending, done: Done): void {
+    const { storage } = this.#setup;
+    if (ending.kind === "setAside") storage.setAside(ending.reason, this.#rooms?.core.clusterId(), done);
+    else if (this.#storage === "open") storage.close(done);
+    else if (this.#storage === "refused") done(undefined);
+    // Closed before it is open it would keep its lock.
+    else this.#whenOpened = () => this.#store(ending, done);
   }
 }
 

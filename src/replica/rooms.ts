@@ -78,13 +78,13 @@ export class Rooms {
     this.#stepper.accept(event);
   }
 
-  /** `abrupt`: not even what has been said leaves. */
-  close(reason: string, abrupt: boolean): void {
+  /** `abrupt`: not even what has been said leaves. `deserted`: nobody is connected any more. */
+  close(reason: string, abrupt: boolean, deserted: () => void): void {
     this.#stepper.end();
     if (!abrupt) this.#flush();
     this.#snapshots.abandon();
     this.mesh.close(reason, abrupt);
-    this.door.close(reason, abrupt);
+    this.door.close(reason, abrupt, deserted);
   }
 
   #flush(): void {

@@ -10,9 +10,24 @@ export interface Planned {
   cancel(): void;
 }
 
-interface Item extends Planned {
+class Item implements Planned {
+  readonly time: number;
   readonly order: number;
   action: (() => void) | undefined;
+  readonly #agenda: Agenda;
+
+  constructor(agenda: Agenda, time: number, order: number, action: () => void) {
+    this.#agenda = agenda;
+    this.time = time;
+    this.order = order;
+    this.action = action;
+  }
+
+  cancel(): void {
+    if (this.action === undefined) return;
+    this.action = undefined;
+    this.#agenda.forgotten();
+  }
 }
 
 export class Agenda {
@@ -26,19 +41,15 @@ export class Agenda {
   }
 
   add(time: number, action: () => void): Planned {
-    const item: Item = {
-      time,
-      order: this.#order++,
-      action,
-      cancel: () => {
-        if (item.action === undefined) return;
-        item.action = undefined;
-        this.#live--;
-      },
-    };
+    const item = new Item(this, time, this.#order++, action);
     this.#live++;
     this.#rise(item);
     return item;
+  }
+
+  /** One of its items was cancelled. */
+  forgotten(): void {
+    this.#live--;
   }
 
   /** When the next thing happens. */

@@ -280,6 +280,7 @@ export function heal(stage: Stage): void {
   world.story.tell("", "-- everything heals");
   network.healAll();
   for (const node of nodes) {
+    node.keptUp = true;
     node.disk.temper = QUICK_DISK;
     node.disk.full = false;
     node.disk.failsSync = false;

@@ -36,6 +36,8 @@ export class SimNode {
   readonly url: string;
   readonly host: Host;
   readonly disk: SimDisk;
+  /** Whether it is started again whenever it ends by itself. */
+  keptUp = false;
   readonly #setup: NodeSetup;
   #replica: Replica | undefined;
   #core: CoreEye | undefined;
@@ -164,10 +166,13 @@ export class SimNode {
     const { error } = event;
     if (error !== undefined && BUGS.includes(error.code))
       this.host.world.after(0, () => this.#setup.broken(this, error.code, `${error.text}${this.#why}`));
-    // The program ends when its replica does.
+    // The program ends when its replica does; whoever keeps it running starts it again.
     if (this.host.life === life) this.host.die("kill");
+    if (this.keptUp) this.host.world.after(RESTART_MS, () => this.start());
   }
 }
+
+const RESTART_MS = 100;
 
 /** Errors that only a bug can bring about here, where all nodes are of one version and all bytes are whole. */
 const BUGS: readonly string[] = ["Internal", "Diverged", "BadMessage", "WrongCluster", "WrongMachine", "WrongProtocol"];

@@ -5,8 +5,8 @@
 import { startCore } from "../client/core.ts";
 import { locks } from "../locks/machine.ts";
 import { replicated } from "../machine/replicated.ts";
-import { makeBrain } from "./tmp-brain.ts";
 import type { Parts } from "./simulation.ts";
+import { makeBrain } from "./tmp-brain.ts";
 import { watchedLocks } from "./workload/lock-checks.ts";
 import { tester } from "./workload/tester-machine.ts";
 

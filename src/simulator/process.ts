@@ -230,32 +230,12 @@ export class Life implements Environment {
   }
 
   setTimer(ms: number, callback: () => void): Timer {
-    if (!this.act()) return { cancel: () => {} };
-    const due = this.now() + Math.max(0, ms);
-    let planned: Planned | undefined;
-    let live = true;
-    this.#timers++;
-    const done = (): boolean => {
-      if (!live) return false;
-      live = false;
-      this.#timers--;
-      return true;
-    };
-    const fire = (): void => {
-      if (!live) return;
-      // After a sleep of the machine its clock is behind the world's: the timer goes on.
-      if (this.now() < due - 1e-6) plan();
-      else if (done()) callback();
-    };
-    const plan = (): void => {
-      planned = this.host.world.after(this.host.untilLocal(due), () => this.enter(fire));
-    };
-    plan();
-    return {
-      cancel: () => {
-        if (done()) planned?.cancel();
-      },
-    };
+    return this.act() ? new LifeTimer(this, ms, callback) : NO_TIMER;
+  }
+
+  /** Counts timers set and not yet fired or cancelled. */
+  countTimer(by: number): void {
+    this.#timers += by;
   }
 
   endOfTurn(callback: () => void): void {
@@ -279,5 +259,44 @@ export class Life implements Environment {
     const callbacks = this.#turn;
     this.#turn = [];
     for (const callback of callbacks) if (this.#alive) callback();
+  }
+}
+
+const NO_TIMER: Timer = { cancel() {} };
+
+class LifeTimer implements Timer {
+  readonly #life: Life;
+  readonly #due: number;
+  #callback: (() => void) | undefined;
+  #planned: Planned | undefined;
+
+  constructor(life: Life, ms: number, callback: () => void) {
+    this.#life = life;
+    this.#due = life.now() + Math.max(0, ms);
+    this.#callback = callback;
+    life.countTimer(1);
+    this.#plan();
+  }
+
+  cancel(): void {
+    if (this.#callback === undefined) return;
+    this.#callback = undefined;
+    this.#life.countTimer(-1);
+    this.#planned?.cancel();
+  }
+
+  #plan(): void {
+    const { host } = this.#life;
+    this.#planned = host.world.after(host.untilLocal(this.#due), () => this.#life.enter(() => this.#fire()));
+  }
+
+  #fire(): void {
+    const callback = this.#callback;
+    if (callback === undefined) return;
+    // After a sleep of the machine its clock is behind the world's: the timer goes on.
+    if (this.#life.now() < this.#due - 1e-6) return this.#plan();
+    this.#callback = undefined;
+    this.#life.countTimer(-1);
+    callback();
   }
 }

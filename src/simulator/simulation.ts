@@ -6,6 +6,7 @@
 import type { ClientCore } from "../client/contract.ts";
 import { LockClient } from "../locks/client.ts";
 import type { ReplicatedMachine } from "../protocol/machine.ts";
+import type { PeerMessage } from "../protocol/messages.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { decodePeerFrame } from "../protocol/wire.ts";
 import { HAND_LIMITS, type MakeBrain } from "../replica/contract.ts";
@@ -47,7 +48,7 @@ const LEAST_STEP_MS = 50;
 const FINISH_MS = 60_000;
 /** After all calls have ended, all nodes are members and equal within this time. */
 const CONVERGE_MS = 60_000;
-const QUIET_MS = 5_000;
+const QUIET_MS = 1_000;
 
 export async function simulateSeed(seed: number, plan: Plan, parts: Parts, tell: boolean = false): Promise<Outcome> {
   const run = new Run(seed, plan, parts, tell);
@@ -197,13 +198,22 @@ class Run {
     this.#network.harshly = (from, to) => nodes.has(from) && nodes.has(to);
     this.#network.watch = (from, to, frame) => {
       const [a, b] = [nodes.get(from), nodes.get(to)];
-      // The hello begins with two letters, every other frame with its version.
-      if (a === undefined || b === undefined || frame[0] === 0x76) return;
-      for (const message of decodePeerFrame(frame)) {
+      // A probe is empty, a hello begins with a letter, every other frame with its version.
+      if (a === undefined || b === undefined || frame.length === 0 || frame[0] === 0x76) return;
+      for (const message of this.#decoded(a, frame)) {
         if (story.told) story.tell(a, `-> ${b} ${short(message)}`);
         this.#ledger.sent(a, b, message);
       }
     };
+  }
+
+  #decoded(from: string, frame: Uint8Array): PeerMessage[] {
+    try {
+      return decodePeerFrame(frame);
+    } catch (error) {
+      this.#found({ rule: 0, statement: "Never bytes that are no message.", text: `${from} sends ${stackOf(error)}` });
+      return [];
+    }
   }
 
   #found(violation: Violation): void {
@@ -232,7 +242,8 @@ class Run {
     for (const [client, core] of this.#cores) if (client.up) client.host.life?.enter(() => void core.close());
     if (!(await this.#until(CONVERGE_MS, () => this.#converged())))
       return this.#stuck(`nodes differ: ${this.#views()}`);
-    await this.#run(this.world.now + QUIET_MS);
+    // Sessions that nobody closed come to their end first.
+    await this.#run(this.world.now + 1.2 * this.#plan.sessionTtlMs + QUIET_MS);
     const before = this.#size();
     await this.#run(this.world.now + QUIET_MS);
     const after = this.#size();

@@ -15,8 +15,12 @@ export function observed(storage: Storage, ledger: Ledger, id: NodeId, life: Lif
         done(error, state);
       }),
     write: (records, done) => {
-      if (life.alive) ledger.written(id, records);
+      if (!life.alive) return;
+      const { story } = life.host.world;
+      if (story.told) story.tell(id, `writes ${records.map(({ kind }) => kind).join(", ")}`);
+      ledger.written(id, records);
       storage.write(records, (error) => {
+        if (story.told) story.tell(id, `wrote ${error?.message ?? ""}`);
         if (life.alive && error === undefined) ledger.durable(id);
         done(error);
       });

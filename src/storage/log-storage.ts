@@ -14,7 +14,7 @@ import { type Recovered, recover } from "./recovery.ts";
 import { setFilesAside } from "./set-aside.ts";
 import { readChunk, type StoredSnapshot } from "./snapshot-reader.ts";
 import { SnapshotFileWriter } from "./snapshot-writer.ts";
-import { inTurn, then } from "./steps.ts";
+import { then } from "./steps.ts";
 
 export interface LogStorageOptions {
   readonly disk: Disk;
@@ -40,6 +40,7 @@ class LogStorage implements Storage {
   /** Snapshots being written or thrown away. */
   readonly #writers: Set<SnapshotFileWriter> = new Set();
   #whenNoWriters: (() => void) | undefined;
+  #isClosing = false;
   /** Why every call fails now. */
   #refusal: ViewstampError | undefined = notOpen();
 
@@ -69,13 +70,14 @@ class LogStorage implements Storage {
   writeSnapshot(at: Viewstamp): SnapshotWriter {
     const { disk, randomId, defer } = this.#options;
     if (this.#refusal !== undefined) return new RefusedSnapshot(this.#refusal, defer);
+    const log = this.#log!;
     const writer: SnapshotFileWriter = new SnapshotFileWriter({
       disk,
       at,
       defer,
       number: this.#nextSnapshot++,
       randomId: randomId(),
-      record: (stored, done) => this.#recordSnapshot(stored, done),
+      record: (stored, done) => this.#recordSnapshot(log, stored, done),
       failed: (error) => this.#fail(error),
       ended: () => this.#writerEnded(writer),
     });
@@ -115,7 +117,7 @@ class LogStorage implements Storage {
 
   close(done: Done): void {
     const { disk, defer } = this.#options;
-    if (this.#log === undefined) return defer(() => done(undefined));
+    if (this.#log === undefined || this.#isClosing) return defer(() => done(undefined));
     this.#finish((error) => disk.unlock((failure) => done(wrapped(error ?? failure, disk.name))));
   }
 
@@ -126,10 +128,11 @@ class LogStorage implements Storage {
     this.#snapshot = snapshot;
     this.#nextSnapshot = nextSnapshot;
     this.#refusal = undefined;
+    this.#isClosing = false;
   }
 
-  #recordSnapshot(stored: StoredSnapshot, done: Done): void {
-    this.#log!.write([{ kind: "snapshot", note: stored.note }], (error) => {
+  #recordSnapshot(log: LogWriter, stored: StoredSnapshot, done: Done): void {
+    log.write([{ kind: "snapshot", note: stored.note }], (error) => {
       if (error !== undefined) return done(error);
       const old = this.#snapshot;
       this.#snapshot = stored;
@@ -140,9 +143,14 @@ class LogStorage implements Storage {
 
   #writerEnded(writer: SnapshotFileWriter): void {
     this.#writers.delete(writer);
+    this.#lookForWriters();
+  }
+
+  #lookForWriters(): void {
     if (this.#writers.size > 0) return;
-    this.#whenNoWriters?.();
+    const whenNone = this.#whenNoWriters;
     this.#whenNoWriters = undefined;
+    whenNone?.();
   }
 
   /** The first error is what every later call gets. */
@@ -155,11 +163,17 @@ class LogStorage implements Storage {
   #finish(done: Done): void {
     const log = this.#log!;
     const hasFailed = this.#refusal !== undefined;
-    this.#log = undefined;
+    this.#isClosing = true;
     this.#refusal ??= closed();
-    this.#whenNoWriters = () => log.whenIdle(() => log.close((error) => done(hasFailed ? undefined : error)));
-    for (const writer of this.#writers) writer.abort();
-    if (this.#writers.size === 0) this.#whenNoWriters();
+    this.#whenNoWriters = () =>
+      log.whenIdle(() =>
+        log.close((error) => {
+          this.#log = undefined;
+          done(hasFailed ? undefined : error);
+        }),
+      );
+    for (const writer of [...this.#writers]) writer.abort();
+    this.#lookForWriters();
   }
 }
 

@@ -142,8 +142,8 @@ class Recovery {
    */
   #continue({ remembered, last, end }: Replayed, snapshot: StoredSnapshot | undefined): void {
     const batch = new Batch();
-    if (replaces(snapshot, remembered)) {
-      const record = { kind: "base", at: snapshot!.note.at } as const;
+    if (snapshot !== undefined && remembered.isReplacedBy(snapshot.note.at)) {
+      const record = { kind: "base", at: snapshot.note.at } as const;
       remembered.apply(record);
       batch.add(record);
     }
@@ -156,6 +156,7 @@ class Recovery {
         const steps = [
           ...this.#cut(file, name, end),
           (next: Done) => file.sync(next),
+          (next: Done) => this.#disk.syncDirectory(next),
           (next: Done) => file.append(block, next),
           (next: Done) => file.sync(next),
           ...this.#leftovers(snapshot),
@@ -180,8 +181,10 @@ class Recovery {
   #finish(remembered: Remembered, segment: OpenSegment, snapshot: StoredSnapshot | undefined): void {
     const setAside =
       this.#note === undefined ? undefined : { clusterId: this.#note.clusterId, reason: this.#note.reason };
+    const state = remembered.durableState(snapshot === undefined ? undefined : infoOf(snapshot), setAside);
+    remembered.forgetEntries();
     this.#done(undefined, {
-      state: remembered.durableState(snapshot === undefined ? undefined : infoOf(snapshot), setAside),
+      state,
       remembered,
       segment,
       snapshot,
@@ -194,11 +197,6 @@ function whatLacks(remembered: Remembered, snapshot: StoredSnapshot | undefined)
   const { base } = remembered;
   if (base.seqno > (snapshot?.note.at.seqno ?? 0))
     return `the log begins after ${base.seqno}, and no snapshot covers that`;
-  const isWhole = remembered.isComplete || replaces(snapshot, remembered);
-  return isWhole ? undefined : "the oldest segments of the log are missing";
-}
-
-/** Whether the state is the snapshot's and the log as it is counts for nothing. */
-function replaces(snapshot: StoredSnapshot | undefined, remembered: Remembered): boolean {
-  return snapshot !== undefined && !remembered.contains(snapshot.note.at);
+  const isReplaced = snapshot !== undefined && remembered.isReplacedBy(snapshot.note.at);
+  return remembered.isComplete || isReplaced ? undefined : "the oldest segments of the log are missing";
 }

@@ -52,20 +52,19 @@ export class Remembered {
     return { previousBytes, facts: this.#facts, base: this.#shape.base, runs: this.#shape.runs };
   }
 
-  contains(at: Viewstamp): boolean {
-    return this.#shape.contains(at);
-  }
-
   /** Whether all entries after the base have been seen. */
   get isComplete(): boolean {
     return this.#floor === this.#shape.base.seqno;
   }
 
-  /** Takes the entries; they are not kept any longer. */
-  takeEntries(): readonly Entry[] {
-    const entries = this.#entries ?? [];
+  /** Whether the state is a snapshot's at this place, and the log as it is counts for nothing. */
+  isReplacedBy(at: Viewstamp): boolean {
+    return at.seqno >= this.#shape.base.seqno && !this.#shape.contains(at);
+  }
+
+  /** From now on entries are not kept, only the shape of the log. */
+  forgetEntries(): void {
     this.#entries = undefined;
-    return entries;
   }
 
   /** @throws {ViewstampError} `Internal` if the record contradicts those before it */
@@ -120,7 +119,7 @@ export class Remembered {
     this.#closed = this.#closed.filter((one) => one.number !== number);
   }
 
-  /** The state as the contract gives it. The entries are given away. */
+  /** The state as the contract gives it. */
   durableState(snapshot: SnapshotInfo | undefined, setAside: DurableState["setAside"]): DurableState {
     const { identity, view, promised, accepted, level } = this.#facts;
     const instance = (view?.vid ?? 0) + 1;
@@ -133,7 +132,7 @@ export class Remembered {
       level,
       snapshot,
       base: this.#shape.base,
-      entries: this.takeEntries(),
+      entries: [...(this.#entries ?? [])],
     };
   }
 

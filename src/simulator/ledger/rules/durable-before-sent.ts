@@ -48,7 +48,7 @@ function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): str
     case "decided":
       return viewMissing(node, message.view.vid);
     case "genesis":
-      return viewMissing(node, 1) ?? (disk.identity?.clusterId === message.clusterId ? undefined : "the cluster id");
+      return viewMissing(node, message.view.vid) ?? (disk.identity?.clusterId === message.clusterId ? undefined : "the cluster id");
     case "invoked":
       return viewMissing(node, message.vid) ?? logMissing(facts, node, message.vid, message.seqno);
     case "leveled": {
@@ -64,11 +64,12 @@ function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): str
     case "located":
     case "level":
     case "confirm":
-    case "confirmed":
     case "snapshotOffer":
     case "snapshotWant":
     case "snapshotChunk":
       return viewMissing(node, message.vid);
+    // An acceptor that is behind may confirm, and who asks is told where it stands.
+    case "confirmed":
     case "refused":
     case "fetch":
     case "fresh":

@@ -1,0 +1,73 @@
+/**
+ * Locks that survive crashes, for every runtime: the Web Locks API (W3C) for a whole cluster.
+ *
+ * @example
+ * ```ts
+ * import { connectLocks } from "viewstamp/locks";
+ *
+ * const locks = await connectLocks({ cluster: ["ws://a:7001", "ws://b:7001", "ws://c:7001"] });
+ *
+ * await locks.request("invoice/42", async (lock) => {
+ *   await save(row, { fence: lock.token, signal: lock.signal });
+ * });
+ *
+ * await using lock = await locks.acquire("invoice/42", { timeoutMs: 5_000 });
+ * ```
+ * @module
+ */
+import { webSocket } from "../../transports/websocket.ts";
+import { connectCore } from "../client/core.ts";
+import { type ClientTuning, type ClusterAddresses, refuseUnknown, TUNING_NAMES } from "../client/options.ts";
+import { checkOwner, LockClient, type LockClientOptions } from "../locks/client.ts";
+import { locks } from "../locks/machine.ts";
+import type { Transport } from "../protocol/transport.ts";
+import { systemEnvironment } from "./environment.ts";
+
+/** Options of `connectLocks`. Times are milliseconds. */
+export interface ConnectLocksOptions extends ClientTuning, LockClientOptions {
+  /** Addresses of nodes; some of them are enough, the client finds the primary and follows it. */
+  readonly cluster: ClusterAddresses;
+  /** Default: WebSockets. */
+  readonly transport?: Transport;
+}
+
+const optionNames: readonly string[] = ["cluster", "transport", "owner", ...TUNING_NAMES];
+
+/**
+ * Connects to a cluster that runs the lock machine; resolves once a node has accepted this client.
+ *
+ * @example
+ * ```ts
+ * const locks = await connectLocks({ cluster: ["ws://127.0.0.1:7001"], owner: "billing", sessionTtlMs: 5_000 });
+ * ```
+ *
+ * @throws {ViewstampError} `InvalidOptions`; `Timeout` if no node accepts it within `timeoutMs`; or why every node
+ * refuses: `WrongMachine`, `WrongCluster`, `WrongProtocol`
+ */
+export async function connectLocks(options: ConnectLocksOptions): Promise<LockClient> {
+  refuseUnknown(options, optionNames, "connectLocks");
+  const { owner = "", transport = webSocket(), ...rest } = options;
+  checkOwner(owner);
+  const machines = [{ name: locks.name, version: locks.version }];
+  const core = await connectCore({ ...rest, transport, environment: systemEnvironment, machines });
+  return new LockClient(core, { owner });
+}
+
+export type { CallOptions, QueryOptions } from "../client/contract.ts";
+export type { ClientTuning, ClusterAddresses } from "../client/options.ts";
+export { LockClient, type LockClientOptions } from "../locks/client.ts";
+export type { AcquiredLock, Lock, LockInfo, LockMode, LockOptions, LockSnapshot } from "../locks/client-types.ts";
+export { type LockCommands, type LockQueries, locks } from "../locks/machine.ts";
+export type { LockTable } from "../locks/machine-state.ts";
+export type {
+  AcquireReply,
+  Acquisition,
+  CancelReply,
+  ListCursor,
+  Listed,
+  ListPage,
+  LockNotice,
+  Request,
+  TenureName,
+} from "../locks/machine-words.ts";
+export { type ErrorCode, MachineError, ViewstampError } from "../protocol/errors.ts";

@@ -1,0 +1,184 @@
+/**
+ * The disk contract over a real directory, by the callbacks of `node:fs`, which Node, Bun and Deno have.
+ * @module
+ */
+import * as fs from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import process from "node:process";
+import { ViewstampError } from "../protocol/errors.ts";
+import type { Done } from "../protocol/storage.ts";
+import type { Disk, DiskFile, FileInfo, Got } from "./disk.ts";
+import { isLockName, lockDirectory } from "./file-lock.ts";
+
+export function fileDisk(directory: string): Disk {
+  return new FileDisk(resolve(directory));
+}
+
+class FileDisk implements Disk {
+  readonly name: string;
+  #unlock: (() => void) | undefined;
+
+  constructor(directory: string) {
+    this.name = directory;
+  }
+
+  lock(done: Done): void {
+    fs.mkdir(this.name, { recursive: true }, (error, made) => {
+      if (error !== null) return done(unusable(this.name, error));
+      try {
+        this.#unlock = lockDirectory(this.name);
+      } catch (fault) {
+        return done(fault instanceof ViewstampError ? fault : unusable(this.name, fault));
+      }
+      if (made === undefined) done(undefined);
+      else syncUpwards(dirname(this.name), dirname(made), done);
+    });
+  }
+
+  unlock(done: Done): void {
+    const unlock = this.#unlock;
+    this.#unlock = undefined;
+    setImmediate(() => {
+      try {
+        unlock?.();
+        done(undefined);
+      } catch (error) {
+        done(error as Error);
+      }
+    });
+  }
+
+  list(done: Got<readonly FileInfo[]>): void {
+    fs.readdir(this.name, (error, names) => {
+      if (error !== null) return done(error, undefined);
+      this.#measure(names.filter((name) => !isLockName(name)).sort(), [], done);
+    });
+  }
+
+  read(name: string, offset: number, length: number, done: Got<Uint8Array>): void {
+    fs.open(this.#path(name), "r", (error, descriptor) => {
+      if (error !== null) return done(error, undefined);
+      readFully(descriptor, new Uint8Array(length), 0, offset, (fault, bytes) => {
+        fs.close(descriptor, (failure) => done(fault ?? failure ?? undefined, bytes));
+      });
+    });
+  }
+
+  create(name: string, done: Got<DiskFile>): void {
+    fs.open(this.#path(name), "wx", (error, descriptor) => {
+      done(error ?? undefined, error === null ? new FileOnDisk(descriptor, 0) : undefined);
+    });
+  }
+
+  open(name: string, done: Got<DiskFile>): void {
+    fs.open(this.#path(name), "r+", (error, descriptor) => {
+      if (error !== null) return done(error, undefined);
+      fs.fstat(descriptor, (failure, stats) => {
+        done(failure ?? undefined, failure === null ? new FileOnDisk(descriptor, stats.size) : undefined);
+      });
+    });
+  }
+
+  rename(from: string, to: string, done: Done): void {
+    fs.rename(this.#path(from), this.#path(to), (error) => done(error ?? undefined));
+  }
+
+  remove(name: string, done: Done): void {
+    fs.unlink(this.#path(name), (error) => done(error ?? undefined));
+  }
+
+  syncDirectory(done: Done): void {
+    syncDirectory(this.name, done);
+  }
+
+  #path(name: string): string {
+    return join(this.name, name);
+  }
+
+  #measure(names: readonly string[], files: readonly FileInfo[], done: Got<readonly FileInfo[]>): void {
+    const name = names[files.length];
+    if (name === undefined) return done(undefined, files);
+    fs.stat(this.#path(name), (error, stats) => {
+      if (error !== null) done(error, undefined);
+      else this.#measure(names, [...files, { name, bytes: stats.size }], done);
+    });
+  }
+}
+
+class FileOnDisk implements DiskFile {
+  readonly #descriptor: number;
+  #bytes: number;
+
+  constructor(descriptor: number, bytes: number) {
+    this.#descriptor = descriptor;
+    this.#bytes = bytes;
+  }
+
+  append(bytes: Uint8Array, done: Done): void {
+    this.#write(bytes, 0, done);
+  }
+
+  sync(done: Done): void {
+    fs.fdatasync(this.#descriptor, (error) => done(error ?? undefined));
+  }
+
+  truncate(bytes: number, done: Done): void {
+    fs.ftruncate(this.#descriptor, bytes, (error) => {
+      if (error === null) this.#bytes = bytes;
+      done(error ?? undefined);
+    });
+  }
+
+  close(done: Done): void {
+    fs.close(this.#descriptor, (error) => done(error ?? undefined));
+  }
+
+  /** A write may take less than it was given. */
+  #write(bytes: Uint8Array, start: number, done: Done): void {
+    fs.write(this.#descriptor, bytes, start, bytes.length - start, this.#bytes, (error, written) => {
+      if (error !== null) return done(error);
+      if (written === 0) return done(new Error("the disk takes no more bytes"));
+      this.#bytes += written;
+      if (start + written < bytes.length) this.#write(bytes, start + written, done);
+      else done(undefined);
+    });
+  }
+}
+
+/** A read may give less than was asked for before the end. */
+function readFully(descriptor: number, target: Uint8Array, had: number, offset: number, done: Got<Uint8Array>): void {
+  if (had === target.length) return done(undefined, target);
+  fs.read(descriptor, target, had, target.length - had, offset + had, (error, count) => {
+    if (error !== null) done(error, undefined);
+    else if (count === 0) done(undefined, target.subarray(0, had));
+    else readFully(descriptor, target, had + count, offset, done);
+  });
+}
+
+function syncDirectory(path: string, done: Done): void {
+  // Windows has no such thing; a rename is in its journal.
+  if (process.platform === "win32") return void setImmediate(() => done(undefined));
+  fs.open(path, "r", (error, descriptor) => {
+    if (error !== null) return done(error);
+    fs.fsync(descriptor, (fault) => {
+      fs.close(descriptor, (failure) => done(fault ?? failure ?? undefined));
+    });
+  });
+}
+
+/** Makes new directories durable: from the parent of the innermost up to the one that was there before. */
+function syncUpwards(path: string, last: string, done: Done): void {
+  syncDirectory(path, (error) => {
+    if (error !== undefined || path === last || path === dirname(path)) done(error);
+    else syncUpwards(dirname(path), last, done);
+  });
+}
+
+function unusable(directory: string, cause: unknown): ViewstampError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ViewstampError(
+    "StorageFailed",
+    `${directory} cannot be used for data (${why}): name a directory that this process may create and write`,
+    { cause },
+  );
+}

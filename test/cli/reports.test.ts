@@ -1,0 +1,86 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { factOf, storyOf } from "../../src/entry/cli/facts.ts";
+import { type NodeAnswer, reportLines, reportOf } from "../../src/entry/cli/status-report.ts";
+import { makeStyle } from "../../src/entry/cli/terminal.ts";
+import type { NodeStatus } from "../../src/protocol/client-messages.ts";
+import type { Member, View } from "../../src/protocol/view.ts";
+
+function member(id: string): Member {
+  return { id, incarnation: `${id}-1`, url: `ws://${id}:1` };
+}
+
+const view: View = {
+  vid: 4,
+  members: [member("a"), member("b")],
+  acceptors: [member("a"), member("b"), member("c")],
+  barred: ["d"],
+  invited: [],
+  primary: "b",
+};
+
+function status(id: string, changes: Partial<NodeStatus>): NodeStatus {
+  const { vid, primary, members, acceptors, barred, invited } = view;
+  const place = { viewstamp: { vid: 4, seqno: 90 }, commit: 89, applied: 88, hash: 1, sessions: 2 };
+  return {
+    ...{ id, incarnation: `${id}-1`, clusterId: "f00", runtime: "node 20.20.2", role: "backup", active: true },
+    ...{ vid, primary, members, acceptors, barred, invited, ...place, snapshotPauseMs: 0 },
+    ...changes,
+  };
+}
+
+function answer(id: string, changes: Partial<NodeStatus>): NodeAnswer {
+  return { url: `ws://${id}:1`, id, status: status(id, changes), trouble: "" };
+}
+
+const silent: NodeAnswer = { url: "ws://c:1", id: "c", status: undefined, trouble: "unreachable" };
+const plain = makeStyle(false);
+const reports = suite("status");
+
+reports("believes the node that knows the newest view", () => {
+  const stale = answer("a", { vid: 3, role: "primary", primary: "a" });
+  const report = reportOf([stale, answer("b", { role: "primary" }), silent]);
+  assert.ok(report.serving);
+  assert.is(report.vid, 4);
+  assert.is(report.primary, "b");
+  assert.equal(report.members, ["a", "b"]);
+  assert.not(reportOf([stale, answer("b", { role: "primary", active: false })]).serving);
+});
+
+reports("is a headline, what is unusual, and a line for each node", () => {
+  const lines = reportLines(reportOf([answer("a", {}), answer("b", { role: "primary" }), silent]), plain);
+  assert.is(lines[0], "view 4: members a b, primary b, serving");
+  assert.is(lines[1], "absent, counted for majorities: c");
+  assert.is(lines[2], "barred: d");
+  assert.match(lines[5]!, /^a +backup +active +4 +4\.90 +89 +88 +2 +node 20\.20\.2 +ws:\/\/a:1$/);
+  assert.match(lines[7]!, /^c +- .* unreachable +ws:\/\/c:1$/);
+});
+
+reports("says so when nothing is known", () => {
+  assert.match(reportLines(reportOf([silent]), plain)[0]!, "no view is known");
+});
+
+reports.run();
+
+const facts = suite("facts");
+
+facts("carry ids for members, and always who tells", () => {
+  assert.equal(factOf("b", { event: "view", view }), {
+    ...{ event: "view", id: "b", vid: 4, members: ["a", "b"], primary: "b" },
+    ...{ acceptors: ["a", "b", "c"], barred: ["d"] },
+  });
+  assert.equal(factOf("b", { event: "active", vid: 4 }), { event: "active", vid: 4, id: "b" });
+  assert.equal(factOf("b", { event: "suspected", id: "a", reason: "silent" }), {
+    ...{ event: "suspected", id: "b", node: "a", reason: "silent" },
+  });
+  assert.equal(factOf("b", { event: "stopped", error: undefined }), { event: "stopped", id: "b" });
+});
+
+facts("are told to people in words", () => {
+  assert.is(storyOf({ event: "view", view }, plain), "view 4: members a b, primary b");
+  assert.is(storyOf({ event: "path", name: "adopted" }, plain), undefined);
+  const error = { code: "Diverged", text: "replicas differ" } as const;
+  assert.is(storyOf({ event: "stopped", error }, plain), "stopped: replicas differ");
+});
+
+facts.run();

@@ -1,0 +1,22 @@
+// Time limits for waiting. Each says what was waited for.
+
+/** Multiplies every limit on slow machines: `VIEWSTAMP_PATIENCE=3`. */
+const patience = Number(process.env["VIEWSTAMP_PATIENCE"] ?? 1);
+
+/** What scenarios.md allows for one step with default options. */
+export const STEP_MS = 2_000;
+
+/** Starting a runtime and loading the program; no part of a scenario's limits. */
+export const PROCESS_START_MS = 30_000;
+
+export async function within<Value>(ms: number, what: string, promise: Promise<Value>): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms * patience);
+  });
+  try {
+    return await Promise.race([promise, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,272 @@
+// The lock client when things go wrong: races, lost sessions, steals, failing calls.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { AcquiredLock, Lock } from "../../src/locks/client-types.ts";
+import type { ViewstampError } from "../../src/protocol/errors.ts";
+import { codeOf, gate, held, watch } from "./support.ts";
+import { settled, World } from "./world.ts";
+
+test("a grant that comes before the reply, or twice, or after the release is one grant", async () => {
+  const world = new World();
+  world.delays = { request: 0, reply: 50, notice: 0 };
+  world.repeats = 1;
+  const a = world.client();
+  const b = world.client();
+  const token = watch(a.locks.request("x", (lock) => lock.token));
+  let calls = 0;
+  await world.clock.advance(200);
+  const first = watch(a.locks.request("x", () => {}));
+  const second = watch(
+    b.locks.request("x", () => {
+      calls++;
+      b.core.tellAgain();
+    }),
+  );
+  await world.clock.advance(500);
+  b.core.tellAgain();
+  await world.clock.advance(500);
+  assert.ok(token.isSettled && first.isSettled && second.isSettled);
+  assert.is(calls, 1);
+  assert.equal(await held(world), []);
+});
+
+test("a grant notice that was lost with its primary comes again from the next", async () => {
+  const world = new World();
+  const a = world.client();
+  const b = world.client();
+  const { opened, open } = gate();
+  void a.locks.request("x", () => opened);
+  await world.clock.advance(10);
+  const waiting = watch(b.locks.request("x", () => "granted"));
+  await world.clock.advance(10);
+  b.core.isCutOff = true;
+  open();
+  await world.clock.advance(1000);
+  assert.not(waiting.isSettled);
+  b.core.isCutOff = false;
+  b.core.tellAgain();
+  await world.clock.advance(10);
+  assert.is(waiting.value, "granted");
+});
+
+test("a lost session aborts every lock before anything else, and each request rejects with LockLost", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  const events: string[] = [];
+  const grabbed: Lock[] = [];
+  const results = ["a", "b"].map((name) =>
+    watch(
+      locks.request(name, (lock) => {
+        grabbed.push(lock);
+        lock.signal.addEventListener("abort", () => {
+          events.push(`lost ${name}`);
+          for (const other of grabbed) assert.throws(() => other.assertHeld(), /is lost/);
+          void locks.request("c", () => events.push("c"));
+        });
+        return new Promise<void>(() => {});
+      }),
+    ),
+  );
+  await world.clock.advance(10);
+  core.lose("silent for too long");
+  assert.equal(events, ["lost a", "lost b"]);
+  await settled();
+  for (const { error } of results) assert.is(codeOf(error), "LockLost");
+  assert.equal((results[0]!.error as ViewstampError).data, { reason: "session", name: "a", token: grabbed[0]!.token });
+  await world.clock.advance(10);
+  assert.equal(events, ["lost a", "lost b", "c", "c"]);
+});
+
+test("what waited when the session was lost queues anew, in its order and before later requests", async () => {
+  const world = new World();
+  const a = world.client();
+  const b = world.client();
+  const { opened, open } = gate();
+  void a.locks.request("x", () => opened);
+  await world.clock.advance(10);
+  const order: number[] = [];
+  const results = [1, 2, 3].map((n) => b.locks.request("x", () => order.push(n)));
+  await world.clock.advance(10);
+  b.core.openFailures.push("Timeout", "Busy", "NoQuorum");
+  b.core.lose("silent for too long");
+  results.push(b.locks.request("x", () => order.push(4)));
+  await world.clock.advance(1000);
+  open();
+  await world.clock.advance(1000);
+  await Promise.all(results);
+  assert.equal(order, [1, 2, 3, 4]);
+});
+
+test("a session that cannot be opened for good ends the waits, with the reason", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  core.openFailures.push("Busy", "WrongMachine");
+  const result = watch(locks.acquire("x"));
+  await world.clock.advance(1000);
+  assert.is(codeOf(result.error), "WrongMachine");
+  const again = watch(locks.acquire("x"));
+  await world.clock.advance(1000);
+  assert.ok(again.value);
+});
+
+test("a wait that times out without a session says what the trouble was", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  core.openFailures.push(...Array<"NoQuorum">(100).fill("NoQuorum"));
+  const result = watch(locks.acquire("x", { timeoutMs: 300 }));
+  await world.clock.advance(300);
+  assert.is(codeOf(result.error), "Timeout");
+  assert.is(codeOf((result.error as Error).cause), "NoQuorum");
+});
+
+test("assertHeld looks at the clock: an unconfirmed session is a lost lock, before anyone says so", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  let lock: Lock | undefined;
+  const result = watch(
+    locks.request("x", (given) => {
+      lock = given;
+      return new Promise<void>(() => {});
+    }),
+  );
+  await world.clock.advance(10);
+  core.trustUntil(world.clock.now() + 100);
+  world.clock.jump(99);
+  lock?.assertHeld();
+  world.clock.jump(1);
+  assert.throws(
+    () => lock?.assertHeld(),
+    (error: unknown) => codeOf(error) === "LockLost",
+  );
+  assert.ok(lock?.signal.aborted);
+  assert.is(codeOf(lock?.signal.reason), "LockLost");
+  core.trustUntil(world.clock.now() + 100);
+  assert.throws(() => lock?.assertHeld(), /is lost/);
+  await world.clock.advance(10);
+  assert.is(codeOf(result.error), "LockLost");
+  assert.equal(await held(world), []);
+});
+
+test("a grant that arrives when the session is no longer trusted is not used", async () => {
+  const world = new World();
+  const a = world.client();
+  const b = world.client();
+  const { opened, open } = gate();
+  void a.locks.request("x", () => opened);
+  await world.clock.advance(10);
+  const granted: boolean[] = [];
+  const waiting = watch(
+    b.locks.request("x", () => {
+      granted.push(world.clock.now() < (b.core.session?.trustedUntil ?? 0));
+    }),
+  );
+  await world.clock.advance(10);
+  b.core.trustUntil(world.clock.now());
+  world.delays = { request: 10, reply: 0, notice: 0 };
+  open();
+  await world.clock.advance(15);
+  b.core.lose("no keep-alive was confirmed in time");
+  await world.clock.advance(1000);
+  assert.ok(waiting.isSettled);
+  assert.equal(granted, [true]);
+});
+
+test("steal breaks the holder: its signal aborts, its request rejects with AbortError", async () => {
+  const world = new World();
+  const a = world.client();
+  const b = world.client();
+  const robbed: Lock[] = [];
+  const old = watch(
+    a.locks.request("x", (lock) => {
+      robbed.push(lock);
+      void lock.signal;
+      return new Promise<void>(() => {});
+    }),
+  );
+  await world.clock.advance(10);
+  const { opened, open } = gate();
+  const thief = watch(b.locks.request("x", { steal: true }, () => opened.then(() => "stolen")));
+  await world.clock.advance(10);
+  assert.is(codeOf(old.error), "AbortError");
+  assert.ok(old.error instanceof DOMException);
+  assert.is((robbed[0]!.signal.reason as ViewstampError).data["reason"], "stolen");
+  assert.throws(() => robbed[0]!.assertHeld(), /stolen/);
+  assert.equal(await held(world), ["x 1.2"]);
+  assert.equal(world.log.outstanding("1.1"), []);
+  open();
+  await world.clock.advance(10);
+  assert.is(thief.value, "stolen");
+});
+
+test("a lock that is stolen before its grant was heard of ends the wait", async () => {
+  const world = new World();
+  const a = world.client();
+  const b = world.client();
+  world.delays = { request: 0, reply: 100, notice: 0 };
+  const robbed = watch(a.locks.request("x", () => "never"));
+  void b.locks.request("y", () => {});
+  await world.clock.advance(300);
+  const first = watch(a.locks.request("x", () => new Promise<void>(() => {})));
+  const thief = watch(b.locks.acquire("x", { steal: true }));
+  await world.clock.advance(1);
+  assert.ok(robbed.isSettled);
+  assert.is(codeOf(first.error), "AbortError");
+  await world.clock.advance(300);
+  assert.ok(thief.value);
+  assert.equal(await held(world), [`x ${b.core.session?.id}`]);
+});
+
+test("a release that meets trouble is done all the same, once the cluster can", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  const lock = watch(locks.acquire("x"));
+  await world.clock.advance(10);
+  core.failures.push(
+    { code: "Busy", isExecuted: false },
+    { code: "Timeout", isExecuted: true },
+    { code: "Overloaded", isExecuted: false },
+  );
+  const released = watch((lock.value as AcquiredLock).release());
+  const next = watch(locks.acquire("x"));
+  await world.clock.advance(1000);
+  assert.ok(released.isSettled && released.error === undefined);
+  assert.ok(next.value);
+});
+
+test("a request that meets trouble is granted once, whether or not the command was done", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  for (const isExecuted of [true, false]) {
+    core.failures.push({ code: "Timeout", isExecuted });
+    const first = watch(locks.request("x", () => "first"));
+    const second = watch(locks.request("x", () => "second"));
+    await world.clock.advance(1000);
+    assert.is(first.value, "first");
+    assert.is(second.value, "second");
+    assert.equal(await held(world), []);
+  }
+});
+
+test("a refusal that trying again cannot help rejects the request", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  core.failures.push({ code: "MachineFailed", isExecuted: true });
+  const result = watch(locks.acquire("x"));
+  await world.clock.advance(1000);
+  assert.is(codeOf(result.error), "MachineFailed");
+  assert.equal(await held(world), []);
+});
+
+test("notices that nobody understands are left alone", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  const lock = watch(locks.acquire("x"));
+  await world.clock.advance(10);
+  for (const notice of [undefined, 7, {}, { type: "revoke", name: "x", xid: 1, token: 1n }])
+    core.noticed("1.1", notice);
+  core.noticed("1.1", { type: "stolen", name: "x", xid: 1, token: 99n });
+  core.noticed("1.1", { type: "stolen", name: "other", xid: 1, token: (lock.value as AcquiredLock).token });
+  (lock.value as AcquiredLock).assertHeld();
+});
+
+test.run();

@@ -1,0 +1,133 @@
+// Clients of a node: their hello, their questions, and what they may not do to it.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { FakePeer, helloOfClient, Stage, status, visit, welcomeFrom } from "./stories.ts";
+
+const session = { vid: 1, seqno: 1 };
+
+test("a client is welcomed with the limits and the news", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const client = await visit(stage);
+  assert.equal(client.reply(), welcomeFrom("a", "a1"));
+  assert.equal(
+    client.said().map(({ type }) => type),
+    ["news"],
+  );
+});
+
+test("what a client asks reaches the core with the number of its connection, and the answer comes back", async () => {
+  const stage = new Stage();
+  await stage.start();
+  stage.core.answer = (event) =>
+    event.type === "client" && event.message.type === "askStatus"
+      ? [{ type: "answer", client: event.client, message: status(event.message.xid), after: 0 }]
+      : [];
+  const [one, two] = [await visit(stage), await visit(stage)];
+  two.ask(5);
+  one.ask(6);
+  await stage.world.run(5);
+  assert.equal(stage.core.of("client"), [
+    { type: "client", client: 2, message: { type: "askStatus", xid: 5 } },
+    { type: "client", client: 1, message: { type: "askStatus", xid: 6 } },
+  ]);
+  assert.equal(two.said().slice(1), [status(5)]);
+  assert.equal(one.said().slice(1), [status(6)]);
+});
+
+for (const [what, changes, code] of [
+  ["of another cluster", { clusterId: "c2" }, "WrongCluster"],
+  ["with another machine version", { machines: [{ name: "kv", version: 2 }] }, "WrongMachine"],
+  ["of a later protocol", { protocol: { least: 2, newest: 2 } }, "WrongProtocol"],
+] as const) {
+  test(`a client ${what} is refused`, async () => {
+    const stage = new Stage();
+    await stage.start();
+    const client = await visit(stage, helloOfClient(changes));
+    const reply = client.reply();
+    assert.is(!reply.accepted && reply.code, code);
+    assert.ok(client.lost);
+    assert.equal(stage.core.of("clientGone"), []);
+  });
+}
+
+test("a client needs only the machines it calls", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const client = await visit(stage, helloOfClient({ machines: [] }));
+  assert.ok(client.reply().accepted);
+});
+
+test("a body that is too large is refused at the door", async () => {
+  const stage = new Stage();
+  await stage.start({ maxBodyBytes: 10 });
+  const client = await visit(stage);
+  const body = new Uint8Array(11);
+  client.send(
+    { type: "request", session, number: 3, acknowledgedThrough: 0, skip: false, body },
+    { type: "query", xid: 4, consistency: "linearizable", body },
+    { type: "query", xid: 5, consistency: "local", body: body.subarray(1) },
+  );
+  await stage.world.run(5);
+  const text = "a body of 11 bytes; at most 10";
+  assert.equal(client.said().slice(1), [
+    { type: "requestRefused", session, number: 3, code: "INVALID", outcomeUnknown: false, text },
+    { type: "declined", xid: 4, code: "INVALID", outcomeUnknown: false, text },
+  ]);
+  assert.equal(
+    stage.core.of("client").map(({ message }) => message.type === "query" && message.xid),
+    [5],
+  );
+});
+
+test("bytes that are no message end the client's connection and nothing else", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const [bad, good] = [await visit(stage), await visit(stage)];
+  bad.sendFrame(new Uint8Array([1, 64]));
+  await stage.world.run(5);
+  assert.ok(bad.lost);
+  assert.not(good.lost);
+  assert.equal(stage.core.of("clientGone"), [{ type: "clientGone", client: 1 }]);
+});
+
+test("a frame with too many messages is none", async () => {
+  const stage = new Stage();
+  await stage.start({}, { maxFrameMessages: 2 });
+  const client = await visit(stage);
+  client.send(...[1, 2, 3].map((xid) => ({ type: "askStatus", xid }) as const));
+  await stage.world.run(5);
+  assert.ok(client.lost);
+  assert.equal(stage.core.of("client"), []);
+});
+
+test("a client that does not read is cut off", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const client = await visit(stage);
+  stage.core.answer = (event) =>
+    event.type === "client" ? [{ type: "answer", client: event.client, message: status(1), after: 0 }] : [];
+  const far = client.connection.other;
+  if (far !== undefined) far.queuedBytes = 17 * 1024 * 1024;
+  client.ask(1);
+  await stage.world.run(5);
+  assert.ok(client.lost);
+  assert.is(stage.of("cutOff")[0]?.who, "client 1");
+  assert.is(stage.core.of("clientGone").length, 1);
+});
+
+test("clients are bounded, and peers get in nevertheless", async () => {
+  const stage = new Stage();
+  await stage.start({}, { maxClients: 1 });
+  const first = await visit(stage);
+  const reply = (await visit(stage)).reply();
+  assert.is(!reply.accepted && reply.code, "Overloaded");
+  first.leave();
+  await stage.world.run(5);
+  assert.ok((await visit(stage)).reply().accepted);
+  await new FakePeer(stage, "b").listen();
+  await stage.world.run(600);
+  assert.is(stage.core.of("linkUp").length, 1);
+});
+
+test.run();

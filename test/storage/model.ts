@@ -1,0 +1,191 @@
+/** A second, plain reading of the storage contract, to hold the real ones against; and records to feed them. */
+import fc from "fast-check";
+import type { Entry } from "../../src/protocol/entry.ts";
+import { makeEntry } from "../../src/protocol/entry-codec.ts";
+import type { DurableState, StorageRecord } from "../../src/protocol/storage.ts";
+import { ORIGIN, type View, type Viewstamp } from "../../src/protocol/view.ts";
+import { hexOf } from "../protocol/arbitraries.ts";
+
+/** What happens to a storage: a record, or a snapshot that is committed. */
+export type Happening = StorageRecord | { readonly kind: "saved"; readonly at: Viewstamp; readonly chunks: number };
+
+export const EMPTY: DurableState = {
+  identity: undefined,
+  setAside: undefined,
+  view: undefined,
+  promised: undefined,
+  accepted: undefined,
+  level: undefined,
+  snapshot: undefined,
+  base: ORIGIN,
+  entries: [],
+};
+
+/** Only the promises of the next instance matter, so the model forgets others at once. */
+export function after(state: DurableState, what: Happening): DurableState {
+  const { entries, base } = state;
+  switch (what.kind) {
+    case "identity":
+      return { ...state, identity: { incarnation: what.incarnation, clusterId: what.clusterId } };
+    case "view": {
+      const { level } = state;
+      const kept = level !== undefined && level.vid >= what.view.vid ? level : undefined;
+      return { ...state, view: what.view, promised: undefined, accepted: undefined, level: kept };
+    }
+    case "promised":
+      return { ...state, promised: what.ballot };
+    case "accepted":
+      return { ...state, promised: what.accepted.ballot, accepted: what.accepted };
+    case "level":
+      return { ...state, level: { vid: what.vid, through: what.through } };
+    case "append":
+      return { ...state, entries: [...entries, ...what.entries] };
+    case "truncate":
+      return { ...state, entries: entries.filter((entry) => entry.seqno <= what.seqno) };
+    case "base": {
+      const has = contains(state, what.at);
+      return { ...state, base: what.at, entries: has ? entries.filter((entry) => entry.seqno > what.at.seqno) : [] };
+    }
+    case "saved": {
+      const snapshot = { at: what.at, chunks: what.chunks };
+      const saved = { ...state, snapshot };
+      return contains(state, what.at) || what.at.seqno < base.seqno ? saved : { ...saved, base: what.at, entries: [] };
+    }
+  }
+}
+
+function contains({ base, entries }: DurableState, at: Viewstamp): boolean {
+  const same = (one: Viewstamp): boolean => one.vid === at.vid && one.seqno === at.seqno;
+  return same(base) || entries.some(same);
+}
+
+/** One append per entry: a crash may leave a part of a longer one. */
+export function single(what: Happening): Happening[] {
+  return what.kind === "append" ? what.entries.map((entry) => ({ kind: "append", entries: [entry] })) : [what];
+}
+
+/** A text that is the same for equal states; the bytes of entries are part of it. */
+export function textOf(state: DurableState): string {
+  const entries = state.entries.map((entry) => `${entry.vid}.${entry.seqno}:${hexOf(entry.bytes)}`);
+  return JSON.stringify({ ...state, entries }, (_, value) => (value === undefined ? null : value));
+}
+
+export function viewNumbered(vid: number): View {
+  const member = { id: "a", incarnation: "a1", url: "ws://a" };
+  return { vid, members: [member], acceptors: [member], barred: [], invited: [], primary: "a" };
+}
+
+export function entryAt({ vid, seqno }: Viewstamp, size = 8): Entry {
+  const body = new Uint8Array(size).fill(seqno % 251);
+  return makeEntry({
+    kind: "command",
+    vid,
+    seqno,
+    time: seqno,
+    session: { vid: 1, seqno: 1 },
+    number: seqno,
+    acknowledgedThrough: 0,
+    body,
+  });
+}
+
+/** The entries after `end`, stamped in view `vid`. */
+export function entriesFrom(end: Viewstamp, vid: number, count: number, size?: number): Entry[] {
+  return Array.from({ length: count }, (_, index) => entryAt({ vid, seqno: end.seqno + index + 1 }, size));
+}
+
+export function endOf({ base, entries }: DurableState): Viewstamp {
+  const last = entries.at(-1);
+  return last === undefined ? base : { vid: last.vid, seqno: last.seqno };
+}
+
+interface Choice {
+  readonly what:
+    | "view"
+    | "promised"
+    | "accepted"
+    | "level"
+    | "append"
+    | "truncate"
+    | "save"
+    | "saveAndBase"
+    | "install";
+  readonly number: number;
+  readonly size: number;
+}
+
+/** A history as a node might make it: every step fits what came before. */
+export const history: fc.Arbitrary<Happening[]> = fc
+  .array(
+    fc.record<Choice>({
+      what: fc.constantFrom(
+        "view",
+        "promised",
+        "accepted",
+        "level",
+        "append",
+        "append",
+        "append",
+        "truncate",
+        "save",
+        "saveAndBase",
+        "install",
+      ),
+      number: fc.nat(20),
+      size: fc.nat(60),
+    }),
+    { maxLength: 40 },
+  )
+  .map((choices) => {
+    let state = EMPTY;
+    const made: Happening[] = [];
+    const add = (what: Happening): void => {
+      made.push(what);
+      state = after(state, what);
+    };
+    add({ kind: "identity", incarnation: "0123456789abcdef", clusterId: "c1" });
+    for (const choice of choices) for (const what of fitting(state, choice)) add(what);
+    return made;
+  });
+
+function fitting(state: DurableState, { what, number, size }: Choice): Happening[] {
+  const vid = state.view?.vid ?? 0;
+  const end = endOf(state);
+  const within = state.entries[number % Math.max(1, state.entries.length)];
+  const place = within === undefined ? state.base : { vid: within.vid, seqno: within.seqno };
+  const ballot = { round: (state.promised?.round ?? 0) + 1 + number, node: "a" };
+  switch (what) {
+    case "view":
+      return [{ kind: "view", view: viewNumbered(vid + 1 + (number % 2)) }];
+    case "promised":
+      return [{ kind: "promised", instance: vid + 1, ballot }];
+    case "accepted":
+      return [{ kind: "accepted", instance: vid + 1, accepted: { ballot, value: viewNumbered(vid + 1) } }];
+    case "level":
+      return [{ kind: "level", vid, through: end }];
+    case "append":
+      return [{ kind: "append", entries: entriesFrom(end, Math.max(1, end.vid, vid), number, size) }];
+    case "truncate":
+      return [{ kind: "truncate", seqno: Math.max(place.seqno, state.snapshot?.at.seqno ?? 0) }];
+    case "save":
+      return [{ kind: "saved", at: place, chunks: number % 4 }].filter(({ at }) => at.seqno > 0) as Happening[];
+    case "saveAndBase":
+      if (place.seqno === 0) return [];
+      return [
+        { kind: "saved", at: place, chunks: number % 4 },
+        { kind: "base", at: place },
+      ];
+    case "install": {
+      const at = { vid: Math.max(1, end.vid, vid), seqno: end.seqno + 1 + number };
+      return [
+        { kind: "saved", at, chunks: 1 + (number % 3) },
+        { kind: "base", at },
+      ];
+    }
+  }
+}
+
+/** The chunk `index` of the snapshot at a place. */
+export function chunkOf(at: Viewstamp, index: number): Uint8Array {
+  return new Uint8Array(30 + index).fill((at.seqno + index) % 251);
+}
