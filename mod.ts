@@ -21,10 +21,18 @@
  * @module
  */
 
-export type { CallsOf, ClientMembers, MachineClient, MachinesClient } from "./src/client/connect.ts";
+export type {
+  Caller,
+  CallsOf,
+  ClientMembers,
+  CommandCaller,
+  MachineClient,
+  MachinesClient,
+  QueryCaller,
+} from "./src/client/connect.ts";
 export type { CallOptions, LiveSession, QueryOptions, SessionChange } from "./src/client/contract.ts";
 export type { ClientTuning, ClusterAddresses } from "./src/client/options.ts";
-export { type ConnectManyOptions, type ConnectOptions, connect } from "./src/entry/client.ts";
+export { type ClusterConnection, type ConnectManyOptions, type ConnectOptions, connect } from "./src/entry/client.ts";
 export {
   type LocalCluster,
   type LocalClusterOptions,
@@ -34,28 +42,33 @@ export {
 } from "./src/entry/cluster.ts";
 export { type Replica, type ReplicaOptions, startReplica } from "./src/entry/replica.ts";
 export { command, defineMachine, query } from "./src/machine/define.ts";
-export type {
-  AnyCommand,
-  AnyMachine,
-  AnyQuery,
-  Command,
-  CommandContext,
-  InputOf,
-  Machine,
-  MachineDefinition,
-  NoticeOf,
-  OutputOf,
-  Query,
-  QueryContext,
-  StateRestoration,
-  StepContext,
-} from "./src/machine/definition.ts";
+export type * from "./src/machine/definition.ts";
+export type * from "./src/machine/names.ts";
+export type { AcceptedValue, Ballot } from "./src/protocol/ballot.ts";
 export type { NodeStatus } from "./src/protocol/client-messages.ts";
+export type { Entry, EntryKind } from "./src/protocol/entry.ts";
 export { type ErrorCode, type ErrorDetails, MachineError, ViewstampError } from "./src/protocol/errors.ts";
-export { CORE_DEFAULTS, type CoreOptions } from "./src/protocol/options.ts";
+export type { CoreOptions } from "./src/protocol/options.ts";
 export type { SessionId } from "./src/protocol/session.ts";
-export type { Storage } from "./src/protocol/storage.ts";
-export type { Transport } from "./src/protocol/transport.ts";
-export type { NodeId, View, Viewstamp } from "./src/protocol/view.ts";
+export type {
+  Done,
+  DurableState,
+  SnapshotInfo,
+  SnapshotWriter,
+  Storage,
+  StorageRecord,
+} from "./src/protocol/storage.ts";
+export type { Closed, Connection, ConnectionHandler, Listener, Transport } from "./src/protocol/transport.ts";
+export type {
+  ClusterId,
+  Identity,
+  Incarnation,
+  Invitation,
+  Member,
+  NodeId,
+  View,
+  Viewstamp,
+} from "./src/protocol/view.ts";
 export type { ReplicaEvent } from "./src/replica/contract.ts";
+export type { Happening } from "./src/rsm/events.ts";
 export { memoryStorage } from "./src/storage/memory.ts";

@@ -109,10 +109,6 @@ class End implements Connection {
     this.#handler = handlerOf(this);
   }
 
-  get opening(): boolean {
-    return this.#phase === "opening";
-  }
-
   get queuedBytes(): number {
     return this.#phase === "ended" ? 0 : this.#queuedBytes;
   }
@@ -226,7 +222,6 @@ class MemoryTransport implements Transport {
   dial(url: string, handler: ConnectionHandler): Connection {
     const end = new End(this.#turns, () => handler);
     this.#turns.next(() => {
-      if (!end.opening) return;
       const listener = this.#listeners.get(url);
       if (listener !== undefined) listener.take(end);
       else if (addressShape.test(url)) end.end(`nobody listens at ${url}`, true);

@@ -18,17 +18,31 @@ import {
   type MachineClient,
   type MachineClientOptions,
   type MachinesClient,
-  type MachinesClientOptions,
-  type TypedClientOptions,
 } from "../client/connect.ts";
+import type { ClientTuning, ClusterAddresses } from "../client/options.ts";
 import type { AnyMachine } from "../machine/definition.ts";
+import type { Transport } from "../protocol/transport.ts";
 import { systemEnvironment } from "./environment.ts";
 
+/** What `connect` needs in any case. */
+export interface ClusterConnection extends ClientTuning {
+  /** Addresses of nodes; some of them are enough. */
+  readonly cluster: ClusterAddresses;
+  /** How it talks: `webSocket()`. */
+  readonly transport: Transport;
+}
+
 /** Options of `connect` for one machine: its calls are members of the client. */
-export type ConnectOptions<Of extends AnyMachine> = Omit<MachineClientOptions<Of>, "environment">;
+export interface ConnectOptions<Of extends AnyMachine> extends ClusterConnection {
+  /** The same definition as the replicas run. */
+  readonly machine: Of;
+}
 
 /** Options of `connect` for several machines: each is a member of the client, under its name. */
-export type ConnectManyOptions<Of extends readonly AnyMachine[]> = Omit<MachinesClientOptions<Of>, "environment">;
+export interface ConnectManyOptions<Of extends readonly AnyMachine[]> extends ClusterConnection {
+  /** The same definitions as the replicas run; those that are called are enough. */
+  readonly machines: Of;
+}
 
 /**
  * Connects to a cluster; resolves once a node has accepted this client. Some addresses are enough, the client finds the
@@ -45,15 +59,17 @@ export type ConnectManyOptions<Of extends readonly AnyMachine[]> = Omit<Machines
  * refuses: `WrongMachine`, `WrongCluster`, `WrongProtocol`
  */
 export function connect<Of extends AnyMachine>(options: ConnectOptions<Of>): Promise<MachineClient<Of>>;
+/** The same for several machines: `client.stock.add(…)`. */
 export function connect<const Of extends readonly AnyMachine[]>(
   options: ConnectManyOptions<Of>,
 ): Promise<MachinesClient<Of>>;
-export function connect(options: Omit<TypedClientOptions, "environment">): Promise<ClientMembers> {
+export function connect(options: ClusterConnection): Promise<ClientMembers> {
   const complete = { ...options, environment: systemEnvironment };
   return connectClient(complete as MachineClientOptions<AnyMachine>);
 }
 
 export type {
+  Caller,
   CallsOf,
   ClientMembers,
   CommandCaller,
@@ -63,4 +79,9 @@ export type {
 } from "../client/connect.ts";
 export type { CallOptions, LiveSession, QueryOptions, SessionChange } from "../client/contract.ts";
 export type { ClientTuning, ClusterAddresses } from "../client/options.ts";
-export { type ErrorCode, MachineError, ViewstampError } from "../protocol/errors.ts";
+export type * from "../machine/definition.ts";
+export type * from "../machine/names.ts";
+export { type ErrorCode, type ErrorDetails, MachineError, ViewstampError } from "../protocol/errors.ts";
+export type { SessionId } from "../protocol/session.ts";
+export type { Closed, Connection, ConnectionHandler, Listener, Transport } from "../protocol/transport.ts";
+export type { Viewstamp } from "../protocol/view.ts";

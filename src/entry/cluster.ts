@@ -28,11 +28,13 @@ export interface LocalClusterOptions extends Partial<CoreOptions> {
 
 /** Options of a cluster of one machine. */
 export interface LocalMachineClusterOptions<Of extends AnyMachine> extends LocalClusterOptions {
+  /** Clients call its commands directly: `client.add(…)`. */
   readonly machine: Of;
 }
 
 /** Options of a cluster of several machines. */
 export interface LocalMachinesClusterOptions<Of extends readonly AnyMachine[]> extends LocalClusterOptions {
+  /** Clients call each by its name: `client.stock.add(…)`. */
   readonly machines: Of;
 }
 
@@ -42,10 +44,14 @@ export interface LocalCluster<Client> extends AsyncDisposable {
   readonly ids: readonly NodeId[];
   /** The nodes' addresses, for clients of any kind, together with `transport`. */
   readonly urls: readonly string[];
+  /** The network inside this process that they are on. */
   readonly transport: Transport;
   /** Connects a typed client; it is closed with the cluster at the latest. */
   connect(tuning?: ClientTuning): Promise<Client>;
-  /** @throws {ViewstampError} `Closed` if the node does not run */
+  /**
+   * What a node says of itself.
+   * @throws {ViewstampError} `Closed` if the node does not run
+   */
   status(id: NodeId): Promise<NodeStatus>;
   /** Ends a node as a crash would, without a word to anyone. Its data stays. */
   kill(id: NodeId): Promise<void>;
@@ -81,6 +87,7 @@ const optionNames = ["nodes", "observer", "machine", "machines", ...Object.keys(
 export function startCluster<Of extends AnyMachine>(
   options: LocalMachineClusterOptions<Of>,
 ): Promise<LocalCluster<MachineClient<Of>>>;
+/** The same for several machines. */
 export function startCluster<const Of extends readonly AnyMachine[]>(
   options: LocalMachinesClusterOptions<Of>,
 ): Promise<LocalCluster<MachinesClient<Of>>>;

@@ -22,6 +22,7 @@ import { type ReplicaOptions, setupOf } from "./replica-setup.ts";
 
 /** A running node, as `startReplica` gives it. */
 export interface Replica extends AsyncDisposable {
+  /** Its name in the cluster. */
   readonly id: NodeId;
   /** Where it listens, with the real port where port 0 was asked for. */
   readonly url: string;

@@ -63,7 +63,7 @@ export class Claims {
     this.#outbox = new Outbox(core);
     this.#undo = [
       core.onSession((change) => this.#onSession(change)),
-      core.onNotice("locks", (notice, session) => this.#onNotice(notice, session)),
+      core.onNotice("locks", (notice) => this.#onNotice(notice)),
     ];
   }
 
@@ -156,7 +156,7 @@ export class Claims {
 
   #grant(claim: Claim, token: bigint): void {
     const trusted = this.isTrusted(claim);
-    // Looking at the clock may have ended the session, and the claim with it.
+    // It was told before; or looking at the clock has ended the session, and the claim with it.
     if (claim.state !== "acquiring") return;
     if (!trusted) {
       // The news is older than the session's trust: it may be somebody else's by now.
@@ -169,15 +169,16 @@ export class Claims {
     claim.waiter.granted(claim);
   }
 
-  #onNotice(value: unknown, session: SessionId): void {
+  #onNotice(value: unknown): void {
     const parsed = v.safeParse(noticeSchema, value);
     if (!parsed.success) return;
     const notice = parsed.output;
     const claim = this.#claims.get(notice.xid);
-    // Notices repeat and overtake: one about an earlier session or a claim that was let go is old news.
-    if (claim === undefined || claim.session !== session || claim.terms.name !== notice.name) return;
+    // Notices repeat and come late: one about a claim that was let go, or of an earlier session, finds none, for a
+    // client never uses an xid again.
+    if (claim === undefined || claim.terms.name !== notice.name) return;
     if (notice.type === "stolen") this.#onStolen(claim, notice);
-    else if (claim.state === "acquiring") this.#grant(claim, notice.token);
+    else this.#grant(claim, notice.token);
   }
 
   #onStolen(claim: Claim, { token }: LockNotice): void {

@@ -20,7 +20,7 @@ export interface LockClientOptions {
 }
 
 /** Gets the lock, or `null` where it was only wanted if available. */
-type Callback<T, Given> = (lock: Given) => T | PromiseLike<T>;
+type Callback<T, Given> = (lock: Given) => T;
 
 /**
  * Locks of a cluster, in the hands of one client. `request` and `query` have the shape and the rules of the Web Locks
@@ -78,18 +78,18 @@ export class LockClient {
    * @throws the signal's reason, when it is aborted during the wait
    * @throws {ViewstampError} `LockLost`, `Timeout`, `Overloaded`, `Closed`
    */
-  request<T>(name: string, callback: Callback<T, Lock>): Promise<T>;
+  request<T>(name: string, callback: Callback<T, Lock>): Promise<Awaited<T>>;
   request<T>(
     name: string,
     options: LockOptions & { readonly ifAvailable?: false },
     callback: Callback<T, Lock>,
-  ): Promise<T>;
-  request<T>(name: string, options: LockOptions, callback: Callback<T, Lock | null>): Promise<T>;
+  ): Promise<Awaited<T>>;
+  request<T>(name: string, options: LockOptions, callback: Callback<T, Lock | null>): Promise<Awaited<T>>;
   async request<T>(
     name: string,
     options: LockOptions | Callback<T, Lock>,
     ...rest: readonly Callback<T, Lock>[]
-  ): Promise<T> {
+  ): Promise<Awaited<T>> {
     // As in Web IDL the number of arguments decides what they are, not their types.
     const [given, callback] = rest.length === 0 ? [undefined, options] : [options, rest[0]];
     const run = readCallback(callback) as Callback<T, Lock | null>;
@@ -171,7 +171,7 @@ export class LockClient {
   }
 
   /** Runs the callback under the lock. Whatever comes first decides: its result, or the loss of the lock. */
-  #hold<T>(claim: Claim, callback: Callback<T, Lock>): Promise<T> {
+  #hold<T>(claim: Claim, callback: Callback<T, Lock>): Promise<Awaited<T>> {
     return new Promise((resolve, reject) => {
       const lock = new HeldLock(claim, this.#claims, (loss) =>
         reject(loss.data["reason"] === "stolen" ? stolenError(claim.terms.name) : loss),
@@ -195,8 +195,8 @@ export function checkOwner(owner: unknown): void {
 }
 
 /** What a callback comes to; one that throws rejects. */
-function calling<T, Given>(callback: Callback<T, Given>, given: Given): Promise<T> {
-  return new Promise((resolve) => resolve(callback(given)));
+async function calling<T, Given>(callback: Callback<T, Given>, given: Given): Promise<Awaited<T>> {
+  return await callback(given);
 }
 
 function addTo(snapshot: LockSnapshot, { name, mode, session, owner, ageMs, token }: Listed): void {

@@ -16,7 +16,7 @@ export interface At {
 }
 
 /** Requests of one session that may wait or hold at a time. */
-export const MAX_REQUESTS_PER_SESSION = 65_536;
+export const MAX_REQUESTS_PER_SESSION = 16_384;
 
 /**
  * Tokens from one entry to the next. The tenures that one entry grants on a lock share its block in equal parts, so

@@ -122,9 +122,9 @@ class LogStorage implements Storage {
   }
 
   #begin({ remembered, segment, snapshot, nextSnapshot }: Recovered): void {
-    const { disk, randomId, segmentBytes = SEGMENT_BYTES } = this.#options;
+    const { disk, randomId, defer, segmentBytes = SEGMENT_BYTES } = this.#options;
     const failed = (error: Error): Error => this.#fail(error);
-    this.#log = new LogWriter({ disk, remembered, segment, segmentBytes, randomId, failed });
+    this.#log = new LogWriter({ disk, remembered, segment, segmentBytes, randomId, defer, failed });
     this.#snapshot = snapshot;
     this.#nextSnapshot = nextSnapshot;
     this.#refusal = undefined;

@@ -21,6 +21,8 @@ export interface LogWriterOptions {
   /** A segment that has grown to this is followed by a new one. */
   readonly segmentBytes: number;
   readonly randomId: () => string;
+  /** Calls back soon, not from inside the call. */
+  readonly defer: (callback: () => void) => void;
   /** Called once, with the first error; gives it as every write that is not acknowledged meets it. */
   readonly failed: (error: Error) => Error;
 }
@@ -78,12 +80,13 @@ export class LogWriter {
   }
 
   #commit(waiting: readonly Waiting[]): void {
-    const { remembered } = this.#options;
+    const { remembered, defer } = this.#options;
+    this.#isBusy = true;
     this.#committing = waiting.map(({ done }) => done);
     const fault = errorOf(() => {
       for (const { records } of waiting) for (const record of records) this.#take(record);
     });
-    if (fault !== undefined) return this.#fail(fault);
+    if (fault !== undefined) return defer(() => this.#fail(fault));
     const needless = remembered.uncalledFor;
     this.#append(() =>
       this.#segment.file.sync((error) => {
@@ -116,12 +119,15 @@ export class LogWriter {
     });
   }
 
-  /** The new segment is durable before the old one is sealed, so a sealed one without a next is damage. */
+  /**
+   * The new segment is durable before the old one is sealed, so a sealed one without a next is damage. What the head of
+   * the new one says of the old is what was durable: the last mark need not be.
+   */
   #roll(): void {
     this.#isBusy = true;
     const { disk, remembered, randomId } = this.#options;
     const old = this.#segment;
-    const checkpoint = remembered.checkpoint(this.#bytes);
+    const checkpoint = remembered.checkpoint(this.#durable);
     const failed: Done = (error) => this.#fail(error!);
     makeSegment(
       disk,

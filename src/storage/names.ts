@@ -9,8 +9,13 @@ const NUMBERED = /^(log|snapshot)-(\d{8,15})$/;
 
 /** What is in the directory. */
 export interface Inventory {
-  /** Ascending, as are the snapshots. */
+  /** The newest without a gap, ascending, as are the snapshots. */
   readonly segments: readonly number[];
+  /**
+   * Those before a gap. Needless segments are removed oldest first, but a crash may undo some removals; whether the
+   * segments after the gap are enough, they say themselves.
+   */
+  readonly strays: readonly number[];
   readonly snapshots: readonly number[];
   /** Files that were being made when a crash came. */
   readonly temporary: readonly string[];
@@ -44,8 +49,11 @@ export function takeInventory(files: readonly { readonly name: string; readonly 
       .filter((match) => match?.[1] === kind)
       .map((match) => Number(match![2]))
       .sort((a, b) => a - b);
+  const segments = numbers("log");
+  const begin = segments.findLastIndex((number, index) => index > 0 && segments[index - 1] !== number - 1);
   return {
-    segments: numbers("log"),
+    segments: segments.slice(Math.max(0, begin)),
+    strays: segments.slice(0, Math.max(0, begin)),
     snapshots: numbers("snapshot"),
     temporary: names.filter((name) => name.endsWith(TEMPORARY)),
     hasNote: names.includes(NOTE_NAME),

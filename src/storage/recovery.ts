@@ -74,6 +74,7 @@ class Recovery {
         this.#inventory = {
           ...inventory,
           segments: inventory.segments.filter((number) => number >= note.from),
+          strays: inventory.strays.filter((number) => number >= note.from),
           snapshots: inventory.snapshots.filter((number) => number >= note.from),
         };
         renameAside(this.#disk, note.from, inventory, next);
@@ -171,11 +172,12 @@ class Recovery {
     return this.#inventory.bytesOf.get(name) === end ? [] : [(next) => file.truncate(end, next)];
   }
 
-  /** Snapshots that were never recorded, or were replaced. */
+  /** Snapshots that were never recorded, or were replaced, and segments that are not needed any more. */
   #leftovers(snapshot: StoredSnapshot | undefined): ((next: Done) => void)[] {
-    return this.#inventory.snapshots
-      .filter((number) => number !== snapshot?.note.number)
-      .map((number) => (next) => this.#disk.remove(snapshotName(number), next));
+    const { strays, snapshots } = this.#inventory;
+    const needless = snapshots.filter((number) => number !== snapshot?.note.number);
+    const names = [...strays.map(segmentName), ...needless.map(snapshotName)];
+    return names.map((name) => (next) => this.#disk.remove(name, next));
   }
 
   #finish(remembered: Remembered, segment: OpenSegment, snapshot: StoredSnapshot | undefined): void {

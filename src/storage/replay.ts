@@ -1,6 +1,6 @@
 /**
- * Reads the segments of a log, oldest first, into what they say. Whatever contradicts is damage: a gap in the numbers,
- * a head that does not continue the segment before it, a record that cannot follow.
+ * Reads the segments of a log, oldest first, into what they say. Whatever contradicts is damage: a head that does not
+ * continue the segment before it, a record that cannot follow, a sealed segment that is the last.
  * @module
  */
 import { Reader } from "../protocol/bytes.ts";
@@ -61,10 +61,8 @@ export class Replay {
 
   #readHead(number: number, next: Done): void {
     readSegmentHead(this.#disk, number, this.#bytesOf(number), (error, head) => {
-      const before = this.#heads.at(-1);
       if (head !== undefined) this.#heads.push(head);
-      const isGap = before !== undefined && before.number + 1 !== number;
-      next(error ?? (isGap ? new Damage(`${segmentName(before.number + 1)} is missing`) : undefined));
+      next(error);
     });
   }
 

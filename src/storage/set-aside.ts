@@ -45,7 +45,7 @@ export function setFilesAside(disk: Disk, note: Note, randomId: string, inventor
 /** Gives every segment and snapshot below `from` a name under which it is no longer read. */
 export function renameAside(disk: Disk, from: number, inventory: Inventory, done: Done): void {
   const old = [
-    ...inventory.segments.filter((number) => number < from).map(segmentName),
+    ...[...inventory.strays, ...inventory.segments].filter((number) => number < from).map(segmentName),
     ...inventory.snapshots.filter((number) => number < from).map(snapshotName),
   ];
   if (old.length === 0) return done(undefined);

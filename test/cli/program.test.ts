@@ -5,9 +5,10 @@ import type { Command } from "../../src/entry/cli/command.ts";
 import { UsageError } from "../../src/entry/cli/exit-codes.ts";
 import { runProgram } from "../../src/entry/cli/program.ts";
 import { columns } from "../../src/entry/cli/table.ts";
-import { makeStyle, type Terminal, wantsColor } from "../../src/entry/cli/terminal.ts";
+import { makeStyle, wantsColor } from "../../src/entry/cli/terminal.ts";
 import { VERSION } from "../../src/entry/cli/version.ts";
 import { ViewstampError } from "../../src/protocol/errors.ts";
+import { recordingTerminal } from "./recording-terminal.ts";
 
 function command(name: string, run: Command["run"]): Command {
   return { name, summary: `Does ${name}`, positionals: ["[WHAT]"], options: {}, takesCommand: false, run };
@@ -24,15 +25,7 @@ interface Run {
 }
 
 async function run(args: readonly string[], commands: readonly Command[]): Promise<Run> {
-  const data: string[] = [];
-  const messages: string[] = [];
-  const terminal: Terminal = {
-    data: (line) => data.push(line),
-    bytes: (bytes) => data.push(new TextDecoder().decode(bytes)),
-    message: (line) => messages.push(line),
-    dataStyle: makeStyle(false),
-    messageStyle: makeStyle(false),
-  };
+  const { terminal, data, messages } = recordingTerminal();
   const code = await runProgram(args, commands, terminal);
   return { code, data: data.join("\n"), messages: messages.join("\n") };
 }

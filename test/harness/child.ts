@@ -55,6 +55,10 @@ export class Child {
     });
   }
 
+  get pid(): number {
+    return this.#process.pid!;
+  }
+
   /** The first fact that matches, of those told from number `since` on. Rejects if the child ends first. */
   waitFor(matches: (fact: Fact) => boolean, since = 0): Promise<Fact> {
     const known = this.facts.slice(since).find(matches);

@@ -137,14 +137,24 @@ export class NodeProcess {
     return this.#life?.facts ?? [];
   }
 
-  /** Its newest view, and whether it is settled in it. */
+  /** The newest view it spoke of in this life, and whether it is settled in it. */
   get standing(): Standing | undefined {
-    return this.views.at(-1);
+    const vid = Math.max(...this.facts.filter(tellsOfView).map((fact) => fact["vid"] as number));
+    return this.#everyView.findLast((view) => view.vid === vid);
   }
 
   /** The views it told of in this life. */
   get views(): Standing[] {
-    return this.facts
+    return this.#viewsIn(this.facts);
+  }
+
+  /** A restarted node says where it stands in a view that it told of in an earlier life. */
+  get #everyView(): Standing[] {
+    return this.#viewsIn([...this.#pastLives.flatMap(({ facts }) => facts), ...this.facts]);
+  }
+
+  #viewsIn(facts: readonly Fact[]): Standing[] {
+    return facts
       .filter(({ event }) => event === "view")
       .map((fact) => {
         const { vid, members, primary } = fact as unknown as Omit<Standing, "settled">;
@@ -195,4 +205,8 @@ export class NodeProcess {
     if (!this.isUp) throw new Error(`${this.id} is not up`);
     return this.#started();
   }
+}
+
+function tellsOfView({ event }: Fact): boolean {
+  return event === "view" || event === "active" || event === "following";
 }

@@ -46,6 +46,7 @@ class Chaos {
     this.world.delays = { request: 5, reply: 15, notice: 25 };
     this.world.repeats = 0.3;
     this.#clients = [1, 2, 3].map(() => this.world.client());
+    for (const { core } of this.#clients) core.checksItself = true;
     this.#steals = steals;
   }
 
@@ -56,14 +57,15 @@ class Chaos {
     }
     for (let n = 0; n < 20; n++) {
       await this.world.clock.advance(1000);
-      for (const { core } of this.#clients) core.tellAgain();
+      for (const { core } of this.#clients) if (core.session !== undefined) core.tellAgain();
     }
   }
 
   #step(): void {
     const { locks, core } = this.#pick(this.#clients);
     const roll = this.world.clock.random();
-    if (roll < 0.03) core.lose("planted");
+    if (roll < 0.02) core.lose("planted");
+    else if (roll < 0.04) core.trustUntil(this.world.clock.now() + 20 * this.world.clock.random());
     else if (roll < 0.06) core.tellAgain();
     else if (roll < 0.1)
       core.failures.push({ code: this.#pick(troubles), isExecuted: this.world.clock.random() < 0.5 });

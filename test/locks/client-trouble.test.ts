@@ -97,6 +97,58 @@ test("what waited when the session was lost queues anew, in its order and before
   assert.equal(order, [1, 2, 3, 4]);
 });
 
+test("a request made while a loss is being told stands behind those that waited before", async () => {
+  const world = new World();
+  const { locks } = world.client();
+  const core = world.cores[0]!;
+  const order: string[] = [];
+  const { opened, open } = gate();
+  void world.client().locks.request("x", () => opened);
+  const holder = watch(
+    locks.request("y", (lock) => {
+      lock.signal.addEventListener("abort", () => void locks.request("x", () => order.push("later")));
+      return new Promise<void>(() => {});
+    }),
+  );
+  await world.clock.advance(10);
+  void locks.request("x", () => order.push("earlier"));
+  await world.clock.advance(10);
+  core.lose("silent for too long");
+  await world.clock.advance(10);
+  open();
+  await world.clock.advance(1000);
+  assert.is(codeOf(holder.error), "LockLost");
+  assert.equal(order, ["earlier", "later"]);
+});
+
+test("asking for the session may find that it is over, at any step", async () => {
+  for (const jump of [0, 1, 2]) {
+    const world = new World();
+    const a = world.client();
+    const b = world.client();
+    b.core.checksItself = true;
+    const { opened, open } = gate();
+    void a.locks.request("x", () => opened);
+    await world.clock.advance(10);
+    let calls = 0;
+    const count = (): number => ++calls;
+    const results = [watch(b.locks.request("x", count)), watch(b.locks.request("x", count))];
+    await world.clock.advance(10);
+    b.core.trustUntil(world.clock.now() + 1);
+    if (jump === 1) world.clock.jump(1);
+    if (jump === 2) results.push(watch(b.locks.request("y", count)));
+    open();
+    world.delays = { request: 0, reply: 0, notice: 0 };
+    if (jump === 0) await world.clock.advance(0);
+    world.clock.jump(1);
+    results.push(watch(b.locks.request("x", count)), watch(b.locks.request("z", count)));
+    await world.clock.advance(1000);
+    assert.ok(results.every(({ isSettled, error }) => isSettled && error === undefined));
+    assert.is(calls, results.length);
+    assert.equal(await held(world), []);
+  }
+});
+
 test("a session that cannot be opened for good ends the waits, with the reason", async () => {
   const world = new World();
   const { locks, core } = world.client();
@@ -231,6 +283,20 @@ test("a release that meets trouble is done all the same, once the cluster can", 
   await world.clock.advance(1000);
   assert.ok(released.isSettled && released.error === undefined);
   assert.ok(next.value);
+});
+
+test("a command that meets trouble goes before those that were not sent yet", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  void watch(locks.request("y", () => {}));
+  await world.clock.advance(10);
+  core.failures.push({ code: "Busy", isExecuted: false });
+  const order: number[] = [];
+  for (let n = 0; n < 300; n++) void locks.request("x", () => order.push(n));
+  await world.clock.advance(5000);
+  assert.is(order.length, 300);
+  assert.is(order[0], 1);
+  assert.ok(order.indexOf(0) < order.indexOf(299));
 });
 
 test("a request that meets trouble is granted once, whether or not the command was done", async () => {

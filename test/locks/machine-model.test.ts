@@ -91,7 +91,7 @@ const steps = fc.array(
     { weight: 1, arbitrary: fc.record({ do: fc.constant("end" as const), session: fc.constantFrom(...sessions) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("restore" as const) }) },
   ),
-  { maxLength: 60 },
+  { maxLength: 60, size: "max" },
 );
 
 /** Runs steps on the machine and the model, and compares after each. */
@@ -206,7 +206,7 @@ test("any sequence of commands does what a plain model of the locks does", () =>
       const run = new Run();
       for (const step of sequence) run.take(step);
     }),
-    { numRuns: 150 },
+    { numRuns: 50 },
   );
 });
 

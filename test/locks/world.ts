@@ -172,6 +172,8 @@ export class FakeCore implements ClientCore {
   /** Opening a session fails so, one after the other. */
   readonly openFailures: ErrorCode[] = [];
   readonly ttlMs = 10_000;
+  /** Whoever asks for the session has its time checked, as in the real core: so a question can end it. */
+  checksItself = false;
   /** No answers or notices get through. */
   isCutOff = false;
   readonly #world: World;
@@ -190,6 +192,8 @@ export class FakeCore implements ClientCore {
   }
 
   get session(): LiveSession | undefined {
+    const isOver = this.#live !== undefined && this.#world.clock.now() >= this.#live.trustedUntil;
+    if (this.checksItself && isOver) this.lose("no keep-alive was confirmed in time");
     return this.#live;
   }
 

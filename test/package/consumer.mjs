@@ -12,3 +12,30 @@ for (const path of Object.keys(exports).filter((path) => path !== "./package.jso
   for (const key of names) assert.notEqual(module[key], undefined, `${path} exports ${key} as undefined`);
 }
 console.log(`imported every export of ${name}`);
+
+const { startCluster, startReplica, connect } = await import("viewstamp");
+const { kv } = await import("viewstamp/kv");
+const { webSocket } = await import("viewstamp/transports/websocket");
+const { fileStorage } = await import("viewstamp/storage/file");
+
+const cluster = await startCluster({ nodes: 3, machines: [kv] });
+const inProcess = await cluster.connect();
+await inProcess.kv.put({ key: "greeting", value: "hello" });
+assert.equal((await inProcess.kv.get("greeting"))?.value, "hello");
+await inProcess.close();
+await cluster.close();
+console.log("a cluster in this process answered");
+
+const replica = await startReplica({
+  id: "a",
+  cluster: { a: "ws://127.0.0.1:0" },
+  machine: kv,
+  storage: fileStorage("data/a"),
+  transport: webSocket(),
+});
+const client = await connect({ cluster: [replica.url], machine: kv, transport: webSocket() });
+await client.put({ key: "greeting", value: "on disk" });
+assert.equal((await client.get("greeting"))?.value, "on disk");
+await client.close();
+await replica.stop();
+console.log("a replica with WebSockets and files answered");

@@ -1,6 +1,7 @@
 // Where the lab's design itself fails, and ours must not (scenarios 20 to 24, 26 and 27).
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { Cluster } from "../harness/cluster.ts";
 import { scenario } from "../harness/scenario.ts";
 import { STEP_MS, within } from "../harness/within.ts";
 import { reachesOnly } from "./moments.ts";
@@ -8,24 +9,42 @@ import { steadily } from "./steady.ts";
 
 const three = { nodes: 3 };
 
-scenario("20: the founder is killed and restarted before anyone missed it", three, async (cluster, visitors) => {
-  const locks = await visitors.locks();
-  const others = await visitors.locks();
-  const held = await locks.acquire("house");
-  await cluster.warmUp("p0");
-  const killedAt = performance.now();
-  await cluster.kill("p0");
-  await cluster.restart("p0");
-  assert.ok(performance.now() - killedAt < 200, "it was back within 0.2 s");
-  const second = others.request("house", { ifAvailable: true }, (lock) => lock?.token ?? null);
-  assert.is(await within(STEP_MS, "the second client is answered", second), null);
-  held.assertHeld();
-  await held.release();
-  const next = await within(STEP_MS, "the lock is granted again", others.acquire("house"));
-  assert.ok(next.token > held.token);
-  await cluster.view("p0", "p1", "p2");
-  for (const { members } of cluster.viewsSeen()) assert.ok(members.length >= 2, `a view of ${members}`);
-});
+/** Restarts nodes as fast as a process can end and another start: a few hundredths of a second on a quiet machine. */
+async function restartAtOnce(cluster: Cluster, ...ids: string[]): Promise<void> {
+  await cluster.warmUp(...ids);
+  await cluster.kill(...ids);
+  await cluster.restart(...ids);
+}
+
+/** While the others stand still nobody can miss the node, however slow the machine is. */
+async function restartUnnoticed(cluster: Cluster, id: string): Promise<void> {
+  const others = cluster.ids.filter((other) => other !== id);
+  await cluster.warmUp(id);
+  for (const other of others) cluster.node(other).pause();
+  await cluster.kill(id);
+  await cluster.restart(id);
+  for (const other of others) cluster.node(other).resume();
+}
+
+for (const [how, restart] of [
+  ["at once", restartAtOnce],
+  ["before anyone missed it", restartUnnoticed],
+] as const) {
+  scenario(`20: the founder is killed and restarted ${how}`, three, async (cluster, visitors) => {
+    const locks = await visitors.locks();
+    const others = await visitors.locks();
+    const held = await locks.acquire("house");
+    await restart(cluster, "p0");
+    const second = others.request("house", { ifAvailable: true }, (lock) => lock?.token ?? null);
+    assert.is(await within(STEP_MS, "the second client is answered", second), null);
+    held.assertHeld();
+    await held.release();
+    const next = await within(STEP_MS, "the lock is granted again", others.acquire("house"));
+    assert.ok(next.token > held.token);
+    await cluster.view("p0", "p1", "p2");
+    for (const { members } of cluster.viewsSeen()) assert.ok(members.length >= 2, `a view of ${members}`);
+  });
+}
 
 scenario("21: all nodes are killed at once and restarted", three, async (cluster, visitors) => {
   const client = await visitors.client();
@@ -34,9 +53,7 @@ scenario("21: all nodes are killed at once and restarted", three, async (cluster
   const held = await locks.acquire("house");
   const keys = Array.from({ length: 30 }, (_, index) => `key ${index}`);
   await Promise.all(keys.map((key) => client.kv.put({ key, value: key })));
-  await cluster.warmUp(...cluster.ids);
-  await cluster.kill(...cluster.ids);
-  await cluster.restart(...cluster.ids);
+  await restartAtOnce(cluster, ...cluster.ids);
   await cluster.view("p0", "p1", "p2");
   for (const key of keys) {
     const found = await within(STEP_MS, `${key} is read`, client.kv.get(key));
@@ -71,21 +88,23 @@ for (const [has, misses, fate] of [
   });
 }
 
-scenario("23: a backup is killed and restarted within 0.3 s", three, async (cluster, visitors) => {
-  const client = await visitors.client();
-  const before = await cluster.view("p0", "p1", "p2");
-  await client.tally.add({ name: "t", by: 1 });
-  await cluster.warmUp("p2");
-  const killedAt = performance.now();
-  await cluster.kill("p2");
-  const next = client.tally.add({ name: "t", by: 1 });
-  await cluster.restart("p2");
-  assert.ok(performance.now() - killedAt < 300, "it was back within 0.3 s");
-  assert.is(await within(STEP_MS, "service continues", next), 2);
-  const changes = cluster.node("p0").standing!.vid - before.vid;
-  assert.ok(changes <= 1, `${changes} view changes until service continued`);
-  await cluster.view("p0", "p1", "p2");
-});
+for (const [how, restart] of [
+  ["at once", restartAtOnce],
+  ["before anyone missed it", restartUnnoticed],
+] as const) {
+  scenario(`23: a backup is killed and restarted ${how}`, three, async (cluster, visitors) => {
+    const client = await visitors.client();
+    const before = await cluster.view("p0", "p1", "p2");
+    await client.tally.add({ name: "t", by: 1 });
+    const restarted = restart(cluster, "p2");
+    const next = client.tally.add({ name: "t", by: 1 });
+    await restarted;
+    assert.is(await within(STEP_MS, "service continues", next), 2);
+    const changes = cluster.node("p0").standing!.vid - before.vid;
+    assert.ok(changes <= 1, `${changes} view changes until service continued`);
+    await cluster.view("p0", "p1", "p2");
+  });
+}
 
 scenario("24: a backup is paused for 10 s", three, async (cluster, visitors) => {
   const client = await visitors.client();

@@ -2,7 +2,7 @@
 import * as assert from "uvu/assert";
 import type { Closed, Connection, ConnectionHandler, Listener, Transport } from "../../src/protocol/transport.ts";
 
-const patienceMs = 10_000;
+const patienceMs = 20_000;
 
 const leftovers: (() => unknown)[] = [];
 

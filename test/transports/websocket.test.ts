@@ -183,9 +183,7 @@ test("a peer that doesn't read is seen in queuedBytes, and can be cut off", asyn
   await eventually("accepted", () => sockets.length === 1);
   for (const end of [place.taken[0]!, dialer]) {
     await fillUp(end);
-    const before = end.connection.queuedBytes;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.is(end.connection.queuedBytes, before, "the queue drains into a peer that doesn't read");
+    assert.ok(end.connection.queuedBytes > 4 * MAX_FRAME_BYTES, `${end.connection.queuedBytes}`);
     end.connection.close("too slow", true);
     assert.is(end.connection.queuedBytes, 0);
     assert.is((await end.isClosed()).reason, "too slow");

@@ -8,8 +8,14 @@ export type RegisterOp =
   | { readonly type: "get"; readonly value: string | null }
   | { readonly type: "put"; readonly value: string | null }
   | { readonly type: "append"; readonly value: string }
-  /** Sets `to` if the value is `from`; `done` says whether it was. */
-  | { readonly type: "cas"; readonly from: string | null; readonly to: string | null; readonly done: boolean };
+  /** Sets `to` if the value is `from`; `done` says whether it was, `found`, if it is there, what the value was. */
+  | {
+      readonly type: "cas";
+      readonly from: string | null;
+      readonly to: string | null;
+      readonly done: boolean;
+      readonly found?: string | null;
+    };
 
 /** Made at `call`, answered at `end`; without an end the outcome was never learned: it may happen at any time, or never. */
 export interface HistoryEntry<Op> {

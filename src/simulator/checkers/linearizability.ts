@@ -4,6 +4,7 @@
  * operations with the value they leave is never tried twice.
  * @module
  */
+import { Random } from "../random.ts";
 import type { HistoryEntry, RegisterOp } from "./history.ts";
 
 export type Verdict = "linearizable" | "violated" | "unknown";
@@ -19,6 +20,13 @@ const DEFAULT_STEPS = 5_000_000;
 
 type Value = string | null;
 
+/** A choice that was made. `forced`: no other would have been better, so going back goes on behind it. */
+interface Choice {
+  readonly node: Node;
+  readonly value: Value;
+  readonly forced: boolean;
+}
+
 interface Node {
   readonly entry: number;
   readonly isCall: boolean;
@@ -30,39 +38,48 @@ interface Node {
 
 /** Checks the history of one register, which is absent at first. */
 export function checkRegister(history: readonly HistoryEntry<RegisterOp>[], limits: CheckLimits = {}): Verdict {
-  const ops = history.filter(matters);
+  const ops = relevant(history);
   const apply = limits.absentIsEmpty ? applyWithEmpty : applyOp;
   const head = linkedEvents(ops);
   const taken = new Taken(ops.length);
-  const seen = new Map<string, Set<Value>>();
-  const stack: { readonly node: Node; readonly value: Value }[] = [];
+  const seen = new Map<number, Set<Value>>();
+  const stack: Choice[] = [];
   let steps = limits.steps ?? DEFAULT_STEPS;
   let left = ops.reduce((count, op) => count + (op.end === undefined ? 0 : 1), 0);
   let value: Value = null;
   let node = head.next;
+  const take = (chosen: Node, after: Value, forced: boolean): void => {
+    stack.push({ node: chosen, value, forced });
+    value = after;
+    lift(chosen);
+    if ((ops[chosen.entry] as Entry).end !== undefined) left--;
+    node = head.next;
+  };
   while (left > 0) {
     if (steps-- <= 0) return "unknown";
     if (node?.isCall) {
-      const entry = ops[node.entry] as HistoryEntry<RegisterOp>;
-      const after = apply(value, entry.op);
-      if (after !== undefined && firstTime(seen, taken, node.entry, after)) {
-        stack.push({ node, value });
-        value = after;
-        lift(node);
-        if (entry.end !== undefined) left--;
-        node = head.next;
-      } else {
-        node = node.next;
-      }
+      const { entry } = node;
+      const { op } = ops[entry] as Entry;
+      const after = apply(value, op);
+      if (after === undefined) node = node.next;
+      else if (observes(op)) {
+        // What changes nothing is best taken as soon as it fits.
+        taken.flip(entry);
+        take(node, after, true);
+      } else if (firstTime(seen, taken, entry, after)) take(node, after, false);
+      else node = node.next;
       continue;
     }
     // An end whose call has not been taken (or nothing more to take): the last choice was wrong.
-    const last = stack.pop();
-    if (last === undefined) return "violated";
-    taken.remove(last.node.entry);
-    if ((ops[last.node.entry] as HistoryEntry<RegisterOp>).end !== undefined) left++;
+    let last: Choice | undefined;
+    do {
+      last = stack.pop();
+      if (last === undefined) return "violated";
+      taken.flip(last.node.entry);
+      if ((ops[last.node.entry] as Entry).end !== undefined) left++;
+      lower(last.node);
+    } while (last.forced);
     value = last.value;
-    lower(last.node);
     node = last.node.next;
   }
   return "linearizable";
@@ -82,9 +99,34 @@ export function checkRegisters(
   return { verdict: unknown === undefined ? "linearizable" : "unknown", key: unknown };
 }
 
-/** What has no end and observes nothing that others could see says nothing. */
-function matters(entry: HistoryEntry<RegisterOp>): boolean {
-  return entry.end !== undefined || entry.op.type !== "get";
+type Entry = HistoryEntry<RegisterOp>;
+
+/** Whether it leaves the register as it is. */
+function observes(op: RegisterOp): boolean {
+  return op.type === "get" || (op.type === "cas" && !op.done);
+}
+
+/**
+ * What has no end matters only if somebody saw what it wrote. (Nothing is left out where it could be seen indirectly: by
+ * an `append`, or by a failed compare-and-set that does not say what it found.)
+ */
+function relevant(history: readonly Entry[]): Entry[] {
+  const seen = new Set<Value>();
+  let indirect = false;
+  for (const { op, end } of history) {
+    if (op.type === "append") indirect = true;
+    if (op.type === "get" && end !== undefined) seen.add(op.value);
+    if (op.type === "cas") {
+      seen.add(op.from);
+      if (op.found !== undefined) seen.add(op.found);
+      else if (!op.done) indirect = true;
+    }
+  }
+  return history.filter(({ op, end }) => {
+    if (end !== undefined) return true;
+    if (observes(op)) return false;
+    return indirect || seen.has(op.type === "cas" ? op.to : op.value);
+  });
 }
 
 /** The value after it, or `undefined` if it cannot have happened on this value. */
@@ -97,7 +139,7 @@ function applyOp(value: Value, op: RegisterOp): Value | undefined {
     case "append":
       return (value ?? "") + op.value;
     case "cas":
-      if ((value === op.from) !== op.done) return undefined;
+      if ((value === op.from) !== op.done || (op.found !== undefined && op.found !== value)) return undefined;
       return op.done ? op.to : value;
   }
 }
@@ -108,51 +150,48 @@ function applyWithEmpty(value: Value, op: RegisterOp): Value | undefined {
   return after === "" ? null : after;
 }
 
-/** Remembers a set of taken operations with the value they leave; false if it was there. Takes `entry` if it is new. */
-function firstTime(seen: Map<string, Set<Value>>, taken: Taken, entry: number, value: Value): boolean {
-  taken.add(entry);
-  const key = taken.key();
-  const values = seen.get(key);
-  if (values === undefined) {
-    seen.set(key, new Set([value]));
-    return true;
-  }
-  if (values.has(value)) {
-    taken.remove(entry);
-    return false;
-  }
-  values.add(value);
-  return true;
+/** Takes `entry`; false, with nothing taken, if that set of operations was tried before with this value. */
+function firstTime(seen: Map<number, Set<Value>>, taken: Taken, entry: number, value: Value): boolean {
+  taken.flip(entry);
+  const values = seen.get(taken.key);
+  if (values === undefined) seen.set(taken.key, new Set([value]));
+  else if (values.has(value)) taken.flip(entry);
+  else values.add(value);
+  return values === undefined || taken.has(entry);
 }
 
-/** A set of small numbers with a cheap key: everything below a mark is in it, and the few beyond are listed. */
+/** A set of operations, known by a hash of 53 bits (Zobrist's: each operation has a number, the set their sum modulo 2). */
 class Taken {
   readonly #in: Uint8Array;
-  #mark = 0;
-  readonly #beyond: Set<number> = new Set();
+  readonly #high: Uint32Array;
+  readonly #low: Uint32Array;
+  #keyHigh = 0;
+  #keyLow = 0;
 
   constructor(size: number) {
     this.#in = new Uint8Array(size);
-  }
-
-  add(entry: number): void {
-    this.#in[entry] = 1;
-    this.#beyond.add(entry);
-    while (this.#in[this.#mark] === 1) this.#beyond.delete(this.#mark++);
-  }
-
-  remove(entry: number): void {
-    this.#in[entry] = 0;
-    this.#beyond.delete(entry);
-    while (this.#mark > entry) {
-      this.#mark--;
-      if (this.#in[this.#mark] === 1) this.#beyond.add(this.#mark);
+    this.#high = new Uint32Array(size);
+    this.#low = new Uint32Array(size);
+    const random = new Random(size);
+    for (let i = 0; i < size; i++) {
+      this.#high[i] = random.bits() >>> 11;
+      this.#low[i] = random.bits();
     }
   }
 
-  key(): string {
-    if (this.#beyond.size === 0) return String(this.#mark);
-    return `${this.#mark}:${[...this.#beyond].sort((a, b) => a - b).join(",")}`;
+  get key(): number {
+    return this.#keyHigh * 0x1_0000_0000 + this.#keyLow;
+  }
+
+  has(entry: number): boolean {
+    return this.#in[entry] === 1;
+  }
+
+  /** Takes it, or takes it back. */
+  flip(entry: number): void {
+    this.#in[entry] = 1 - (this.#in[entry] as number);
+    this.#keyHigh = (this.#keyHigh ^ (this.#high[entry] as number)) >>> 0;
+    this.#keyLow = (this.#keyLow ^ (this.#low[entry] as number)) >>> 0;
   }
 }
 

@@ -73,6 +73,8 @@ export class Ledger {
     for (const record of records) node.data.durable.apply(record, this.facts.chainOf);
     for (const watcher of this.#watchers) watcher.durable?.(node, records);
     for (const record of records) {
+      // View 1 is made, not chosen.
+      if (record.kind === "view" && record.view.vid === 1) this.#chosen(record.view);
       if (record.kind !== "accepted") continue;
       const view = this.facts.accept(node, record.instance, record.accepted.ballot, record.accepted.value);
       if (view !== undefined) this.#chosen(view);
@@ -107,7 +109,6 @@ export class Ledger {
   stepped(id: NodeId, core: CoreEye, event: CoreEvent, effects: readonly Effect[]): void {
     const node = this.facts.node(id);
     node.core = core;
-    this.#genesis(core);
     this.#activations(node, core, effects);
     this.#commits(node, core);
     for (const watcher of this.#watchers) watcher.stepped?.(node, core, event, effects);
@@ -131,11 +132,6 @@ export class Ledger {
   #learnIdentity(node: NodeFacts): void {
     const identity = node.identity;
     if (identity !== undefined) this.facts.dataOf.set(identityKey(identity), node.data);
-  }
-
-  /** View 1 is made, not chosen. */
-  #genesis(core: CoreEye): void {
-    if (core.view?.vid === 1 && !this.facts.chosen.has(1)) this.#chosen(core.view);
   }
 
   #chosen(view: View): void {

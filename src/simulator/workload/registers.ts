@@ -134,6 +134,7 @@ export class Load {
       from,
       to,
       done: reply.done === true,
+      found: reply.found ?? null,
     }));
   }
 
@@ -234,5 +235,6 @@ export class Load {
 interface Reply {
   readonly times: number;
   readonly done?: boolean;
+  readonly found?: string | null;
   readonly total?: number;
 }

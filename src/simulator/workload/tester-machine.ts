@@ -40,7 +40,7 @@ interface Did {
 
 export type TesterCommands = {
   readonly put: Command<TesterState, Put, Did>;
-  readonly cas: Command<TesterState, CompareAndSet, Did & { readonly done: boolean }>;
+  readonly cas: Command<TesterState, CompareAndSet, Did & { readonly done: boolean; readonly found: string | null }>;
   readonly add: Command<TesterState, Add, Did & { readonly total: number }>;
 };
 
@@ -67,9 +67,10 @@ export const tester: Machine<"tester", TesterState, TesterCommands, TesterQuerie
     cas: command(
       v.object({ op: v.number(), key: v.string(), from: v.nullable(v.string()), to: v.string() }),
       (state: TesterState, { op, key, from, to }) => {
-        const done = (state.registers.get(key) ?? null) === from;
+        const found = state.registers.get(key) ?? null;
+        const done = found === from;
         if (done) state.registers.set(key, to);
-        return { times: count(state, op), done };
+        return { times: count(state, op), done, found };
       },
     ),
     add: command(v.object({ op: v.number(), name: v.string(), by: v.number() }), (state: TesterState, input) => {

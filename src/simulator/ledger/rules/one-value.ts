@@ -34,11 +34,12 @@ export const oneValue: Rule = {
       written(node, records) {
         for (const record of records) {
           if (record.kind === "accepted") one(record.instance, record.accepted.ballot, record.accepted.value, node.id);
-          if (record.kind === "view") decide(record.view, node.id);
         }
       },
-      durable(_node, records) {
+      durable(node, records) {
         for (const record of records) {
+          // A founder that dies before its view 1 is durable has told nobody, and makes another.
+          if (record.kind === "view") decide(record.view, node.id);
           if (record.kind !== "accepted") continue;
           const { ballot, value } = record.accepted;
           const accept = facts.accepts.get(`${record.instance}:${ballot.round}:${ballot.node}`);
