@@ -7,7 +7,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Runtime } from "../../test/runtimes.ts";
 
-const program = fileURLToPath(new URL("../../src/entry/cli.ts", import.meta.url));
+/** The program `viewstamp`, from source. */
+export const program: string = fileURLToPath(new URL("../../src/entry/cli.ts", import.meta.url));
 
 /** A line of `serve --json`. */
 export interface Fact {
@@ -25,6 +26,9 @@ export interface Place {
   readonly cluster: string;
 }
 
+/** A graceful stop takes about a second at most. */
+const stopMs = 5_000;
+
 type Listener = (fact: Fact) => void;
 
 export class ReplicaProcess {
@@ -41,6 +45,10 @@ export class ReplicaProcess {
 
   get id(): string {
     return this.place.id;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   /** Starts the process; what happens is told to the listeners. */
@@ -68,14 +76,15 @@ export class ReplicaProcess {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The next fact that matches. Rejects if none comes in time. */
+  /** The next fact that matches. Rejects if the process ends before, or none comes in time. */
   next(matches: (fact: Fact) => boolean, limitMs: number): Promise<Fact> {
     return new Promise((resolve, reject) => {
       const stop = this.onFact((fact) => {
-        if (!matches(fact)) return;
+        if (matches(fact)) resolve(fact);
+        else if (fact.event === "gone") reject(new Error(`replica ${this.id} has ended\n${this.#complaints}`));
+        else return;
         stop();
         clearTimeout(limit);
-        resolve(fact);
       });
       const limit = setTimeout(() => {
         stop();
@@ -89,9 +98,11 @@ export class ReplicaProcess {
     await this.#end("SIGKILL");
   }
 
-  /** SIGTERM: it hands over and stops. */
+  /** SIGTERM: it hands over and stops; one that hangs is killed. */
   async stop(): Promise<void> {
+    const limit = setTimeout(() => this.#child?.kill("SIGKILL"), stopMs);
     await this.#end("SIGTERM");
+    clearTimeout(limit);
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

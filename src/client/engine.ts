@@ -188,7 +188,6 @@ export class Engine implements FollowerOwner, AnswerOwner, CallDesk {
 
   left(): void {
     this.#keeper.check();
-    this.#inFrame = false;
     this.#keeper.current?.resendAll();
     this.#questions.resendAll();
     if (this.#ending !== undefined) this.#ending.xid = undefined;

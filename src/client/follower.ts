@@ -190,7 +190,7 @@ export class Follower implements LinkOwner {
 
   #toldAtHome(home: Link, news: News): void {
     this.#homeNews = news;
-    if (this.#trust === "disowned" && news.active && news.primary === home.welcome?.node.id) this.#trust = "trusted";
+    if (this.#trust === "disowned" && news.primary === home.welcome?.node.id) this.#trust = "trusted";
     if (this.isAtPrimary) this.#owner.woken();
   }
 
@@ -235,9 +235,9 @@ export class Follower implements LinkOwner {
     const primary = this.#primaryToTry();
     if (this.#scout !== undefined && (primary === undefined || primary === this.#scout.url)) return;
     this.#dropScout("the primary is elsewhere");
-    const wait = this.#backoff.delay();
-    if (wait === 0 && this.#trust !== "doubted") this.#dial();
-    else if (this.#retry === undefined) this.#lookAfter(Math.max(wait, this.#trust === "doubted" ? DOUBT_MS : 0));
+    const wait = this.#trust === "doubted" ? DOUBT_MS : this.#backoff.delay();
+    if (wait === 0) this.#dial();
+    else if (this.#retry === undefined) this.#lookAfter(wait);
   }
 
   #lookAfter(ms: number): void {

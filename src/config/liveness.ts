@@ -58,6 +58,11 @@ export class Liveness {
     this.#meet(from).impaired = impaired;
   }
 
+  /** A newer view: only its primary's word on this counts from now on. */
+  clearImpaired(): void {
+    for (const peer of this.#peers.values()) peer.impaired = false;
+  }
+
   /** Counts its silence from now at the earliest. */
   grace(id: NodeId, now: number): void {
     const state = this.#peer(id);

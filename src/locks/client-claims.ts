@@ -55,7 +55,6 @@ export class Claims {
   readonly #claims: Map<number, Claim> = new Map();
   readonly #undo: readonly (() => void)[];
   #xids = 0;
-  #lastOver: SessionId | undefined;
 
   constructor(core: ClientCore, owner: string) {
     this.#core = core;
@@ -69,8 +68,7 @@ export class Claims {
 
   /** The session in which claims can be made now. Asking may find that one is over. */
   get session(): SessionId | undefined {
-    const id = this.#core.session?.id;
-    return id === this.#lastOver ? undefined : id;
+    return this.#core.session?.id;
   }
 
   /** Asks the cluster for a lock; only while there is a session. */
@@ -192,7 +190,6 @@ export class Claims {
 
   #onSession(change: SessionChange): void {
     if (change.type !== "lost") return;
-    this.#lastOver = change.id;
     this.#endAll(
       [...this.#claims.values()].filter(({ session }) => session === change.id),
       "session",

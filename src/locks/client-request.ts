@@ -38,9 +38,7 @@ export class LockRequest implements ClaimWaiter {
 
   /** Its turn has come: it stands in line at the cluster now. */
   claim(session: SessionId): void {
-    const claim = this.#claims.open(session, this.terms, this);
-    // Sending may have found that the session is over: then this stands in line again already.
-    if (claim.state === "acquiring") this.#claim = claim;
+    this.#claim = this.#claims.open(session, this.terms, this);
   }
 
   granted(claim: Claim): void {
@@ -72,6 +70,7 @@ export class LockRequest implements ClaimWaiter {
   }
 
   #giveUp(reason: unknown): void {
+    // It may be in either: sending a claim can be what finds that the session is over.
     this.#line.leave(this);
     if (this.#claim !== undefined) void this.#claims.letGo(this.#claim);
     this.failed(reason);

@@ -94,7 +94,7 @@ export class LockClient {
     const [given, callback] = rest.length === 0 ? [undefined, options] : [options, rest[0]];
     const run = readCallback(callback) as Callback<T, Lock | null>;
     const terms = readTerms(name, given);
-    return new Promise((resolve, reject) => {
+    return new Promise<Awaited<T>>((resolve, reject) => {
       this.#submit(terms, {
         granted: (claim) => resolve(claim === undefined ? calling(run, null) : this.#hold(claim, run)),
         failed: reject,

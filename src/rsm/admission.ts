@@ -41,7 +41,7 @@ export class Admission {
       learner.next > log.end &&
       learner.inFlightBytes <= options.maxInvokeBytes &&
       now >= (this.#notBefore.get(learner.who.id) ?? 0) &&
-      config.mayJoin(learner.who.id) === "yes" &&
+      config.addresses.mayJoin(learner.who.id) === "yes" &&
       config.liveness.isLinked(learner.who.id)
     );
   }

@@ -97,7 +97,7 @@ export class Core implements Context {
     this.#steppedAt = now;
     const { view } = this.config;
     if (view !== undefined) this.#followFromDisk(view, durable);
-    this.output.push({ type: "peers", peers: this.config.peers() });
+    this.output.push({ type: "peers", peers: this.config.addresses.peers() });
   }
 
   /** Say `tick` this often, in milliseconds. */
@@ -304,7 +304,7 @@ export class Core implements Context {
   }
 
   #learnUrl(peer: Member): void {
-    if (this.config.learnUrl(peer)) this.output.push({ type: "peers", peers: this.config.peers() });
+    if (this.config.addresses.learn(peer)) this.output.push({ type: "peers", peers: this.config.addresses.peers() });
   }
 
   #onViewMessage(
@@ -319,7 +319,7 @@ export class Core implements Context {
         this.#learnUrl({ ...from, url: message.url });
         return leadership?.onJoin(from, message, now);
       case "leaving":
-        return leadership === undefined ? undefined : this.config.markUnfit(from.id, "it is leaving", true);
+        return leadership === undefined ? undefined : this.config.suspicions.markUnfit(from.id, "it is leaving", true);
       case "located":
         return leadership?.onLocated(from, message, now);
       case "invoked":
@@ -481,7 +481,7 @@ export class Core implements Context {
       else this.#notMember(view, wasMember, now);
     }
     this.#changes.onView(view);
-    this.output.push({ type: "peers", peers: config.peers() });
+    this.output.push({ type: "peers", peers: config.addresses.peers() });
   }
 
   #followFromDisk(view: View, durable: DurableState): void {
@@ -511,7 +511,7 @@ export class Core implements Context {
     const since = this.#stoppingSince;
     if (since === undefined) return;
     const hasLeft = !this.config.isMember() && this.durability.write >= this.config.viewWrite;
-    if (hasLeft || !this.config.canSpare(this.config.self, now) || now - since > this.options.suspectMs) {
+    if (hasLeft || !this.config.suspicions.canSpare(this.config.self, now) || now - since > this.options.suspectMs) {
       this.output.push({ type: "stopped" });
       return;
     }
@@ -526,7 +526,7 @@ export class Core implements Context {
   #isImpaired(now: number): boolean {
     const oldest = this.#writes[0];
     const diskHangs = oldest !== undefined && now - oldest.at > this.options.suspectMs;
-    return diskHangs || !this.config.hearsMajority(now);
+    return diskHangs || !this.config.suspicions.hearsMajority(now);
   }
 
   /**

@@ -78,7 +78,7 @@ export class Leadership {
 
   onJoin(from: Identity, message: Join, now: number): void {
     const { config, output } = this.#context;
-    const answer = config.mayJoin(from.id);
+    const answer = config.addresses.mayJoin(from.id);
     if (answer !== "yes") {
       output.send(from.id, { type: "joinRefused", vid: this.view.vid, reason: answer }, config.viewWrite);
       return;
@@ -110,7 +110,7 @@ export class Leadership {
     const progress = this.progressOf(from);
     if (progress === undefined || message.seqno > this.#context.log.end) return;
     progress.acknowledge(message.seqno, now);
-    if (progress.waitingSince === undefined) this.#context.config.markFit(from.id);
+    if (progress.waitingSince === undefined) this.#context.config.suspicions.markFit(from.id);
   }
 
   onLeveled(from: Identity, message: Leveled, now: number): void {
@@ -259,7 +259,7 @@ export class Leadership {
       if (progress.isLearner || progress.waitingSince === undefined) continue;
       if (!config.liveness.isLinked(progress.who.id)) continue;
       if (now - progress.waitingSince > options.suspectMs) {
-        config.markUnfit(progress.who.id, `does not log for ${options.suspectMs} ms`);
+        config.suspicions.markUnfit(progress.who.id, `does not log for ${options.suspectMs} ms`, false);
       }
     }
   }
@@ -276,9 +276,9 @@ export class Leadership {
   #maybeAdmit(now: number): void {
     const { config } = this.#context;
     if (this.admission.stopsStamping || config.campaign !== undefined) return;
-    const suspected = this.view.members.some((member) => config.suspicion(member, now) !== undefined);
+    const suspected = this.view.members.some((member) => config.suspicions.reason(member, now) !== undefined);
     if (!this.#active && !config.lacksCopies && !suspected) return;
-    if (this.#active && suspected && config.canShrink(now)) return;
+    if (this.#active && suspected && config.suspicions.canShrink(now)) return;
     for (const progress of this.#progress.values()) {
       if (!progress.isLearner || !this.admission.isReady(progress, now)) continue;
       this.admission.start(progress, now);

@@ -33,10 +33,10 @@ export class Progress {
   /** It holds the log through this place durably, compared equal with this primary's; -1 until it has said so. */
   acked = -1;
   commitSent = 0;
-  heartbeatAt = Number.NEGATIVE_INFINITY;
+  heartbeatAt: number = Number.NEGATIVE_INFINITY;
   /** Since when it owes an answer without making progress. */
   waitingSince: number | undefined;
-  relocatedAt = Number.NEGATIVE_INFINITY;
+  relocatedAt: number = Number.NEGATIVE_INFINITY;
   transfer: Transfer | undefined;
   #sent: Sent[] = [];
   #inFlightBytes = 0;

@@ -22,7 +22,7 @@ export interface LogStorageOptions {
   readonly randomId: () => string;
   /** Calls back soon, not from inside the call. */
   readonly defer: (callback: () => void) => void;
-  /** A segment of the log that has grown to this is followed by a new one; 16 MiB by default. */
+  /** A segment of the log that has grown by this is followed by a new one; 16 MiB by default. */
   readonly segmentBytes?: number;
 }
 

@@ -18,7 +18,7 @@ export interface LogWriterOptions {
   readonly disk: Disk;
   readonly remembered: Remembered;
   readonly segment: OpenSegment;
-  /** A segment that has grown to this is followed by a new one. */
+  /** A segment that has grown by this is followed by a new one. */
   readonly segmentBytes: number;
   readonly randomId: () => string;
   /** Calls back soon, not from inside the call. */
@@ -73,8 +73,9 @@ export class LogWriter {
   #next(): void {
     if (this.#isBusy || this.#hasFailed) return;
     const wanted = this.#queue.length > 0;
-    if (wanted && this.#bytes >= this.#options.segmentBytes && this.#unmarked.length === 0) this.#roll();
-    else if (wanted && this.#bytes < this.#options.segmentBytes) this.#commit(this.#queue.splice(0));
+    const isFull = this.#bytes - this.#segment.from >= this.#options.segmentBytes;
+    if (wanted && !isFull) this.#commit(this.#queue.splice(0));
+    else if (wanted && this.#unmarked.length === 0) this.#roll();
     else if (this.#unmarked.length > 0) this.#append(() => this.#finished());
     else this.#becameIdle();
   }

@@ -162,7 +162,7 @@ class Recovery {
           (next: Done) => file.sync(next),
           ...this.#leftovers(snapshot),
         ];
-        const segment = { number: last.number, id: last.id, file, bytes: end + block.length };
+        const segment = { number: last.number, id: last.id, file, from: last.from, bytes: end + block.length };
         inTurn(steps, (error) => (error === undefined ? this.#finish(remembered, segment, snapshot) : failed(error)));
       }),
     );

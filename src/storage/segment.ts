@@ -18,6 +18,8 @@ export interface OpenSegment {
   readonly number: number;
   readonly id: FileId;
   readonly file: DiskFile;
+  /** How long its head and checkpoint are. */
+  readonly from: number;
   /** How long it is, and durable. */
   readonly bytes: number;
 }
@@ -53,7 +55,7 @@ export function makeSegment(
     disk,
     segmentName(number),
     bytes,
-    then(failed, (file) => done(undefined, { number, id, file, bytes: bytes.length })),
+    then(failed, (file) => done(undefined, { number, id, file, from: bytes.length, bytes: bytes.length })),
   );
 }
 

@@ -99,4 +99,19 @@ test("a change that may have been decided says so when its time is up", async ()
   assert.is(changed.error?.outcomeUnknown, true);
 });
 
+test("a change whose connection was lost stays in doubt", async () => {
+  const world = new World();
+  const a = world.node("a");
+  a.answer = () => [];
+  const { environment, transport } = world;
+  const changed = watch(
+    changeMembership({ cluster: [a.url], environment, transport, action: "lift", id: "c", timeoutMs: 300 }),
+  );
+  await world.settle();
+  a.kill();
+  await world.pass(300);
+  assert.is(changed.code, "Timeout");
+  assert.is(changed.error?.outcomeUnknown, true);
+});
+
 test.run();

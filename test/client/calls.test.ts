@@ -183,6 +183,19 @@ test("a command that was refused once after it may have been stamped is in doubt
   assert.is(call.error?.outcomeUnknown, true);
 });
 
+test("a command lost with its connection is in doubt, whatever the next primary says", async () => {
+  const { world, a, b } = pair();
+  a.answer = onlySessions;
+  b.answer = (message, end) => (message.type === "request" ? [refuse(message, "BUSY")] : obey(message, end));
+  const call = watch(world.client().execute("m", "put", 1, { timeoutMs: 500 }));
+  await world.settle();
+  a.kill();
+  b.follow(b, 2);
+  await world.pass(500);
+  assert.ok(b.requests().length > 1);
+  assert.is(call.error?.outcomeUnknown, true);
+});
+
 test("a Timeout names the addresses that do not answer", async () => {
   const { world, a, b } = pair();
   a.down = true;
@@ -234,6 +247,22 @@ test("a signal that is aborted already sends nothing", async () => {
     calls.map(({ error }) => error),
     ["why", "why"],
   );
+  assert.equal(a.taken(), []);
+});
+
+test("a query given up before it was sent is never sent", async () => {
+  const { world, a, b } = pair();
+  a.down = true;
+  b.down = true;
+  const client = world.client();
+  const controller = new AbortController();
+  watch(client.ask("m", "get", 1, { signal: controller.signal }));
+  watch(client.ask("m", "get", 2, { signal: controller.signal, consistency: "local" }));
+  await world.pass(100);
+  controller.abort();
+  a.down = false;
+  await world.pass(1000);
+  assert.is(a.open.length, 1);
   assert.equal(a.taken(), []);
 });
 

@@ -1,7 +1,7 @@
 // Finding the primary and staying with it.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type Node, obey, onlySessions, refuse, World, watch } from "./world.ts";
+import { type Node, numbers, obey, onlySessions, refuse, World, watch } from "./world.ts";
 
 /** Three nodes of one view; the first one named is primary, and the client begins with `start`. */
 function cluster(start = 0): { world: World; a: Node; b: Node; c: Node } {
@@ -79,6 +79,54 @@ test("a node that becomes primary itself is used over the connection that is the
   assert.is(b.dials.length, dials);
 });
 
+test("a primary that only closed its connection is the first to be tried again", async () => {
+  const { world, a, b, c } = cluster();
+  watch(world.client().openSession());
+  await world.settle();
+  a.end.close();
+  await world.pass(50);
+  assert.equal([a.open.length, b.open.length, c.open.length], [1, 0, 0]);
+  assert.is(c.dials.length, 0);
+});
+
+test("after a lost connection the next address is another one", async () => {
+  const { world, a, b } = cluster(2);
+  watch(world.client().openSession());
+  await world.settle();
+  a.kill();
+  await world.settle();
+  assert.equal([a.dials.length, b.dials.length], [1, 1]);
+});
+
+test("a primary that comes back in a newer view is tried at once", async () => {
+  const { world, a, b, c } = cluster();
+  const client = world.client();
+  watch(client.openSession());
+  await world.settle();
+  a.kill();
+  await world.pass(1000);
+  const call = watch(client.execute("m", "put", 1));
+  a.down = false;
+  for (const node of [a, b, c]) node.follow(a, 2);
+  await world.settle();
+  assert.is(call.state, "resolved");
+});
+
+test("a search that is under way ends when home becomes the primary", async () => {
+  const { world, a, b, c } = cluster();
+  watch(world.client().openSession());
+  await world.settle();
+  a.kill();
+  c.mute = true;
+  a.down = false;
+  a.mute = true;
+  await world.pass(300);
+  assert.is(a.open.length + c.open.length, 1);
+  b.follow(b, 2);
+  await world.settle();
+  assert.is(a.open.length + c.open.length, 0);
+});
+
 test("stale news of a node do not draw the client back", async () => {
   const { world, a, b, c } = cluster();
   const client = world.client();
@@ -135,6 +183,21 @@ test("a primary that stays BUSY is left when another node knows a newer view", a
   await world.pass(200);
   assert.is(call.state, "resolved");
   assert.equal([a.open.length, b.open.length, c.open.length], [0, 1, 0]);
+});
+
+test("local answers of a BUSY primary do not hide that it cannot serve", async () => {
+  const { world, a, b, c } = cluster();
+  a.answer = (message, end) => (message.type === "request" ? [refuse(message, "BUSY")] : obey(message, end));
+  const client = world.client();
+  watch(client.execute("m", "put", 1));
+  let tries = 0;
+  for (let n = 0; n < 100; n++) {
+    watch(client.ask("m", "get", 1, { consistency: "local" }));
+    await world.pass(20);
+    tries += a.requests().length;
+  }
+  assert.ok(tries < 30, String(tries));
+  assert.ok(b.dials.length + c.dials.length > 5 && b.dials.length + c.dials.length < 15);
 });
 
 test("looking around ends when the BUSY primary works again", async () => {
@@ -283,13 +346,18 @@ test("a preferred address that fails gives way to the one in the news", async ()
   const world = new World();
   const proxy = world.node("a", { url: "memory://proxy-of-a" });
   const a = world.node("a", { url: "memory://a" });
-  const b = world.node("b");
-  for (const node of [proxy, a, b]) node.follow(a, 1);
-  world.dice = [0.9];
+  const [b, c] = [world.node("b"), world.node("c")];
+  for (const node of [proxy, a, b, c]) node.follow(a, 1);
+  world.dice = [0.5];
   proxy.down = true;
-  const call = watch(world.client({ cluster: { a: proxy.url, b: b.url } }).execute("m", "put", 1));
+  const client = world.client({ cluster: { a: proxy.url, b: b.url, c: c.url } });
+  const call = watch(client.execute("m", "put", 1));
   await world.pass(50);
   assert.is(call.state, "resolved");
+  assert.equal(
+    [proxy, a, b, c].map((node) => node.dials.length),
+    [1, 1, 1, 0],
+  );
 });
 
 test("bytes that are no message end the connection, not the client", async () => {
@@ -356,6 +424,26 @@ test("when every address refuses the client, calls reject with that error at onc
   const later = watch(client.execute("m", "put", 1));
   await world.pass(2000);
   assert.is(later.code, "WrongMachine");
+});
+
+test("a session outlives a while in which every address refuses the client", async () => {
+  const { world, a, b, c } = cluster();
+  const client = world.client();
+  watch(client.openSession());
+  await world.settle();
+  const welcome = [a.reply, b.reply, c.reply];
+  for (const node of [a, b, c]) node.reply = { accepted: false, code: "WrongMachine", text: "m is not run here" };
+  a.end.close();
+  const call = watch(client.execute("m", "put", 1));
+  await world.pass(100);
+  assert.is(call.code, "WrongMachine");
+  assert.is(client.session?.id, "1.7");
+  for (const [n, node] of [a, b, c].entries()) node.reply = welcome[n] as typeof node.reply;
+  await world.pass(2000);
+  const next = watch(client.execute("m", "put", 2));
+  await world.settle();
+  assert.is(next.state, "resolved");
+  assert.is(numbers(a.requests()), "1s 2", "the number of the rejected call is filled");
 });
 
 test("a client that was refused everywhere works once the nodes are of its kind", async () => {

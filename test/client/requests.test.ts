@@ -178,6 +178,20 @@ test("BUSY is tried again at once, then with growing pauses, in the order of the
   );
 });
 
+test("the pause after BUSY ends with a move to another primary", async () => {
+  const world = new World();
+  const [a, b] = [world.node("a"), world.node("b")];
+  b.follow(a, 1);
+  world.dice = [0];
+  a.answer = (message, end) => (message.type === "request" ? [refuse(message, "BUSY")] : obey(message, end));
+  const client = world.client();
+  const call = watch(client.execute("m", "put", 1));
+  await world.pass(150);
+  for (const node of [b, a]) node.follow(b, 2);
+  await world.settle();
+  assert.is(call.state, "resolved");
+});
+
 test("news of an active primary end the pause after BUSY at once", async () => {
   const world = new World();
   const a = world.node("a");
@@ -207,6 +221,19 @@ test("after a refusal nothing overtakes what was refused", async () => {
   a.answer = obey;
   await world.pass(200);
   assert.is(numbers(a.requests()), "1 2");
+});
+
+test("a late refusal of what is answered changes nothing", async () => {
+  const world = new World();
+  const a = world.node("a");
+  a.answer = onlySessions;
+  const client = world.client();
+  for (const input of [1, 2]) watch(client.execute("m", "put", input));
+  await world.settle();
+  const sent = a.requests();
+  a.end.send(replyTo(requestOf(sent, 2)), refuse(requestOf(sent, 2), "BUSY"));
+  await world.pass(500);
+  assert.equal(a.requests(), []);
 });
 
 test("OVERLOADED is tried again later too", async () => {

@@ -134,9 +134,19 @@ test("a wall clock that was set back changes nothing", async () => {
   assert.ok(client.session !== undefined);
 });
 
+test("a wall clock that was set back does not make the session live longer", async () => {
+  const { world, a, changes } = await opened({ sessionTtlMs: 3000, silenceMs: 100_000 });
+  a.answer = () => [];
+  world.wallAhead = -1_000_000;
+  await world.pass(2970);
+  assert.is(changes.at(-1)?.type, "lost");
+});
+
 test("a wall clock that jumps while the session is kept alive counts from the next confirmation", async () => {
   const { world, client } = await opened({ sessionTtlMs: 3000 });
   world.wallAhead = 1500;
+  await world.pass(1000);
+  world.wallAhead = 3000;
   await world.pass(60_000);
   assert.ok(client.session !== undefined);
 });
@@ -208,6 +218,13 @@ test("a keep-alive leaves at once on every new connection to a primary, to attac
   b.end.send({ type: "notice", session: { vid: 1, seqno: 6 }, body: encodeNotice("m", "of an older session") });
   await world.settle();
   assert.equal(heard, [[{ lock: "x" }, "1.7"]]);
+});
+
+test("a keep-alive follows news of the primary, which may have forgotten who is attached", async () => {
+  const { world, a } = await opened();
+  a.tell({ ...a.news, vid: 2 });
+  await world.settle();
+  assert.is(keepAlives(a), 1);
 });
 
 test("a keep-alive that is BUSY is sent again", async () => {
@@ -301,6 +318,15 @@ test("handlers are called until they are taken back", async () => {
   a.end.send({ type: "notice", session: SESSION, body: encodeNotice("m", 2) });
   await world.settle();
   assert.equal(heard, [1]);
+});
+
+test("a handler that is added meanwhile hears of the next change only", async () => {
+  const { world, client } = await opened({ sessionTtlMs: 3000 });
+  const heard: string[] = [];
+  client.onSession(() => client.onSession(({ type }) => heard.push(type)));
+  world.time += 3000;
+  assert.is(client.session, undefined);
+  assert.equal(heard, []);
 });
 
 test("a handler that throws harms neither the client nor other handlers", async () => {

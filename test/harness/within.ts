@@ -1,7 +1,7 @@
 // Time limits for waiting. Each says what was waited for.
 
 /** Multiplies every limit on slow machines: `VIEWSTAMP_PATIENCE=3`. */
-const patience = Number(process.env["VIEWSTAMP_PATIENCE"] ?? 1);
+export const patience: number = Number(process.env["VIEWSTAMP_PATIENCE"] ?? 1);
 
 /** What scenarios.md allows for one step with default options. */
 export const STEP_MS = 2_000;

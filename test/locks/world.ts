@@ -174,6 +174,8 @@ export class FakeCore implements ClientCore {
   readonly ttlMs = 10_000;
   /** Whoever asks for the session has its time checked, as in the real core: so a question can end it. */
   checksItself = false;
+  /** The session ends when it is asked for so many times more: time passes within a turn, too. */
+  looksLeft: number = Number.POSITIVE_INFINITY;
   /** No answers or notices get through. */
   isCutOff = false;
   readonly #world: World;
@@ -193,7 +195,7 @@ export class FakeCore implements ClientCore {
 
   get session(): LiveSession | undefined {
     const isOver = this.#live !== undefined && this.#world.clock.now() >= this.#live.trustedUntil;
-    if (this.checksItself && isOver) this.lose("no keep-alive was confirmed in time");
+    if (--this.looksLeft === 0 || (this.checksItself && isOver)) this.lose("no keep-alive was confirmed in time");
     return this.#live;
   }
 

@@ -1,13 +1,17 @@
 // Where the lab's design itself fails, and ours must not (scenarios 20 to 24, 26 and 27).
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { CORE_DEFAULTS } from "../../src/protocol/options.ts";
 import type { Cluster } from "../harness/cluster.ts";
 import { scenario } from "../harness/scenario.ts";
-import { STEP_MS, within } from "../harness/within.ts";
+import { patience, STEP_MS, within } from "../harness/within.ts";
 import { reachesOnly } from "./moments.ts";
 import { steadily } from "./steady.ts";
 
 const three = { nodes: 3 };
+
+/** What a view change may take. The benchmark measures what it does take. */
+const viewChangeMs = 1_000;
 
 /** Restarts nodes as fast as a process can end and another start: a few hundredths of a second on a quiet machine. */
 async function restartAtOnce(cluster: Cluster, ...ids: string[]): Promise<void> {
@@ -121,7 +125,8 @@ scenario("24: a backup is paused for 10 s", three, async (cluster, visitors) => 
       await goesOn();
     },
   );
-  assert.ok(longestGapMs < 500 + 500, `writes stalled for ${Math.round(longestGapMs)} ms`);
+  const limitMs = (CORE_DEFAULTS.suspectMs + viewChangeMs) * patience;
+  assert.ok(longestGapMs < limitMs, `writes stalled for ${Math.round(longestGapMs)} ms`);
   await visitors.agree("p0", "p1", "p2");
 });
 

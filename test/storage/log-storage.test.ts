@@ -10,7 +10,7 @@ import { CrashDisk, randomOf } from "./crash-disk.ts";
 import { close, codeOf, commit, open, perform, readChunk, save, write, writeChunk } from "./drive.ts";
 import { after, chunkOf, EMPTY, entriesFrom, type Happening, single, textOf, viewNumbered } from "./model.ts";
 
-const SMALL_SEGMENT = 900;
+const SMALL_SEGMENT = 500;
 
 function storageOn(disk: CrashDisk, segmentBytes: number = SMALL_SEGMENT): Storage {
   const random = randomOf(1);
@@ -207,11 +207,13 @@ async function openDamaged(files: ReadonlyMap<string, Uint8Array>, name: string,
 }
 
 rot("at any byte sets the data aside, unless only the last mark is hit", async () => {
-  for (const [happenings, segmentBytes] of [
-    [life.slice(0, 5), 1 << 20],
-    [life, SMALL_SEGMENT],
+  for (const [happenings, segmentBytes, fileCount] of [
+    [life.slice(0, 5), 1 << 20, 1],
+    [life, SMALL_SEGMENT, 2],
+    [life.slice(0, 15), 400, 3],
   ] as const) {
     const files = await filesOf(happenings, segmentBytes);
+    assert.ok(files.size >= fileCount, [...files.keys()].join());
     const intact = textOf((happenings as readonly Happening[]).reduce(after, EMPTY));
     const lastLog = [...files.keys()]
       .filter((name) => name.startsWith("log-"))
@@ -228,7 +230,7 @@ rot("at any byte sets the data aside, unless only the last mark is hit", async (
         } else {
           assert.is(textOf({ ...state, setAside: undefined }), textOf(EMPTY), `${name} at ${place}`);
         }
-        const isSealed = name !== lastLog && name.startsWith("log-") && place >= bytes.length - 60;
+        const isSealed = name !== lastLog && name.startsWith("log-") && place >= bytes.length - 70;
         assert.ok(isMark || isSealed || state.setAside !== undefined, `${name} at ${place} went unnoticed`);
       }
     }
@@ -244,7 +246,7 @@ rot("names the cluster that the data belonged to", async () => {
 });
 
 rot("that hits the file of a missing, swapped or foreign segment or snapshot sets aside", async () => {
-  const files = await filesOf(life);
+  const files = await filesOf(life.slice(0, 15), 400);
   const logs = [...files.keys()].filter((name) => name.startsWith("log-")).sort();
   const snapshot = [...files.keys()].find((name) => name.startsWith("snapshot-"))!;
   assert.ok(logs.length >= 2);

@@ -6,7 +6,8 @@
 /** An operation on one register. Absent is `null`. */
 export type RegisterOp =
   | { readonly type: "get"; readonly value: string | null }
-  | { readonly type: "put"; readonly value: string | null }
+  /** `found`, if it is there: what the value was before. */
+  | { readonly type: "put"; readonly value: string | null; readonly found?: string | null }
   | { readonly type: "append"; readonly value: string }
   /** Sets `to` if the value is `from`; `done` says whether it was, `found`, if it is there, what the value was. */
   | {

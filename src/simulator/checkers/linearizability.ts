@@ -116,6 +116,7 @@ function relevant(history: readonly Entry[]): Entry[] {
   for (const { op, end } of history) {
     if (op.type === "append") indirect = true;
     if (op.type === "get" && end !== undefined) seen.add(op.value);
+    if (op.type === "put" && op.found !== undefined) seen.add(op.found);
     if (op.type === "cas") {
       seen.add(op.from);
       if (op.found !== undefined) seen.add(op.found);
@@ -135,7 +136,7 @@ function applyOp(value: Value, op: RegisterOp): Value | undefined {
     case "get":
       return value === op.value ? value : undefined;
     case "put":
-      return op.value;
+      return op.found === undefined || op.found === value ? op.value : undefined;
     case "append":
       return (value ?? "") + op.value;
     case "cas":

@@ -120,7 +120,11 @@ export class Load {
   async #put(client: number, core: ClientCore, key: string): Promise<void> {
     const op = this.#begin(client, key, { type: "put", value: `v${this.#op + 1}` });
     const value = `v${op}`;
-    await this.#execute(op, core, "put", { op, key, value }, () => ({ type: "put", value }));
+    await this.#execute(op, core, "put", { op, key, value }, (reply) => ({
+      type: "put",
+      value,
+      found: reply.found ?? null,
+    }));
   }
 
   async #compareAndSet(client: number, core: ClientCore, key: string): Promise<void> {

@@ -39,7 +39,7 @@ interface Did {
 }
 
 export type TesterCommands = {
-  readonly put: Command<TesterState, Put, Did>;
+  readonly put: Command<TesterState, Put, Did & { readonly found: string | null }>;
   readonly cas: Command<TesterState, CompareAndSet, Did & { readonly done: boolean; readonly found: string | null }>;
   readonly add: Command<TesterState, Add, Did & { readonly total: number }>;
 };
@@ -61,8 +61,9 @@ export const tester: Machine<"tester", TesterState, TesterCommands, TesterQuerie
   init: (): TesterState => ({ registers: new Map(), tallies: new Map(), done: new Map() }),
   commands: {
     put: command(v.object({ op: v.number(), key: v.string(), value: v.string() }), (state: TesterState, input) => {
+      const found = state.registers.get(input.key) ?? null;
       state.registers.set(input.key, input.value);
-      return { times: count(state, input.op) };
+      return { times: count(state, input.op), found };
     }),
     cas: command(
       v.object({ op: v.number(), key: v.string(), from: v.nullable(v.string()), to: v.string() }),

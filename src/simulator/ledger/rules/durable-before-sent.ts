@@ -4,8 +4,6 @@
  */
 import { compareBallots } from "../../../protocol/ballot.ts";
 import type { PeerMessage } from "../../../protocol/messages.ts";
-import type { View } from "../../../protocol/view.ts";
-import { keyOf } from "../disk-model.ts";
 import { type Facts, holdsChain, type NodeFacts } from "../facts.ts";
 import type { Rule } from "../observer.ts";
 
@@ -48,7 +46,10 @@ function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): str
     case "decided":
       return viewMissing(node, message.view.vid);
     case "genesis":
-      return viewMissing(node, message.view.vid) ?? (disk.identity?.clusterId === message.clusterId ? undefined : "the cluster id");
+      return (
+        viewMissing(node, message.view.vid) ??
+        (disk.identity?.clusterId === message.clusterId ? undefined : "the cluster id")
+      );
     case "invoked":
       return viewMissing(node, message.vid) ?? logMissing(facts, node, message.vid, message.seqno);
     case "leveled": {
@@ -100,10 +101,12 @@ function logMissing(facts: Facts, node: NodeFacts, vid: number, seqno: number): 
   const { log } = node.data.durable;
   const newer = (node.data.durable.view?.vid ?? 0) > vid;
   if (!newer && log.end < seqno) return `entries through ${seqno} (it ends at ${log.end})`;
-  const view = facts.chosen.get(vid) as View | undefined;
-  const primary = view === undefined ? undefined : facts.nodes.get(view.primary);
-  if (newer || primary === undefined || keyOf(primary.core?.view) !== keyOf(view)) return undefined;
-  const theirs = primary.data.written;
+  const view = facts.chosen.get(vid);
+  const primary = view?.members.find((member) => member.id === view.primary);
+  const leader = primary === undefined ? undefined : facts.nodes.get(primary.id);
+  if (newer || primary === undefined || leader?.core?.view?.vid !== vid) return undefined;
+  if (leader.identity?.incarnation !== primary.incarnation) return undefined;
+  const theirs = leader.data.written;
   if (seqno <= theirs.log.base.seqno) return undefined;
   return holdsChain(node.data.durable, seqno, theirs.log.chainAt(seqno))
     ? undefined

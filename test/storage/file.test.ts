@@ -1,0 +1,158 @@
+// The file storage keeps the contract on real files, and its lock outlives no process.
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { ViewstampError } from "../../src/protocol/errors.ts";
+import { fileStorage } from "../../src/storage/file.ts";
+import { getRuntime, type RuntimeName } from "../runtimes.ts";
+import { testStorage } from "./conformance.ts";
+import { close, codeOf, open, write } from "./drive.ts";
+import { entriesFrom } from "./model.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "viewstamp-storage-"));
+let made = 0;
+
+function newDirectory(): string {
+  return join(folder, `data-${++made}`, "inner");
+}
+
+testStorage({
+  name: "file",
+  make: () => {
+    const directory = newDirectory();
+    return () => fileStorage(directory);
+  },
+  runs: 8,
+});
+
+const files = suite("file storage");
+
+files("makes nothing before it is opened, and the directory then", async () => {
+  const directory = newDirectory();
+  const storage = fileStorage(directory);
+  assert.not(existsSync(directory));
+  await open(storage);
+  assert.ok(existsSync(directory));
+  await close(storage);
+  assert.equal(readdirSync(directory), ["log-00000001"]);
+});
+
+files("says what to do where it cannot write", async () => {
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, "a-file");
+  writeFileSync(file, "");
+  for (const directory of [file, join(file, "data")]) {
+    const error = await open(fileStorage(directory)).catch((fault: unknown) => fault);
+    assert.ok(error instanceof ViewstampError && error.code === "StorageFailed", String(error));
+    assert.match((error as Error).message, "name a directory that this process may create and write");
+  }
+});
+
+files("keeps batches of every size", async () => {
+  const directory = newDirectory();
+  const storage = fileStorage(directory);
+  await open(storage);
+  let seqno = 0;
+  for (const [count, size] of [
+    [1, 10],
+    [200, 20_000],
+    [5000, 1],
+  ] as const) {
+    await write(storage, { kind: "append", entries: entriesFrom({ vid: 1, seqno }, 1, count, size) });
+    seqno += count;
+  }
+  await close(storage);
+  const again = fileStorage(directory);
+  const { entries } = await open(again);
+  assert.is(entries.length, seqno);
+  assert.ok(entries.every(({ body }, index) => body.every((byte) => byte === (index + 1) % 251)));
+  await close(again);
+});
+
+files("can be opened again after close, as the same object", async () => {
+  const storage = fileStorage(newDirectory());
+  await open(storage);
+  await write(storage, { kind: "identity", incarnation: "i", clusterId: undefined });
+  await close(storage);
+  assert.is((await open(storage)).identity?.incarnation, "i");
+  await write(storage, { kind: "identity", incarnation: "i", clusterId: "c" });
+  await close(storage);
+});
+
+files("takes over from a lock whose owner is gone or was another process of the same number", async () => {
+  for (const lock of [{ pid: 2 ** 22 + 1 }, { pid: process.pid, began: "1" }, { pid: 1, began: "another beginning" }]) {
+    const directory = newDirectory();
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, "lock-7"), JSON.stringify(lock));
+    const storage = fileStorage(directory);
+    await open(storage);
+    assert.equal(readdirSync(directory).sort(), ["lock-8", "log-00000001"]);
+    await close(storage);
+  }
+});
+
+files.run();
+
+const killed = suite("file storage of a killed process");
+const holder = fileURLToPath(new URL("holder.ts", import.meta.url));
+
+/** Holds the directory in another process, until it has acknowledged some writes. */
+function hold(runtime: RuntimeName, directory: string) {
+  const [file, ...flags] = getRuntime(runtime).command;
+  const child = spawn(file!, [...flags, holder, directory], { stdio: ["ignore", "pipe", "inherit"] });
+  let last = -1;
+  let rest = "";
+  const gone = new Promise<void>((resolve) => child.on("close", () => resolve()));
+  const busy = new Promise<void>((resolve) => {
+    child.stdout.on("data", (data: Uint8Array) => {
+      const lines = (rest + new TextDecoder().decode(data)).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) last = Number(line.replace("open ", ""));
+      if (last >= 150) resolve();
+    });
+  });
+  const kill = async (): Promise<number> => {
+    child.kill("SIGKILL");
+    await gone;
+    return last;
+  };
+  return { kill, busy: Promise.race([busy, gone]) };
+}
+
+killed(
+  "is refused to others while it lives, and free at once when it is dead, with all that was acknowledged",
+  async () => {
+    for (const runtime of ["node", "bun", "deno"] as const) {
+      const directory = newDirectory();
+      const other = hold(runtime, directory);
+      await other.busy;
+      const error = await open(fileStorage(directory)).catch((fault: unknown) => fault);
+      assert.is((error as ViewstampError).code, "DataInUse");
+      assert.match((error as Error).message, /in use by process \d+/);
+      const acknowledged = await other.kill();
+      const storage = fileStorage(directory);
+      const { entries } = await open(storage);
+      assert.ok(
+        acknowledged >= 150 && entries.length >= acknowledged,
+        `${entries.length} of ${acknowledged} on ${runtime}`,
+      );
+      await close(storage);
+    }
+  },
+);
+
+killed("may be another's in the same process: that is refused too", async () => {
+  const directory = newDirectory();
+  const storage = fileStorage(directory);
+  await open(storage);
+  assert.is(await codeOf(open(fileStorage(directory))), "DataInUse");
+  await close(storage);
+});
+
+killed.after(() => rmSync(folder, { recursive: true, force: true }));
+killed.run();
