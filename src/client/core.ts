@@ -2,7 +2,7 @@
  * The client with promises: what typed clients and the lock client build on.
  * @module
  */
-import { decodeNotice, decodeReply, encodeCall } from "../protocol/calls.ts";
+import { decodeNotice, decodeReply, encodeCall, type MachineNotice } from "../protocol/calls.ts";
 import type { Change } from "../protocol/client-messages.ts";
 import type { Environment } from "../protocol/environment.ts";
 import { MachineError, ViewstampError } from "../protocol/errors.ts";
@@ -153,8 +153,18 @@ class Core implements AdminCore, EngineObserver {
   }
 
   noticed(body: Uint8Array, session: SessionId): void {
-    const { machine, value } = decodeNotice(body);
-    this.#noticeHandlers.get(machine)?.call(value, session);
+    const notice = readNotice(body);
+    if (notice !== undefined) this.#noticeHandlers.get(notice.machine)?.call(notice.value, session);
+  }
+}
+
+/** Nobody can be told of a notice that cannot be read; it says nothing against the connection. */
+function readNotice(body: Uint8Array): MachineNotice | undefined {
+  try {
+    return decodeNotice(body);
+  } catch (error) {
+    if (error instanceof ViewstampError) return undefined;
+    throw error;
   }
 }
 

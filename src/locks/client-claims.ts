@@ -211,14 +211,14 @@ export class Claims {
   }
 
   #return(claim: Claim): void {
-    const { name } = claim.terms;
-    const { session, xid, token } = claim;
-    const sent =
-      claim.state === "locked"
-        ? this.#outbox.post(session, "release", { name, xid, token })
-        : this.#outbox.post(session, "cancel", { name, xid });
+    const { session, xid, token, terms } = claim;
+    const wasLocked = claim.state === "locked";
     this.#forget(claim);
     claim.state = "releasing";
+    const request = { name: terms.name, xid };
+    const sent = wasLocked
+      ? this.#outbox.post(session, "release", { ...request, token })
+      : this.#outbox.post(session, "cancel", request);
     claim.returned = sent.then(
       () => {
         claim.state = "none";

@@ -25,6 +25,8 @@ export class LockRequest implements ClaimWaiter {
   readonly #outcome: Outcome;
   readonly #timer: Timer | undefined;
   #claim: Claim | undefined;
+  /** Granted or given up. While a loss is being told, a listener may end a request that is about to be moved. */
+  #isOver = false;
 
   constructor(terms: Terms, claims: Claims, line: Line, environment: Environment, outcome: Outcome) {
     this.terms = terms;
@@ -38,6 +40,7 @@ export class LockRequest implements ClaimWaiter {
 
   /** Its turn has come: it stands in line at the cluster now. */
   claim(session: SessionId): void {
+    if (this.#isOver) return;
     this.#claim = this.#claims.open(session, this.terms, this);
   }
 
@@ -58,7 +61,7 @@ export class LockRequest implements ClaimWaiter {
 
   again(): void {
     this.#claim = undefined;
-    this.#line.rejoin(this);
+    if (!this.#isOver) this.#line.rejoin(this);
   }
 
   readonly #aborted = (): void => this.#giveUp(this.terms.signal?.reason);
@@ -77,6 +80,7 @@ export class LockRequest implements ClaimWaiter {
   }
 
   #settle(): void {
+    this.#isOver = true;
     this.#timer?.cancel();
     this.terms.signal?.removeEventListener("abort", this.#aborted);
   }

@@ -5,9 +5,8 @@
  */
 import { Config, type ConfigMessage } from "../config/config.ts";
 import type { ClientMessage, News, NodeStatus } from "../protocol/client-messages.ts";
-import type { Entry } from "../protocol/entry.ts";
-import { assert, ViewstampError } from "../protocol/errors.ts";
-import type { Heartbeat, PeerMessage } from "../protocol/messages.ts";
+import { ViewstampError } from "../protocol/errors.ts";
+import type { PeerMessage } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import { SeededRandom } from "../protocol/random.ts";
 import type { DurableState, SnapshotInfo } from "../protocol/storage.ts";
@@ -16,24 +15,22 @@ import {
   type Identity,
   type Invitation,
   type Member,
-  ORIGIN,
   primaryOf,
   sameIdentity,
   type View,
-  type Viewstamp,
 } from "../protocol/view.ts";
 import { Changes } from "./changes.ts";
-import type { Context } from "./context.ts";
-import { Durability } from "./durability.ts";
+import type { Durability } from "./durability.ts";
 import type { CoreEvent, Effect } from "./events.ts";
 import { Following } from "./following.ts";
-import { HashTrail } from "./hash-trail.ts";
 import { Leadership } from "./leadership.ts";
-import { Log } from "./log.ts";
+import type { Log } from "./log.ts";
 import { Output } from "./output.ts";
 import { Reception } from "./reception.ts";
+import { ReplicatedLog } from "./replicated-log.ts";
+import { newsOf, statusOf } from "./report.ts";
 import { Serving } from "./serving.ts";
-import type { AppliedEntry, ReplicatedState } from "./state.ts";
+import type { ReplicatedState } from "./state.ts";
 
 export interface CoreSetup {
   readonly self: Member;
@@ -51,21 +48,14 @@ export interface CoreSetup {
   readonly mayFound: boolean;
 }
 
-export class Core implements Context {
+export class Core {
   readonly options: CoreOptions;
   readonly config: Config;
   readonly output: Output = new Output();
-  readonly log: Log;
-  readonly durability: Durability;
-  readonly state: ReplicatedState;
   readonly #setup: CoreSetup;
+  readonly #replica: ReplicatedLog;
   readonly #reception: Reception;
   readonly #changes: Changes;
-  readonly #hashes: HashTrail = new HashTrail();
-  #commit: number;
-  #snapshot: SnapshotInfo | undefined;
-  #isSaving = false;
-  #snapshotPauseMs = 0;
   #following: Following | undefined;
   #leadership: Leadership | undefined;
   #serving: Serving | undefined;
@@ -86,14 +76,10 @@ export class Core implements Context {
     const { durable, now } = setup;
     this.#setup = setup;
     this.options = setup.options;
-    this.state = setup.state;
-    this.#commit = setup.state.applied.seqno;
-    this.#snapshot = durable.snapshot;
-    this.log = new Log(durable.base, durable.entries);
-    this.durability = new Durability(this.log.end);
     this.config = new Config({ ...setup, random: new SeededRandom(setup.seed) }, this.output);
-    this.#reception = new Reception(this);
-    this.#changes = new Changes(this);
+    this.#replica = new ReplicatedLog({ ...setup, config: this.config, output: this.output });
+    this.#reception = new Reception(this.#replica);
+    this.#changes = new Changes(this.#replica);
     this.#steppedAt = now;
     const { view } = this.config;
     if (view !== undefined) this.#followFromDisk(view, durable);
@@ -105,12 +91,24 @@ export class Core implements Context {
     return this.options.heartbeatMs / 5;
   }
 
+  get log(): Log {
+    return this.#replica.log;
+  }
+
+  get durability(): Durability {
+    return this.#replica.durability;
+  }
+
+  get state(): ReplicatedState {
+    return this.#replica.state;
+  }
+
   get commit(): number {
-    return this.#commit;
+    return this.#replica.commit;
   }
 
   get snapshot(): SnapshotInfo | undefined {
-    return this.#snapshot;
+    return this.#replica.snapshot;
   }
 
   get view(): View | undefined {
@@ -145,11 +143,7 @@ export class Core implements Context {
   }
 
   news(): News {
-    const { view } = this.config;
-    if (view === undefined) return { type: "news", vid: 0, primary: "", primaryUrl: "", active: false, urls: [] };
-    const active = this.#knowsActive;
-    const urls = view.acceptors.map((acceptor) => acceptor.url);
-    return { type: "news", vid: view.vid, primary: view.primary, primaryUrl: primaryOf(view).url, active, urls };
+    return newsOf(this.config.view, this.#knowsActive);
   }
 
   /** Whether the primary takes requests, as far as this node knows. */
@@ -158,27 +152,8 @@ export class Core implements Context {
   }
 
   status(): NodeStatus {
-    const { view, self } = this.config;
-    return {
-      id: self.id,
-      incarnation: self.incarnation,
-      clusterId: this.config.clusterId ?? "",
-      runtime: this.#setup.runtime,
-      role: this.role,
-      active: this.#serving?.isTaking ?? this.#following?.isLevel ?? false,
-      vid: view?.vid ?? 0,
-      primary: view?.primary ?? "",
-      members: view?.members ?? [],
-      acceptors: view?.acceptors ?? [],
-      barred: view?.barred ?? [],
-      invited: view?.invited ?? [],
-      viewstamp: this.log.last,
-      commit: this.#commit,
-      applied: this.applied,
-      hash: this.state.hash,
-      sessions: this.state.sessions.size,
-      snapshotPauseMs: this.#snapshotPauseMs,
-    };
+    const active = this.#serving?.isTaking ?? this.#following?.isLevel ?? false;
+    return statusOf(this.#replica, this.#setup.runtime, this.role, active);
   }
 
   /** Handles one event. A broken invariant stops the node: it neither votes nor replies any more. */
@@ -189,6 +164,7 @@ export class Core implements Context {
       this.#dispatch(event, now);
       this.#advance(now);
       if (event.type === "turn") this.#flush(now);
+      this.#maybeSaveSnapshot();
       this.#announce();
     } catch (error) {
       this.#isHalted = true;
@@ -199,30 +175,6 @@ export class Core implements Context {
     const first = effects[0];
     if (first?.type === "write") this.#writes.push({ write: first.write, at: now });
     return effects;
-  }
-
-  commitThrough(seqno: number, each?: (entry: Entry, applied: AppliedEntry) => void): void {
-    assert(seqno <= this.log.end, "only what is in the log is committed");
-    while (this.#commit < seqno) {
-      const entry = this.log.entry(this.#commit + 1);
-      const applied = this.state.apply(entry);
-      this.#commit = entry.seqno;
-      this.#hashes.note(entry.seqno, this.state.hash);
-      each?.(entry, applied);
-    }
-    this.#maybeSaveSnapshot();
-  }
-
-  installed(snapshot: SnapshotInfo): void {
-    const { at } = snapshot;
-    this.#snapshot = snapshot;
-    // Receiving it has ended any snapshot of its own that was under way.
-    this.#isSaving = false;
-    this.durability.restarted(at.seqno, this.log.contains(at));
-    this.log.startAfter(at);
-    this.#commit = at.seqno;
-    this.#hashes.note(at.seqno, this.state.hash);
-    this.output.persist({ kind: "base", at });
   }
 
   #dispatch(event: CoreEvent, now: number): void {
@@ -253,7 +205,7 @@ export class Core implements Context {
       case "snapshotInstalled":
         return this.#following?.onInstalled(event.snapshot.at);
       case "snapshotSaved":
-        return this.#onSnapshotSaved(event.snapshot, event.pauseMs);
+        return this.#replica.snapshotSaved(event.snapshot, event.pauseMs);
       case "tick":
         return this.#onTick(now);
       case "stop":
@@ -338,7 +290,7 @@ export class Core implements Context {
         return following?.onInvoke(message);
       case "heartbeat":
         following?.onHeartbeat(message);
-        return following === undefined ? undefined : this.#compareHashes(message);
+        return following === undefined ? undefined : this.#replica.compareHashes(message);
       case "level":
         return following?.onLevel(message);
       case "snapshotOffer":
@@ -471,12 +423,12 @@ export class Core implements Context {
     this.output.happened({ event: "view", view });
     if (config.leads) {
       this.#impaired = false;
-      this.#leadership = new Leadership(this, view, now);
-      this.#serving = new Serving(this, this.#leadership);
+      this.#leadership = new Leadership(this.#replica, view, now);
+      this.#serving = new Serving(this.#replica, this.#leadership);
       this.#leadership.begin(now);
     } else {
       this.#reception.follow(view, 0);
-      this.#following = new Following(this, view, this.#reception);
+      this.#following = new Following(this.#replica, view, this.#reception);
       if (config.isMember()) this.#following.sendLocated();
       else this.#notMember(view, wasMember, now);
     }
@@ -487,7 +439,7 @@ export class Core implements Context {
   #followFromDisk(view: View, durable: DurableState): void {
     if (this.config.isPrimary()) return;
     this.#reception.follow(view, durable.level?.vid === view.vid ? durable.level.through.seqno : 0);
-    this.#following = new Following(this, view, this.#reception);
+    this.#following = new Following(this.#replica, view, this.#reception);
   }
 
   #notMember(view: View, wasMember: boolean, now: number): void {
@@ -540,34 +492,10 @@ export class Core implements Context {
     return now - this.#pausedMs;
   }
 
-  #compareHashes(message: Heartbeat): void {
-    const differs = this.#hashes.compare(message.applied, message.hash);
-    if (!differs) return;
-    throw new ViewstampError(
-      "Diverged",
-      `this replica's state differs from its primary's at place ${message.applied}: a machine is not deterministic`,
-    );
-  }
-
+  /** Not while a snapshot is being received or sent: a new one would make that begin again. */
   #maybeSaveSnapshot(): void {
-    if (this.#isSaving || this.#reception.position !== undefined || this.#leadership?.isTransferring === true) return;
-    const since = this.#snapshot?.at.seqno ?? ORIGIN.seqno;
-    if (this.log.bytesAfter(since) < this.options.snapshotEveryBytes || this.applied <= since) return;
-    this.#isSaving = true;
-    this.output.push({ type: "saveSnapshot", at: this.state.applied, chunks: this.state.snapshot() });
-  }
-
-  /** The log keeps what came since the snapshot before: a node that was away shortly needs no snapshot. */
-  #onSnapshotSaved(snapshot: SnapshotInfo, pauseMs: number): void {
-    this.#isSaving = false;
-    this.#snapshotPauseMs = Math.max(this.#snapshotPauseMs, pauseMs);
-    const before: Viewstamp = this.#snapshot?.at ?? ORIGIN;
-    if (snapshot.at.seqno <= before.seqno) return;
-    this.#snapshot = snapshot;
-    if (before.seqno <= this.log.base.seqno) return;
-    this.log.startAfter(before);
-    this.output.persist({ kind: "base", at: before });
-    this.output.path("logCompacted");
+    if (this.#reception.position !== undefined || this.#leadership?.isTransferring === true) return;
+    this.#replica.maybeSaveSnapshot();
   }
 
   #announce(): void {

@@ -34,12 +34,15 @@ interface Results {
 }
 
 async function main(): Promise<void> {
-  const cluster = await Cluster.make({ nodes: 3, runtimes });
+  const cluster = await Cluster.make({ nodes: 3, runtimes, viewMs: 30_000 });
   const visitors = new Visitors(cluster.urls);
   try {
     await cluster.start();
     const { rates, gaps } = await measure(cluster, visitors);
     print({ ...describe(), rates, gaps });
+  } catch (error) {
+    console.error(cluster.story());
+    throw error;
   } finally {
     await visitors.leave();
     await cluster.dispose();

@@ -320,6 +320,16 @@ test("handlers are called until they are taken back", async () => {
   assert.equal(heard, [1]);
 });
 
+test("a notice that cannot be read is passed over", async () => {
+  const { world, a, client } = await opened();
+  const heard: unknown[] = [];
+  client.onNotice("m", (notice) => heard.push(notice));
+  a.end.send({ type: "notice", session: SESSION, body: new Uint8Array([1]) });
+  a.end.send({ type: "notice", session: SESSION, body: encodeNotice("m", 2) });
+  await world.settle();
+  assert.equal(heard, [2]);
+});
+
 test("a handler that is added meanwhile hears of the next change only", async () => {
   const { world, client } = await opened({ sessionTtlMs: 3000 });
   const heard: string[] = [];

@@ -18,9 +18,9 @@ interface Due {
 }
 
 export class World {
-  time = 1000;
+  time: number = 1000;
   /** How much the wall clock is ahead of 1 000 000 + time. */
-  wallAhead = 0;
+  wallAhead: number = 0;
   /** What `random()` gives, in turn; 0.5 afterwards. */
   dice: number[] = [];
   readonly nodes = new Map<string, Node>();
@@ -371,4 +371,15 @@ export function watch(promise: Promise<unknown>): Outcome {
     },
   );
   return outcome;
+}
+
+/** Three nodes of one view; the first one named is primary, and the client begins with `start`. */
+export function cluster(start = 0): { world: World; a: Node; b: Node; c: Node } {
+  const world = new World();
+  const [a, b, c] = [world.node("a"), world.node("b"), world.node("c")];
+  a.follow(a, 1);
+  b.follow(a, 1);
+  c.follow(a, 1);
+  world.dice = [start / 3];
+  return { world, a, b, c };
 }

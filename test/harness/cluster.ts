@@ -17,6 +17,8 @@ export interface ClusterOptions {
   /** `memory`: a node that is restarted comes back empty. Default `file`. */
   readonly storage?: "file" | "memory";
   readonly core?: Partial<CoreOptions>;
+  /** How long a view may take to become active. Default 2 s. */
+  readonly viewMs?: number;
 }
 
 /** All three by default, so that every scenario is one of a mixed cluster; `VIEWSTAMP_RUNTIMES=node` chooses others. */
@@ -27,11 +29,13 @@ export class Cluster {
   readonly addresses: Readonly<Record<string, string>>;
   readonly folder: string;
   readonly #nodes: ReadonlyMap<string, NodeProcess>;
+  readonly #viewMs: number;
 
   private constructor(addresses: Readonly<Record<string, string>>, options: ClusterOptions) {
     this.addresses = addresses;
     this.folder = mkdtempSync(join(tmpdir(), "viewstamp-cluster-"));
-    const { runtimes = usualRuntimes, storage = "file", core = {} } = options;
+    const { runtimes = usualRuntimes, storage = "file", core = {}, viewMs = STEP_MS } = options;
+    this.#viewMs = viewMs;
     this.#nodes = new Map(
       Object.entries(addresses).map(([id, listen], index) => {
         const runtime = getRuntime(runtimes[index % runtimes.length]!);
@@ -125,7 +129,7 @@ export class Cluster {
    * requests, the others follow it.
    */
   async view(...members: string[]): Promise<Standing> {
-    return within(STEP_MS, `view {${members.join(" ")}} is active`, this.#viewOf(members));
+    return within(this.#viewMs, `view {${members.join(" ")}} is active`, this.#viewOf(members));
   }
 
   async #viewOf(members: readonly string[]): Promise<Standing> {

@@ -1,15 +1,17 @@
 // Clients of a cluster under test, all gone at the end. They live in the test's process; one that must die without a
 // word gets a transport that can.
 import { clusterStatus } from "../../src/client/admin.ts";
-import { connect } from "../../src/entry/client.ts";
+import { connect, type MachinesClient } from "../../src/entry/client.ts";
 import { systemEnvironment } from "../../src/entry/environment.ts";
-import { connectLocks } from "../../src/entry/locks.ts";
+import { connectLocks, type LockClient } from "../../src/entry/locks.ts";
 import { kv } from "../../src/machine/kv.ts";
 import type { NodeStatus } from "../../src/protocol/client-messages.ts";
 import { webSocket } from "../../transports/websocket.ts";
 import { MortalTransport } from "./mortal-transport.ts";
 import { tally } from "./tally.ts";
 import { STEP_MS, within } from "./within.ts";
+
+export type TestClient = MachinesClient<readonly [typeof kv, typeof tally]>;
 
 interface Closable {
   close(): Promise<void>;
@@ -25,20 +27,20 @@ export class Visitors {
   }
 
   /** A client of `kv` and `tally`. */
-  async client() {
+  async client(): Promise<TestClient> {
     return this.#welcome(await connect({ cluster: this.#cluster, machines: [kv, tally], transport: webSocket() }));
   }
 
-  async locks() {
+  async locks(): Promise<LockClient> {
     return this.#welcome(await connectLocks({ cluster: this.#cluster }));
   }
 
   /** A client that can die: call the second of the pair. */
-  async mortal() {
+  async mortal(): Promise<readonly [client: TestClient, die: () => void]> {
     const transport = new MortalTransport(webSocket());
     this.#mortals.push(transport);
     const client = this.#welcome(await connect({ cluster: this.#cluster, machines: [kv, tally], transport }));
-    return [client, () => transport.die()] as const;
+    return [client, () => transport.die()];
   }
 
   /** What the nodes say of themselves, by id; those that are silent are left out. */

@@ -143,6 +143,12 @@ test("asking for the session may find that it is over, at any step", async () =>
         );
     };
     const controller = new AbortController();
+    const locker = watch(
+      b.locks.request("h", (lock) => {
+        lock.signal.addEventListener("abort", () => controller.abort());
+        return opened;
+      }),
+    );
     request(0);
     if (!isEarly) await world.clock.advance(10);
     b.core.looksLeft = looks;
@@ -152,6 +158,7 @@ test("asking for the session may find that it is over, at any step", async () =>
     open();
     await world.clock.advance(1000);
     assert.is(ends.length, 6, `after ${looks} looks: ${ends.join(" ")}`);
+    assert.ok(locker.isSettled);
     assert.ok(
       ends.every((end) => ["done", "LockLost", "AbortError"].includes(end)),
       ends.join(" "),
@@ -159,6 +166,31 @@ test("asking for the session may find that it is over, at any step", async () =>
     assert.equal(await held(world), []);
     assert.is(world.clock.timers, 0);
   }
+});
+
+test("a request that is aborted while a loss is being told does not come back", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  const other = world.client().locks;
+  const { opened, open } = gate();
+  void other.request("x", () => opened);
+  await world.clock.advance(10);
+  const controller = new AbortController();
+  const holder = watch(
+    locks.request("y", (lock) => {
+      lock.signal.addEventListener("abort", () => controller.abort());
+      return new Promise<void>(() => {});
+    }),
+  );
+  const aborted = watch(locks.request("x", { signal: controller.signal }, () => "granted"));
+  await world.clock.advance(10);
+  core.lose("silent for too long");
+  open();
+  await world.clock.advance(1000);
+  assert.is(codeOf(holder.error), "LockLost");
+  assert.is(codeOf(aborted.error), "AbortError");
+  assert.equal(core.done, ["acquire y", "acquire x"]);
+  assert.equal(await held(world), []);
 });
 
 test("a session that cannot be opened for good ends the waits, with the reason", async () => {

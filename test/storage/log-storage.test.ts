@@ -117,68 +117,67 @@ async function assertChunks(storage: Storage, { snapshot }: DurableState): Promi
 
 const crashes = suite("log storage after a crash");
 
-async function operationsOfLife(): Promise<number> {
+/** A life that power is lost in, and how much of it was acknowledged by then. */
+async function liveUntil(crashAt: number, segmentBytes: number): Promise<{ disk: CrashDisk; acknowledged: number }> {
   const disk = new CrashDisk();
-  const storage = storageOn(disk);
-  await live(storage, () => {});
-  return disk.operations;
+  disk.crashAt = crashAt;
+  let acknowledged = 0;
+  const living = live(storageOn(disk, segmentBytes), (count) => {
+    acknowledged = count;
+  });
+  await Promise.race([disk.crashed, living]);
+  return { disk, acknowledged };
 }
 
-crashes("at any operation has everything acknowledged, and no more than was written", async () => {
-  const operations = await operationsOfLife();
-  assert.ok(operations > 80, `${operations} operations`);
-  for (let crashAt = 1; crashAt <= operations; crashAt++) {
-    const disk = new CrashDisk();
-    disk.crashAt = crashAt;
-    let acknowledged = 0;
-    const living = live(storageOn(disk), (count) => {
-      acknowledged = count;
-    });
-    await Promise.race([disk.crashed, living]);
-    for (let seed = 0; seed < 4; seed++) {
-      const left = seed === 0 ? disk.afterKill() : disk.afterCrash(randomOf(crashAt * 10 + seed));
-      const storage = storageOn(left);
-      const state = await open(storage);
-      assertPrefix(state, acknowledged, `crash at ${crashAt}, seed ${seed}`);
-      await assertChunks(storage, state);
-      await close(storage);
+for (const [size, segmentBytes] of [
+  ["small", SMALL_SEGMENT],
+  ["large", 1 << 20],
+] as const) {
+  crashes(
+    `at any operation has everything acknowledged and no more than was written, in ${size} segments`,
+    async () => {
+      const { operations } = (await liveUntil(Number.POSITIVE_INFINITY, segmentBytes)).disk;
+      assert.ok(operations > 70, `${operations} operations`);
+      for (let crashAt = 1; crashAt <= operations; crashAt++) {
+        const { disk, acknowledged } = await liveUntil(crashAt, segmentBytes);
+        for (let seed = 0; seed < 4; seed++) {
+          const left = seed === 0 ? disk.afterKill() : disk.afterCrash(randomOf(crashAt * 10 + seed));
+          const storage = storageOn(left);
+          const state = await open(storage);
+          assertPrefix(state, acknowledged, `crash at ${crashAt}, seed ${seed}`);
+          await assertChunks(storage, state);
+          await close(storage);
+        }
+      }
+    },
+  );
+
+  crashes(`of just its process gives nothing away that a loss of power could take, in ${size} segments`, async () => {
+    const { operations } = (await liveUntil(Number.POSITIVE_INFINITY, segmentBytes)).disk;
+    for (let crashAt = 1; crashAt <= operations; crashAt++) {
+      const { disk } = await liveUntil(crashAt, segmentBytes);
+      const restarted = disk.afterKill();
+      const state = await open(storageOn(restarted));
+      for (let seed = 0; seed < 3; seed++) {
+        const later = await open(storageOn(restarted.afterCrash(randomOf(crashAt + seed))));
+        assert.is(textOf(later), textOf(state), `crash at ${crashAt}, seed ${seed}`);
+      }
     }
-  }
-});
+  });
+}
 
 crashes("while it recovers recovers again, to the same", async () => {
-  const operations = await operationsOfLife();
+  const { operations } = (await liveUntil(Number.POSITIVE_INFINITY, SMALL_SEGMENT)).disk;
   const random = randomOf(7);
-  for (let round = 0; round < 150; round++) {
-    const disk = new CrashDisk();
-    disk.crashAt = 1 + Math.floor(random() * operations);
-    let acknowledged = 0;
-    const living = live(storageOn(disk), (count) => {
-      acknowledged = count;
-    });
-    await Promise.race([disk.crashed, living]);
-    let left = disk.afterCrash(random);
+  for (let round = 0; round < 200; round++) {
+    const { disk, acknowledged } = await liveUntil(1 + Math.floor(random() * operations), SMALL_SEGMENT);
+    let left = round % 2 === 0 ? disk.afterKill() : disk.afterCrash(random);
     for (let crashAt = 1; crashAt < 30; crashAt += 1 + Math.floor(random() * 4)) {
-      left.crashAt = crashAt;
-      const opening = open(storageOn(left));
-      await Promise.race([left.crashed, opening]);
-      left = left.afterCrash(random);
+      left.crashAt = left.operations + crashAt;
+      await Promise.race([left.crashed, open(storageOn(left))]);
+      left = random() < 0.5 ? left.afterKill() : left.afterCrash(random);
     }
-    const state = await open(storageOn(left));
-    assertPrefix(state, acknowledged, `round ${round}`);
-  }
-});
-
-crashes("of just its process gives nothing away that a loss of power could still take", async () => {
-  const operations = await operationsOfLife();
-  for (let crashAt = 1; crashAt <= operations; crashAt += 3) {
-    const disk = new CrashDisk();
-    disk.crashAt = crashAt;
-    await Promise.race([disk.crashed, live(storageOn(disk), () => {})]);
-    const restarted = disk.afterKill();
-    const state = await open(storageOn(restarted));
-    const later = await open(storageOn(restarted.afterCrash(randomOf(crashAt))));
-    assert.is(textOf(later), textOf(state), `crash at ${crashAt}`);
+    assertPrefix(await open(storageOn(left)), acknowledged, `round ${round}`);
   }
 });
 
@@ -264,6 +263,33 @@ rot("that hits the file of a missing, swapped or foreign segment or snapshot set
   assert.match(await reasonWith((some) => some.set(snapshot, files.get(logs[0]!)!)), snapshot);
   assert.match(await reasonWith((some) => some.set(logs.at(-1)!, other.get("log-00000001")!)), /continue|damaged/);
 });
+
+rot("by blocks in the place of others is noticed, though each is whole", async () => {
+  const promises = Array.from({ length: 6 }, (_, round): Happening => {
+    return { kind: "promised", instance: 1, ballot: { round, node: "a" } };
+  });
+  const name = "log-00000001";
+  const bytes = (await filesOf(promises, 1 << 20)).get(name)!;
+  const blocks = blocksOf(bytes).filter(({ length }) => length > 32);
+  for (let index = 1; index + 1 < blocks.length; index++) {
+    const [one, other] = [blocks[index]!, blocks[index + 1]!];
+    assert.is(one.length, other.length);
+    const changed = bytes.slice();
+    changed.copyWithin(one.start, other.start, other.start + other.length);
+    const state = await open(storageOn(new CrashDisk(new Map([[name, changed]]))));
+    assert.match(state.setAside?.reason ?? "", "damaged at byte");
+  }
+});
+
+/** The blocks after the head of an intact file. */
+function blocksOf(bytes: Uint8Array): { readonly start: number; readonly length: number }[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const blocks: { start: number; length: number }[] = [];
+  for (let start = 20; start < bytes.length; start += blocks.at(-1)!.length) {
+    blocks.push({ start, length: 32 + view.getUint32(start + 4) });
+  }
+  return blocks;
+}
 
 rot("after the last acknowledged record, or without any, is cut off", async () => {
   const files = await filesOf(life.slice(0, 5), 1 << 20);

@@ -1,0 +1,113 @@
+/**
+ * This node's log, how much of it is durable and committed, the state executed from it, and the snapshots that let it
+ * be cut short.
+ * @module
+ */
+import type { Config } from "../config/config.ts";
+import type { Entry } from "../protocol/entry.ts";
+import { assert, ViewstampError } from "../protocol/errors.ts";
+import type { Heartbeat } from "../protocol/messages.ts";
+import type { CoreOptions } from "../protocol/options.ts";
+import type { DurableState, SnapshotInfo } from "../protocol/storage.ts";
+import { ORIGIN, type Viewstamp } from "../protocol/view.ts";
+import type { Context } from "./context.ts";
+import { Durability } from "./durability.ts";
+import { HashTrail } from "./hash-trail.ts";
+import { Log } from "./log.ts";
+import type { Output } from "./output.ts";
+import type { AppliedEntry, ReplicatedState } from "./state.ts";
+
+export interface ReplicatedLogSetup {
+  readonly options: CoreOptions;
+  readonly config: Config;
+  readonly output: Output;
+  readonly durable: DurableState;
+  /** Restored from the newest snapshot, if there is one. */
+  readonly state: ReplicatedState;
+}
+
+export class ReplicatedLog implements Context {
+  readonly options: CoreOptions;
+  readonly config: Config;
+  readonly output: Output;
+  readonly log: Log;
+  readonly durability: Durability;
+  readonly state: ReplicatedState;
+  readonly #hashes: HashTrail = new HashTrail();
+  #snapshot: SnapshotInfo | undefined;
+  #isSaving = false;
+  #snapshotPauseMs = 0;
+
+  constructor({ options, config, output, durable, state }: ReplicatedLogSetup) {
+    this.options = options;
+    this.config = config;
+    this.output = output;
+    this.state = state;
+    this.log = new Log(durable.base, durable.entries);
+    this.durability = new Durability(this.log.end);
+    this.#snapshot = durable.snapshot;
+  }
+
+  /** What is known to be committed is executed at once: both are one place. */
+  get commit(): number {
+    return this.state.applied.seqno;
+  }
+
+  get snapshot(): SnapshotInfo | undefined {
+    return this.#snapshot;
+  }
+
+  /** The longest pause that taking a snapshot has cost. */
+  get snapshotPauseMs(): number {
+    return this.#snapshotPauseMs;
+  }
+
+  commitThrough(seqno: number, each?: (entry: Entry, applied: AppliedEntry) => void): void {
+    assert(seqno <= this.log.end, "only what is in the log is committed");
+    while (this.commit < seqno) {
+      const entry = this.log.entry(this.commit + 1);
+      const applied = this.state.apply(entry);
+      this.#hashes.note(entry.seqno, this.state.hash);
+      each?.(entry, applied);
+    }
+  }
+
+  installed(snapshot: SnapshotInfo): void {
+    const { at } = snapshot;
+    this.#snapshot = snapshot;
+    // Receiving it has ended any snapshot of its own that was under way.
+    this.#isSaving = false;
+    this.durability.restarted(at.seqno, this.log.contains(at));
+    this.log.startAfter(at);
+    this.#hashes.note(at.seqno, this.state.hash);
+    this.output.persist({ kind: "base", at });
+  }
+
+  /** @throws {ViewstampError} `Diverged` */
+  compareHashes({ applied, hash }: Heartbeat): void {
+    if (!this.#hashes.compare(applied, hash)) return;
+    const text = `this replica's state differs from its primary's at place ${applied}: a machine is not deterministic`;
+    throw new ViewstampError("Diverged", text);
+  }
+
+  maybeSaveSnapshot(): void {
+    if (this.#isSaving) return;
+    const since = this.#snapshot?.at.seqno ?? ORIGIN.seqno;
+    if (this.commit <= since || this.log.bytesAfter(since) < this.options.snapshotEveryBytes) return;
+    this.#isSaving = true;
+    this.output.push({ type: "saveSnapshot", at: this.state.applied, chunks: this.state.snapshot() });
+  }
+
+  /** The log keeps what came since the snapshot before: a node that was away shortly needs no snapshot. */
+  snapshotSaved(snapshot: SnapshotInfo, pauseMs: number): void {
+    this.#isSaving = false;
+    this.#snapshotPauseMs = Math.max(this.#snapshotPauseMs, pauseMs);
+    const before: Viewstamp = this.#snapshot?.at ?? ORIGIN;
+    if (snapshot.at.seqno <= before.seqno) return;
+    this.#snapshot = snapshot;
+    if (before.seqno <= this.log.base.seqno) return;
+    this.log.startAfter(before);
+    this.output.persist({ kind: "base", at: before });
+    this.output.path("logCompacted");
+  }
+}

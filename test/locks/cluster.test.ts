@@ -1,0 +1,91 @@
+// The lock service whole, in one process: real client, real replicas, a network of memory.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { runLockTester } from "../../examples/lock-cluster/lock-tester.ts";
+import { startCluster } from "../../src/entry/cluster.ts";
+import { connectLocks, locks } from "../../src/entry/locks.ts";
+import { codeOf, watch } from "./support.ts";
+
+async function primaryOf(
+  cluster: { status(id: string): Promise<{ primary: string }> },
+  asked: string,
+): Promise<string> {
+  return (await cluster.status(asked)).primary;
+}
+
+test("the lock tester passes while the primary is killed and comes back", async () => {
+  const cluster = await startCluster({ nodes: 3, machine: locks });
+  try {
+    const until = new AbortController();
+    const parts = new Set<number>();
+    let grants = 0;
+    let trouble: Promise<void> | undefined;
+    const kill = async (): Promise<void> => {
+      const primary = await primaryOf(cluster, "a");
+      await cluster.kill(primary);
+      await cluster.restart(primary);
+      grants = 0;
+    };
+    const report = await runLockTester({
+      connect: () => connectLocks({ cluster: cluster.urls, transport: cluster.transport }),
+      holdMs: 5,
+      until: until.signal,
+      onProgress: (progress) => {
+        if (progress.event === "part") parts.add(progress.part);
+        if (progress.event === "held" && ++grants === 50) {
+          if (trouble === undefined) trouble = kill();
+          else if (parts.size === 5) until.abort();
+        }
+        if (progress.event === "held" && grants > 50 && parts.size === 5) until.abort();
+      },
+    });
+    await trouble;
+    assert.equal(report.failures, []);
+    assert.ok(report.grants >= 100);
+  } finally {
+    await cluster.close();
+  }
+});
+
+test("a lock and a place in line survive the primary, and a lone surrogate is a name", async () => {
+  const cluster = await startCluster({ nodes: 3, machine: locks });
+  try {
+    const connect = () => connectLocks({ cluster: cluster.urls, transport: cluster.transport, owner: "test" });
+    const [a, b] = [await connect(), await connect()];
+    const held = await a.acquire("\ud800");
+    const waiting = watch(b.acquire("\ud800"));
+    while ((await a.query()).pending.length === 0);
+    await cluster.kill(await primaryOf(cluster, "a"));
+    const { held: holders, pending } = await b.query();
+    assert.equal(
+      holders.map(({ name, owner, token }) => ({ name, owner, token })),
+      [{ name: "\ud800", owner: "test", token: held.token }],
+    );
+    assert.is(pending.length, 1);
+    held.assertHeld();
+    assert.not(waiting.isSettled);
+    await held.release();
+    const next = await b.acquire("other");
+    while (!waiting.isSettled) await b.query();
+    assert.ok((waiting.value?.token ?? 0n) > held.token);
+    await next.release();
+    await Promise.all([a.close(), b.close()]);
+  } finally {
+    await cluster.close();
+  }
+});
+
+test("connectLocks refuses what it does not know", async () => {
+  const refused: [string, object][] = [
+    ["InvalidOptions", { cluster: ["memory://a"], owners: "typo" }],
+    ["InvalidOptions", { cluster: [] }],
+    ["InvalidOptions", { cluster: ["memory://a"], owner: 5 }],
+    ["InvalidOptions", { cluster: ["memory://a"], sessionTtlMs: -1 }],
+  ];
+  for (const [code, options] of refused) {
+    const error = await connectLocks(options as never).catch((reason: unknown) => reason);
+    assert.is(codeOf(error), code, JSON.stringify(options));
+  }
+});
+
+test.run();
