@@ -214,7 +214,7 @@ export class Campaigns {
   #primaryMotive(now: number): Intent | undefined {
     const suspicions = this.#suspicions;
     if (this.#newest.isFromDisk || this.#mustFinish) return { kind: "shrink" };
-    if (this.#isHandingOver) return suspicions.canSpare(this.#newest.self, now) ? { kind: "handOver" } : undefined;
+    if (this.#isHandingOver) return suspicions.canSpareSelf(now) ? { kind: "handOver" } : undefined;
     if (this.#learner !== undefined) return { kind: "admit", learner: this.#learner };
     if (this.#change !== undefined) return { kind: "shrink", change: this.#change };
     if (suspicions.isAny) return suspicions.canShrink(now) ? { kind: "shrink" } : undefined;

@@ -284,8 +284,15 @@ export class Config {
     return view;
   }
 
+  /** A founder that crashed with the cluster id on its disk and not yet the view has told nobody: it is fresh still. */
   #isFresh(): boolean {
-    return this.#founding !== undefined && this.view === undefined && this.#clusterId === undefined;
+    if (this.#founding === undefined || this.view !== undefined) return false;
+    return this.#clusterId === undefined || (this.#founding.isFounder && this.#clusterId === this.#ownClusterId);
+  }
+
+  /** A founder's incarnation is random and used once: enough to tell clusters apart. */
+  get #ownClusterId(): ClusterId {
+    return `c${this.self.incarnation}`;
   }
 
   #sayFresh(now: number): void {
@@ -309,8 +316,7 @@ export class Config {
     if (!this.#isFresh() || this.#founding?.isFounder !== true) return undefined;
     const view = this.#founding.firstView();
     if (view === undefined) return undefined;
-    // The founder's incarnation is random and used once: enough to tell clusters apart.
-    this.#takeClusterId(`c${this.self.incarnation}`);
+    this.#takeClusterId(this.#ownClusterId);
     this.#adopt(view, now);
     for (const member of view.members) if (member.id !== this.self.id) this.#sendGenesis(member);
     return view;

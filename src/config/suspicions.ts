@@ -6,7 +6,6 @@ import type { CoreOptions } from "../protocol/options.ts";
 import type { SeededRandom } from "../protocol/random.ts";
 import {
   findById,
-  type Identity,
   includesIdentity,
   type Member,
   type NodeId,
@@ -140,12 +139,18 @@ export class Suspicions {
     return survivors.length < view.members.length && survivors.every((member) => fit.includes(member));
   }
 
-  /** Whether the view could go on without this member: else it just stops, and the others wait for its return. */
-  canSpare(who: Identity, now: number): boolean {
-    const fit = this.#newest.view?.members.filter(
-      (member) => !sameIdentity(member, who) && this.reason(member, now) === undefined,
-    );
-    return fit !== undefined && fit.length >= this.#options.minCopies;
+  /**
+   * Whether the view could go on without this node: else it just stops, and the others wait for its return. Backups do
+   * not hear each other: only the primary can hold silence against a member.
+   */
+  canSpareSelf(now: number): boolean {
+    const { view, self } = this.#newest;
+    const isPrimary = this.#newest.isPrimary();
+    const left = view?.members.filter((member) => {
+      if (sameIdentity(member, self)) return false;
+      return isPrimary ? this.reason(member, now) === undefined : !this.liveness.isGone(member);
+    });
+    return left !== undefined && left.length >= this.#options.minCopies;
   }
 
   /** Acceptors that are no members and have been silent for `forgetAfterMs`. */

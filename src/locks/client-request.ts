@@ -61,7 +61,7 @@ export class LockRequest implements ClaimWaiter {
 
   again(): void {
     this.#claim = undefined;
-    if (!this.#isOver) this.#line.rejoin(this);
+    this.#line.rejoin(this);
   }
 
   readonly #aborted = (): void => this.#giveUp(this.terms.signal?.reason);

@@ -5,8 +5,8 @@
  */
 import type { Leveled } from "../protocol/messages.ts";
 import { type Identity, type NodeId, sameIdentity, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
-import type { Context } from "./context.ts";
 import type { Progress } from "./progress.ts";
+import type { ReplicatedLog } from "./replicated-log.ts";
 
 interface Attempt {
   readonly learner: Progress;
@@ -16,25 +16,25 @@ interface Attempt {
 }
 
 export class Admission {
-  readonly #context: Context;
+  readonly #replica: ReplicatedLog;
   readonly #vid: number;
   #attempt: Attempt | undefined;
   readonly #notBefore: Map<NodeId, number> = new Map();
   #failures = 0;
 
-  constructor(context: Context, vid: number) {
-    this.#context = context;
+  constructor(replica: ReplicatedLog, vid: number) {
+    this.#replica = replica;
     this.#vid = vid;
   }
 
   /** While a learner is being admitted nothing is stamped; once the accept has left, not before the next view. */
   get stopsStamping(): boolean {
-    return this.#attempt !== undefined || this.#context.config.admitLeft;
+    return this.#attempt !== undefined || this.#replica.config.admitLeft;
   }
 
   /** Whether this learner may be tried now: nearly level, and not just tried in vain. */
   isReady(learner: Progress, now: number): boolean {
-    const { log, config, options } = this.#context;
+    const { log, config, options } = this.#replica;
     return (
       this.#attempt === undefined &&
       learner.located &&
@@ -47,7 +47,7 @@ export class Admission {
   }
 
   start(learner: Progress, now: number): void {
-    const attempt = { learner, through: this.#context.log.last, startedAt: now, askedAt: now };
+    const attempt = { learner, through: this.#replica.log.last, startedAt: now, askedAt: now };
     this.#attempt = attempt;
     this.#ask(attempt);
   }
@@ -56,18 +56,18 @@ export class Admission {
     const attempt = this.#attempt;
     if (attempt === undefined || !sameIdentity(from, attempt.learner.who)) return;
     if (message.vid !== this.#vid || !sameViewstamp(message.through, attempt.through)) return;
-    this.#context.config.admit({ ...attempt.learner.who, url: attempt.learner.url }, now);
+    this.#replica.config.admit({ ...attempt.learner.who, url: attempt.learner.url }, now);
   }
 
   tick(now: number): void {
     const attempt = this.#attempt;
     if (attempt === undefined) return;
-    const { heartbeatMs, suspectMs } = this.#context.options;
-    if (now - attempt.startedAt > suspectMs && this.#context.config.cancelAdmit(now)) {
+    const { heartbeatMs, suspectMs } = this.#replica.options;
+    if (now - attempt.startedAt > suspectMs && this.#replica.config.cancelAdmit(now)) {
       this.#failures = Math.min(this.#failures + 1, 2);
       this.#notBefore.set(attempt.learner.who.id, now + suspectMs * 2 ** this.#failures);
       this.#attempt = undefined;
-      this.#context.output.path("admitGivenUp");
+      this.#replica.output.path("admitGivenUp");
     } else if (now - attempt.askedAt >= heartbeatMs) {
       attempt.askedAt = now;
       this.#ask(attempt);
@@ -75,7 +75,7 @@ export class Admission {
   }
 
   #ask({ learner, through }: Attempt): void {
-    const { output, config } = this.#context;
+    const { output, config } = this.#replica;
     output.send(learner.who.id, { type: "level", vid: this.#vid, through }, config.viewWrite);
   }
 }

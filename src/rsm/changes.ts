@@ -5,7 +5,7 @@
 import type { MembershipChange } from "../config/next-view.ts";
 import type { ClientMessage } from "../protocol/client-messages.ts";
 import { findById, type View } from "../protocol/view.ts";
-import type { Context } from "./context.ts";
+import type { ReplicatedLog } from "./replicated-log.ts";
 
 type Change = Extract<ClientMessage, { type: "change" }>;
 
@@ -17,15 +17,15 @@ interface Pending {
 }
 
 export class Changes {
-  readonly #context: Context;
+  readonly #replica: ReplicatedLog;
   #pending: Pending | undefined;
 
-  constructor(context: Context) {
-    this.#context = context;
+  constructor(replica: ReplicatedLog) {
+    this.#replica = replica;
   }
 
   onChange(client: number, message: Change, now: number): void {
-    const { config, output, options } = this.#context;
+    const { config, output, options } = this.#replica;
     const view = config.view as View;
     const change = changeOf(message);
     if (isDone(view, change)) {
@@ -47,10 +47,10 @@ export class Changes {
     if (pending === undefined) return;
     this.#pending = undefined;
     if (isDone(view, pending.change)) {
-      this.#context.output.answer(
+      this.#replica.output.answer(
         pending.client,
         { type: "changed", xid: pending.xid, vid: view.vid },
-        this.#context.config.viewWrite,
+        this.#replica.config.viewWrite,
       );
     } else {
       this.#decline(pending.client, pending.xid, "BUSY", "another view was decided first", false);
@@ -59,9 +59,9 @@ export class Changes {
 
   tick(now: number): void {
     const pending = this.#pending;
-    if (pending === undefined || now - pending.since < 4 * this.#context.options.suspectMs) return;
+    if (pending === undefined || now - pending.since < 4 * this.#replica.options.suspectMs) return;
     this.#pending = undefined;
-    this.#context.config.cancelChange(now);
+    this.#replica.config.cancelChange(now);
     this.#decline(pending.client, pending.xid, "BUSY", "no view with this change was decided in time", true);
   }
 
@@ -70,7 +70,7 @@ export class Changes {
   }
 
   #decline(client: number, xid: number, code: "BUSY" | "INVALID", text: string, outcomeUnknown: boolean): undefined {
-    this.#context.output.answer(client, { type: "declined", xid, code, outcomeUnknown, text });
+    this.#replica.output.answer(client, { type: "declined", xid, code, outcomeUnknown, text });
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Confirmed } from "../protocol/messages.ts";
 import { type Identity, includesIdentity, type NodeId, quorumOf, sameIdentity, type View } from "../protocol/view.ts";
-import type { Context } from "./context.ts";
+import type { ReplicatedLog } from "./replicated-log.ts";
 
 /** What waits; the round does not care what for. */
 export type Waiting =
@@ -21,14 +21,14 @@ interface Round {
 }
 
 export class Confirmation {
-  readonly #context: Context;
+  readonly #replica: ReplicatedLog;
   readonly #view: View;
   #queue: Waiting[] = [];
   #round: Round | undefined;
   #rounds = 0;
 
-  constructor(context: Context, view: View) {
-    this.#context = context;
+  constructor(replica: ReplicatedLog, view: View) {
+    this.#replica = replica;
     this.#view = view;
   }
 
@@ -54,7 +54,7 @@ export class Confirmation {
     const round = this.#round;
     if (!includesIdentity(this.#view.acceptors, from)) return [];
     if (message.accepted) {
-      this.#context.config.runInstance();
+      this.#replica.config.runInstance();
       return [];
     }
     if (round === undefined || message.round !== round.number) return [];
@@ -66,7 +66,7 @@ export class Confirmation {
   tick(now: number): readonly Waiting[] {
     const round = this.#round;
     if (round === undefined) return [];
-    const { heartbeatMs, suspectMs } = this.#context.options;
+    const { heartbeatMs, suspectMs } = this.#replica.options;
     if (now - round.startedAt > suspectMs) {
       this.#round = undefined;
       return round.waiting;
@@ -87,7 +87,7 @@ export class Confirmation {
   }
 
   #send(round: Round): void {
-    const { output, config } = this.#context;
+    const { output, config } = this.#replica;
     for (const acceptor of this.#view.acceptors) {
       if (sameIdentity(acceptor, config.self) || round.confirmed.has(acceptor.id)) continue;
       output.send(acceptor.id, { type: "confirm", vid: this.#view.vid, round: round.number }, config.viewWrite);
@@ -96,7 +96,7 @@ export class Confirmation {
 
   /** The primary is an acceptor too, and is asked the same. */
   #countSelf(round: Round): readonly Waiting[] {
-    const { config } = this.#context;
+    const { config } = this.#replica;
     if (config.acceptor.accepted !== undefined) {
       config.runInstance();
       return [];

@@ -417,6 +417,7 @@ export class Core {
       this.#leadership !== undefined;
     if (this.#leadership?.isActive === false) this.output.path("activationInterrupted");
     this.#serving?.end();
+    this.#replica.persistStamped();
     this.#leadership = undefined;
     this.#serving = undefined;
     this.#following = undefined;
@@ -463,7 +464,7 @@ export class Core {
     const since = this.#stoppingSince;
     if (since === undefined) return;
     const hasLeft = !this.config.isMember() && this.durability.write >= this.config.viewWrite;
-    if (hasLeft || !this.config.suspicions.canSpare(this.config.self, now) || now - since > this.options.suspectMs) {
+    if (hasLeft || !this.config.suspicions.canSpareSelf(now) || now - since > this.options.suspectMs) {
       this.output.push({ type: "stopped" });
       return;
     }

@@ -2,15 +2,14 @@
  * The side of a backup or learner in one view: its log is made equal to the primary's (design.md 4.3 and 4.4).
  * @module
  */
-import { ViewstampError } from "../protocol/errors.ts";
 import type { Heartbeat, Invoke, Level, Located, SnapshotChunk, SnapshotOffer } from "../protocol/messages.ts";
 import { primaryOf, type View, type Viewstamp } from "../protocol/view.ts";
-import type { Context } from "./context.ts";
 import type { Reception } from "./reception.ts";
+import type { ReplicatedLog } from "./replicated-log.ts";
 
 export class Following {
   readonly view: View;
-  readonly #context: Context;
+  readonly #replica: ReplicatedLog;
   readonly #reception: Reception;
   /** The last place compared equal with this primary's log. */
   #matched = 0;
@@ -21,8 +20,8 @@ export class Following {
   #levelAsked: Viewstamp | undefined;
   #activeKnown = false;
 
-  constructor(context: Context, view: View, reception: Reception) {
-    this.#context = context;
+  constructor(replica: ReplicatedLog, view: View, reception: Reception) {
+    this.#replica = replica;
     this.view = view;
     this.#reception = reception;
   }
@@ -43,7 +42,7 @@ export class Following {
 
   /** Tells the primary where this log is: asked, or unasked when the view begins. */
   sendLocated(): void {
-    const { log } = this.#context;
+    const { log } = this.#replica;
     const located: Located = {
       type: "located",
       vid: this.view.vid,
@@ -57,9 +56,9 @@ export class Following {
   onInvoke(message: Invoke): void {
     if ((message.entries.at(-1)?.vid ?? 0) > this.view.vid || !this.#reception.yieldToLog()) return;
     this.#learnStart(message.start, message.commit);
-    const { log } = this.#context;
+    const { log } = this.#replica;
     if (message.previous.seqno >= log.base.seqno && !log.contains(message.previous)) {
-      this.#context.output.path("previousMissing");
+      this.#replica.output.path("previousMissing");
       this.sendLocated();
       return;
     }
@@ -84,7 +83,7 @@ export class Following {
   }
 
   onOffer(message: SnapshotOffer, now: number): void {
-    const { log, config, output, commit } = this.#context;
+    const { log, config, output, commit } = this.#replica;
     if (message.at.seqno <= commit || log.contains(message.at)) {
       this.sendLocated();
     } else if (config.isMember()) {
@@ -107,7 +106,7 @@ export class Following {
   onInstalled(at: Viewstamp): void {
     const snapshot = this.#reception.finish(at);
     if (snapshot === undefined) return;
-    this.#context.installed(snapshot);
+    this.#replica.installed(snapshot);
     this.#matched = 0;
     this.#acked = 0;
     this.sendLocated();
@@ -119,12 +118,12 @@ export class Following {
 
   /** After each event: a completed write may have made more of the log durable. */
   acknowledgeIfMoved(): void {
-    if (Math.min(this.#matched, this.#context.durability.seqno) > this.#acked) this.acknowledge();
+    if (Math.min(this.#matched, this.#replica.durability.seqno) > this.#acked) this.acknowledge();
   }
 
   /** At the end of a turn, even if nothing moved: acknowledges what is durable and compared equal. */
   acknowledge(): void {
-    const { durability, config } = this.#context;
+    const { durability, config } = this.#replica;
     const seqno = Math.min(this.#matched, durability.seqno);
     if (seqno <= this.#acked && !this.#ackDue) return;
     // Older entries beyond the view's start are dropped for good before anything is promised in this view.
@@ -137,18 +136,18 @@ export class Following {
   #learnStart(start: number, commit: number): void {
     this.#start = start;
     if (commit >= start) this.#activeKnown = true;
-    const { log } = this.#context;
+    const { log } = this.#replica;
     if (log.end <= start || start < log.base.seqno) return;
     // Views never fall along a log: if the first place beyond the start is of this view, all beyond it are.
     const vid = log.vidAt(start + 1);
     if (vid !== undefined && vid < this.view.vid) {
-      this.#context.output.path("staleTailDropped");
-      this.#truncate(start);
+      this.#replica.output.path("staleTailDropped");
+      this.#replica.truncate(start);
     }
   }
 
   #appendMissing(message: Invoke): void {
-    const { log, output, durability } = this.#context;
+    const { log, output } = this.#replica;
     const missing = message.entries.findIndex(
       (entry) => entry.seqno > log.base.seqno && log.vidAt(entry.seqno) !== entry.vid,
     );
@@ -157,29 +156,18 @@ export class Following {
     const first = entries[0]?.seqno ?? 0;
     if (first <= log.end) {
       output.path("conflictDropped");
-      this.#truncate(first - 1);
+      this.#replica.truncate(first - 1);
     }
-    log.append(entries);
-    durability.appended(output.persist({ kind: "append", entries }), log.end);
-  }
-
-  #truncate(seqno: number): void {
-    const { log, output, durability, commit } = this.#context;
-    if (seqno < commit) {
-      const text = `entries through ${commit} are committed here, but the primary's log differs after ${seqno}`;
-      throw new ViewstampError("Diverged", text);
-    }
-    log.truncate(seqno);
-    durability.truncated(output.persist({ kind: "truncate", seqno }), seqno);
+    this.#replica.append(entries);
   }
 
   #follow(commit: number): void {
-    this.#context.commitThrough(Math.min(commit, this.#matched));
+    this.#replica.commitThrough(Math.min(commit, this.#matched));
   }
 
   #answerLevel(): void {
     const through = this.#levelAsked;
-    const { log, output, config } = this.#context;
+    const { log, output, config } = this.#replica;
     if (through === undefined || config.isMember() || this.#matched < through.seqno || !log.contains(through)) return;
     this.#levelAsked = undefined;
     this.#reception.bindTo(through.seqno);
@@ -187,8 +175,8 @@ export class Following {
     output.send(primaryOf(this.view).id, { type: "leveled", vid: this.view.vid, through }, after);
   }
 
-  #toPrimary(message: Parameters<Context["output"]["send"]>[1]): void {
-    const { output, config } = this.#context;
+  #toPrimary(message: Parameters<ReplicatedLog["output"]["send"]>[1]): void {
+    const { output, config } = this.#replica;
     output.send(this.view.primary, message, config.viewWrite);
   }
 }

@@ -7,8 +7,8 @@ import type { Entry } from "../protocol/entry.ts";
 import type { Invoke, Invoked, Join, Leveled, Located, SnapshotWant } from "../protocol/messages.ts";
 import { findById, type Identity, type NodeId, sameIdentity, sameViewstamp, type View } from "../protocol/view.ts";
 import { Admission } from "./admission.ts";
-import type { Context } from "./context.ts";
 import { Progress } from "./progress.ts";
+import type { ReplicatedLog } from "./replicated-log.ts";
 import type { AppliedEntry } from "./state.ts";
 import { continueTransfer, resumeTransfer, startTransfer } from "./transfer.ts";
 
@@ -19,24 +19,21 @@ export class Leadership {
   /** Where the log ended when the view began. */
   readonly start: number;
   readonly admission: Admission;
-  readonly #context: Context;
+  readonly #replica: ReplicatedLog;
   readonly #progress: Map<NodeId, Progress> = new Map();
   #active = false;
   /** Since when something stamped waits to be committed, without progress. */
   #waitingSince: number | undefined;
-  /** Stamped entries through this place have been given to the disk. */
-  #sentThrough: number;
   readonly #acceptorBeatAt: Map<NodeId, number> = new Map();
 
-  constructor(context: Context, view: View, now: number) {
-    this.#context = context;
+  constructor(replica: ReplicatedLog, view: View, now: number) {
+    this.#replica = replica;
     this.view = view;
-    this.start = context.log.end;
-    this.#sentThrough = this.start;
+    this.start = replica.log.end;
     this.#waitingSince = now;
-    this.admission = new Admission(context, view.vid);
+    this.admission = new Admission(replica, view.vid);
     for (const member of view.members) {
-      if (!sameIdentity(member, context.config.self)) this.#progress.set(member.id, new Progress(member, false));
+      if (!sameIdentity(member, replica.config.self)) this.#progress.set(member.id, new Progress(member, false));
     }
   }
 
@@ -46,7 +43,7 @@ export class Leadership {
 
   /** Nothing could be committed for `suspectMs`, though something waits. */
   isStalled(now: number): boolean {
-    return this.#waitingSince !== undefined && now - this.#waitingSince > this.#context.options.suspectMs;
+    return this.#waitingSince !== undefined && now - this.#waitingSince > this.#replica.options.suspectMs;
   }
 
   /** Whether a learner is receiving a snapshot: taking a new one would make it begin again. */
@@ -77,7 +74,7 @@ export class Leadership {
   }
 
   onJoin(from: Identity, message: Join, now: number): void {
-    const { config, output } = this.#context;
+    const { config, output } = this.#replica;
     const answer = config.addresses.mayJoin(from.id);
     if (answer !== "yes") {
       output.send(from.id, { type: "joinRefused", vid: this.view.vid, reason: answer }, config.viewWrite);
@@ -98,19 +95,19 @@ export class Leadership {
   onLocated(from: Identity, message: Located, now: number): void {
     const progress = this.progressOf(from);
     if (progress === undefined) return;
-    const { log } = this.#context;
+    const { log } = this.#replica;
     const common = log.lastCommon(message.base, message.runs);
     if (common !== undefined && common.seqno >= log.base.seqno) progress.locate(common.seqno + 1);
     else if (progress.isLearner && message.snapshot !== undefined)
-      resumeTransfer(this.#context, this.view, progress, message.snapshot, now);
-    else startTransfer(this.#context, this.view, progress, now);
+      resumeTransfer(this.#replica, this.view, progress, message.snapshot, now);
+    else startTransfer(this.#replica, this.view, progress, now);
   }
 
   onInvoked(from: Identity, message: Invoked, now: number): void {
     const progress = this.progressOf(from);
-    if (progress === undefined || message.seqno > this.#context.log.end) return;
+    if (progress === undefined || message.seqno > this.#replica.log.end) return;
     progress.acknowledge(message.seqno, now);
-    if (progress.waitingSince === undefined) this.#context.config.suspicions.markFit(from.id);
+    if (progress.waitingSince === undefined) this.#replica.config.suspicions.markFit(from.id);
   }
 
   onLeveled(from: Identity, message: Leveled, now: number): void {
@@ -120,43 +117,43 @@ export class Leadership {
   onSnapshotWant(from: Identity, message: SnapshotWant, now: number): void {
     const progress = this.progressOf(from);
     if (progress === undefined || !progress.isLearner) return;
-    continueTransfer(this.#context, this.view, progress, message, now);
+    continueTransfer(this.#replica, this.view, progress, message, now);
   }
 
   onChunkRead(to: NodeId, at: SnapshotWant["at"], index: number, bytes: Uint8Array | undefined, now: number): void {
     const progress = this.#progress.get(to);
     if (progress?.transfer === undefined || !sameViewstamp(progress.transfer.at, at)) return;
     if (bytes === undefined) {
-      startTransfer(this.#context, this.view, progress, now);
+      startTransfer(this.#replica, this.view, progress, now);
       return;
     }
-    const { output, config } = this.#context;
+    const { output, config } = this.#replica;
     output.send(to, { type: "snapshotChunk", vid: this.view.vid, at, index, bytes }, config.viewWrite);
   }
 
   /** A request was stamped: it is in the log, and leaves at the end of the turn. */
   stamped(entry: Entry, now: number): void {
-    this.#context.log.append([entry]);
+    this.#replica.stamp(entry);
     this.#waitingSince ??= now;
   }
 
   /** The end of a turn: one write for what was stamped, and one invoke to each that can take it. */
   flush(now: number): void {
-    this.#persistStamped();
+    this.#replica.persistStamped();
     for (const progress of this.#progress.values()) this.#pump(progress, now);
   }
 
   /** Commits what all members have durably; `true` if that activated the view. */
   advanceCommit(now: number, each: Commits): boolean {
-    const { durability, config, commit } = this.#context;
+    const { durability, config, commit } = this.#replica;
     if (config.lacksCopies || durability.write < config.viewWrite) return false;
     let through = durability.seqno;
     for (const progress of this.#progress.values()) {
       if (!progress.isLearner) through = Math.min(through, progress.acked);
     }
     if (through < this.start || (this.#active && through <= commit)) return false;
-    this.#context.commitThrough(through, each);
-    this.#waitingSince = through < this.#context.log.end ? now : undefined;
+    this.#replica.commitThrough(through, each);
+    this.#waitingSince = through < this.#replica.log.end ? now : undefined;
     if (this.#active) return false;
     this.#active = true;
     for (const progress of this.#progress.values()) this.#heartbeat(progress, now);
@@ -167,8 +164,8 @@ export class Leadership {
     this.#dropSilentLearners(now);
     this.#watchBackups(now);
     for (const progress of this.#progress.values()) {
-      const due = now - progress.heartbeatAt >= this.#context.options.heartbeatMs;
-      if (due || progress.commitSent < this.#context.commit) this.#heartbeat(progress, now, impaired);
+      const due = now - progress.heartbeatAt >= this.#replica.options.heartbeatMs;
+      if (due || progress.commitSent < this.#replica.commit) this.#heartbeat(progress, now, impaired);
       if (due) this.#askAgain(progress, now);
     }
     this.#heartbeatIdleAcceptors(now, impaired);
@@ -176,21 +173,13 @@ export class Leadership {
     this.#maybeAdmit(now);
   }
 
-  #persistStamped(): void {
-    const { log, output, durability } = this.#context;
-    if (log.end <= this.#sentThrough) return;
-    const entries = log.slice(this.#sentThrough + 1, Number.POSITIVE_INFINITY);
-    this.#sentThrough = log.end;
-    durability.appended(output.persist({ kind: "append", entries }), log.end);
-  }
-
   #pump(progress: Progress, now: number): void {
-    const { log, options, output, config, commit } = this.#context;
+    const { log, options, output, config, commit } = this.#replica;
     while (progress.located && (progress.owed || progress.next <= log.end)) {
       if (progress.inFlightBytes >= options.maxInFlightBytes) return;
       if (progress.next <= log.base.seqno) {
         // What it needs has been compacted away meanwhile.
-        startTransfer(this.#context, this.view, progress, now);
+        startTransfer(this.#replica, this.view, progress, now);
         return;
       }
       const entries = log.slice(progress.next, options.maxInvokeBytes);
@@ -204,7 +193,7 @@ export class Leadership {
   }
 
   #locate(progress: Progress, now: number): void {
-    const { output, config } = this.#context;
+    const { output, config } = this.#replica;
     if (!progress.isLearner) progress.waitingSince ??= now;
     output.send(progress.who.id, { type: "locate", vid: this.view.vid }, config.viewWrite);
   }
@@ -212,13 +201,13 @@ export class Leadership {
   /** A network may lose what it carried: whoever does not move on is asked where it is. */
   #askAgain(progress: Progress, now: number): void {
     const { waitingSince } = progress;
-    const patience = 2 * this.#context.options.heartbeatMs;
+    const patience = 2 * this.#replica.options.heartbeatMs;
     if (
       progress.located &&
       waitingSince !== undefined &&
       now - Math.max(waitingSince, progress.relocatedAt) > patience
     ) {
-      this.#context.output.path("relocated");
+      this.#replica.output.path("relocated");
       progress.relocate(now);
     }
     if (!progress.located) this.#locate(progress, now);
@@ -226,12 +215,12 @@ export class Leadership {
 
   #heartbeat(progress: Progress, now: number, impaired = false): void {
     progress.heartbeatAt = now;
-    progress.commitSent = this.#context.commit;
+    progress.commitSent = this.#replica.commit;
     this.#sendHeartbeat(progress.who.id, impaired);
   }
 
   #sendHeartbeat(to: NodeId, impaired: boolean): void {
-    const { output, config, state, commit } = this.#context;
+    const { output, config, state, commit } = this.#replica;
     const { vid } = this.view;
     const { applied, hash } = state;
     output.send(
@@ -244,9 +233,9 @@ export class Leadership {
   /** Acceptors that are neither members nor learners hear the primary too. */
   #heartbeatIdleAcceptors(now: number, impaired: boolean): void {
     for (const { id } of this.view.acceptors) {
-      if (id === this.#context.config.self.id || this.#progress.has(id)) continue;
+      if (id === this.#replica.config.self.id || this.#progress.has(id)) continue;
       const last = this.#acceptorBeatAt.get(id) ?? Number.NEGATIVE_INFINITY;
-      if (now - last < this.#context.options.heartbeatMs) continue;
+      if (now - last < this.#replica.options.heartbeatMs) continue;
       this.#acceptorBeatAt.set(id, now);
       this.#sendHeartbeat(id, impaired);
     }
@@ -254,7 +243,7 @@ export class Leadership {
 
   /** A backup that answers but does not log is suspected too. */
   #watchBackups(now: number): void {
-    const { config, options } = this.#context;
+    const { config, options } = this.#replica;
     for (const progress of this.#progress.values()) {
       if (progress.isLearner || progress.waitingSince === undefined) continue;
       if (!config.liveness.isLinked(progress.who.id)) continue;
@@ -265,7 +254,7 @@ export class Leadership {
   }
 
   #dropSilentLearners(now: number): void {
-    const { config, options } = this.#context;
+    const { config, options } = this.#replica;
     for (const [id, progress] of this.#progress) {
       if (!progress.isLearner || config.liveness.silence(progress.who, now) < 20 * options.suspectMs) continue;
       this.#progress.delete(id);
@@ -274,7 +263,7 @@ export class Leadership {
 
   /** Admits one learner at a time: in a healthy active view, or where only one more copy can make a view active. */
   #maybeAdmit(now: number): void {
-    const { config } = this.#context;
+    const { config } = this.#replica;
     if (this.admission.stopsStamping || config.campaign !== undefined) return;
     const suspected = this.view.members.some((member) => config.suspicions.reason(member, now) !== undefined);
     if (!this.#active && !config.lacksCopies && !suspected) return;

@@ -7,7 +7,7 @@ import type { Restoration } from "../protocol/machine.ts";
 import type { SnapshotChunk, SnapshotOffer } from "../protocol/messages.ts";
 import type { SnapshotInfo } from "../protocol/storage.ts";
 import { type NodeId, sameViewstamp, type View, type Viewstamp } from "../protocol/view.ts";
-import type { Context } from "./context.ts";
+import type { ReplicatedLog } from "./replicated-log.ts";
 
 interface Receiving {
   readonly info: SnapshotInfo;
@@ -20,15 +20,15 @@ interface Receiving {
 }
 
 export class Reception {
-  readonly #context: Context;
+  readonly #replica: ReplicatedLog;
   #vid = 0;
   #primary: NodeId = "";
   /** The learner has promised to hold the log through this place. */
   #boundTo = 0;
   #receiving: Receiving | undefined;
 
-  constructor(context: Context) {
-    this.#context = context;
+  constructor(replica: ReplicatedLog) {
+    this.#replica = replica;
   }
 
   /** A newer view: its primary may go on with the same snapshot. `boundTo` is this view's promise, if any. */
@@ -51,9 +51,9 @@ export class Reception {
   onOffer({ at, chunks }: SnapshotOffer, now: number): void {
     if (at.seqno < this.#boundTo || chunks < 1 || this.#receiving?.installing === true) return;
     if (this.#receiving === undefined || !sameViewstamp(this.#receiving.info.at, at)) {
-      const restoration = this.#context.state.restore(at);
+      const restoration = this.#replica.state.restore(at);
       this.#receiving = { info: { at, chunks }, restoration, next: 0, progressAt: now, installing: false };
-      this.#context.output.push({ type: "receiveSnapshot", at });
+      this.#replica.output.push({ type: "receiveSnapshot", at });
     }
     this.#want(this.#receiving);
   }
@@ -65,13 +65,13 @@ export class Reception {
     try {
       receiving.restoration.chunk(bytes);
     } catch {
-      this.#context.output.path("badSnapshotChunk");
+      this.#replica.output.path("badSnapshotChunk");
       this.#receiving = undefined;
       return;
     }
     receiving.next++;
     receiving.progressAt = now;
-    this.#context.output.push({ type: "storeChunk", at, index, bytes });
+    this.#replica.output.push({ type: "storeChunk", at, index, bytes });
   }
 
   onStored(at: Viewstamp, index: number, now: number): void {
@@ -81,14 +81,14 @@ export class Reception {
     if (index + 1 < receiving.info.chunks) this.#want(receiving);
     else if (!receiving.installing) {
       receiving.installing = true;
-      this.#context.output.push({ type: "installSnapshot", at });
+      this.#replica.output.push({ type: "installSnapshot", at });
     }
   }
 
   /** A primary can serve this log from entries alone; `false` while a snapshot is taking its place. */
   yieldToLog(): boolean {
     if (this.#receiving?.installing === true) return false;
-    if (this.#receiving !== undefined) this.#context.output.path("receptionGivenUp");
+    if (this.#receiving !== undefined) this.#replica.output.path("receptionGivenUp");
     this.#receiving = undefined;
     return true;
   }
@@ -99,19 +99,19 @@ export class Reception {
     if (receiving === undefined || !sameViewstamp(receiving.info.at, at)) return undefined;
     this.#receiving = undefined;
     receiving.restoration.finish();
-    this.#context.output.path("snapshotInstalled");
+    this.#replica.output.path("snapshotInstalled");
     return receiving.info;
   }
 
   tick(now: number): void {
     const receiving = this.#receiving;
-    if (receiving === undefined || now - receiving.progressAt < this.#context.options.suspectMs) return;
+    if (receiving === undefined || now - receiving.progressAt < this.#replica.options.suspectMs) return;
     receiving.progressAt = now;
     if (receiving.next < receiving.info.chunks) this.#want(receiving);
   }
 
   #want({ info, next }: Receiving): void {
-    const { output, config } = this.#context;
+    const { output, config } = this.#replica;
     const want = { type: "snapshotWant", vid: this.#vid, at: info.at, next } as const;
     output.send(this.#primary, want, config.viewWrite);
   }

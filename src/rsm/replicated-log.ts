@@ -10,7 +10,6 @@ import type { Heartbeat } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { DurableState, SnapshotInfo } from "../protocol/storage.ts";
 import { ORIGIN, type Viewstamp } from "../protocol/view.ts";
-import type { Context } from "./context.ts";
 import { Durability } from "./durability.ts";
 import { HashTrail } from "./hash-trail.ts";
 import { Log } from "./log.ts";
@@ -26,7 +25,7 @@ export interface ReplicatedLogSetup {
   readonly state: ReplicatedState;
 }
 
-export class ReplicatedLog implements Context {
+export class ReplicatedLog {
   readonly options: CoreOptions;
   readonly config: Config;
   readonly output: Output;
@@ -37,6 +36,8 @@ export class ReplicatedLog implements Context {
   #snapshot: SnapshotInfo | undefined;
   #isSaving = false;
   #snapshotPauseMs = 0;
+  /** The log through this place has been given to the disk, durable or not. */
+  #handedThrough: number;
 
   constructor({ options, config, output, durable, state }: ReplicatedLogSetup) {
     this.options = options;
@@ -46,6 +47,7 @@ export class ReplicatedLog implements Context {
     this.log = new Log(durable.base, durable.entries);
     this.durability = new Durability(this.log.end);
     this.#snapshot = durable.snapshot;
+    this.#handedThrough = this.log.end;
   }
 
   /** What is known to be committed is executed at once: both are one place. */
@@ -60,6 +62,37 @@ export class ReplicatedLog implements Context {
   /** The longest pause that taking a snapshot has cost. */
   get snapshotPauseMs(): number {
     return this.#snapshotPauseMs;
+  }
+
+  /** The primary's next entry: in the log at once, given to the disk with all others of its turn. */
+  stamp(entry: Entry): void {
+    this.log.append([entry]);
+  }
+
+  /**
+   * Gives the disk what was stamped since the last time: at the end of a turn, and before a newer view is entered, for
+   * whatever is in the log then is part of that view's start.
+   */
+  persistStamped(): void {
+    if (this.log.end <= this.#handedThrough) return;
+    this.#persist(this.log.slice(this.#handedThrough + 1, Number.POSITIVE_INFINITY));
+  }
+
+  /** A backup's or learner's next entries. */
+  append(entries: readonly Entry[]): void {
+    this.log.append(entries);
+    this.#persist(entries);
+  }
+
+  /** @throws {ViewstampError} `Diverged` if what is dropped is known to be committed */
+  truncate(seqno: number): void {
+    if (seqno < this.commit) {
+      const text = `entries through ${this.commit} are committed here, but the primary's log differs after ${seqno}`;
+      throw new ViewstampError("Diverged", text);
+    }
+    this.log.truncate(seqno);
+    this.#handedThrough = Math.min(this.#handedThrough, seqno);
+    this.durability.truncated(this.output.persist({ kind: "truncate", seqno }), seqno);
   }
 
   commitThrough(seqno: number, each?: (entry: Entry, applied: AppliedEntry) => void): void {
@@ -79,6 +112,7 @@ export class ReplicatedLog implements Context {
     this.#isSaving = false;
     this.durability.restarted(at.seqno, this.log.contains(at));
     this.log.startAfter(at);
+    this.#handedThrough = this.log.end;
     this.#hashes.note(at.seqno, this.state.hash);
     this.output.persist({ kind: "base", at });
   }
@@ -109,5 +143,10 @@ export class ReplicatedLog implements Context {
     this.log.startAfter(before);
     this.output.persist({ kind: "base", at: before });
     this.output.path("logCompacted");
+  }
+
+  #persist(entries: readonly Entry[]): void {
+    this.#handedThrough = this.log.end;
+    this.durability.appended(this.output.persist({ kind: "append", entries }), this.log.end);
   }
 }

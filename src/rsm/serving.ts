@@ -12,9 +12,9 @@ import { parseSessionId } from "../protocol/session.ts";
 import { encodeValue } from "../protocol/values.ts";
 import { type Identity, ORIGIN, type Viewstamp } from "../protocol/view.ts";
 import { Confirmation, type Waiting } from "./confirmation.ts";
-import type { Context } from "./context.ts";
 import type { Leadership } from "./leadership.ts";
 import { type LiveSession, LiveSessions } from "./live-sessions.ts";
+import type { ReplicatedLog } from "./replicated-log.ts";
 import type { Session } from "./sessions.ts";
 import type { AppliedEntry } from "./state.ts";
 
@@ -32,7 +32,7 @@ type KeepAlive = Extract<ClientMessage, { type: "keepAlive" }>;
 type Query = Extract<ClientMessage, { type: "query" }>;
 
 export class Serving {
-  readonly #context: Context;
+  readonly #replica: ReplicatedLog;
   readonly #leadership: Leadership;
   readonly #confirmation: Confirmation;
   readonly #live: LiveSessions = new LiveSessions();
@@ -45,10 +45,10 @@ export class Serving {
   #tickStamped = 0;
   #taking = false;
 
-  constructor(context: Context, leadership: Leadership) {
-    this.#context = context;
+  constructor(replica: ReplicatedLog, leadership: Leadership) {
+    this.#replica = replica;
     this.#leadership = leadership;
-    this.#confirmation = new Confirmation(context, leadership.view);
+    this.#confirmation = new Confirmation(replica, leadership.view);
   }
 
   /** Whether requests are stamped now. */
@@ -59,9 +59,9 @@ export class Serving {
   /** The view has just become active: every session gets a full TTL, and replicated time goes on from here. */
   activate(now: number): void {
     this.#activatedAt = now;
-    this.#timeAtActivation = this.#context.state.time;
+    this.#timeAtActivation = this.#replica.state.time;
     this.#lastTime = this.#timeAtActivation;
-    for (const session of this.#context.state.sessions) this.#live.add(session, now);
+    for (const session of this.#replica.state.sessions) this.#live.add(session, now);
   }
 
   /** Looks again whether requests can be taken; what waits is told if not. */
@@ -88,7 +88,7 @@ export class Serving {
 
   onRequest(client: number, message: Request, now: number): void {
     if (!this.#leadership.isActive) return this.#refuse(client, message, "BUSY", "a view change");
-    const session = this.#context.state.sessions.get(message.session);
+    const session = this.#replica.state.sessions.get(message.session);
     const live = this.#live.get(message.session.seqno);
     if (session === undefined || live === undefined) {
       return this.#refuse(client, message, "SESSION_EXPIRED", "the session is unknown or over");
@@ -105,8 +105,11 @@ export class Serving {
     if (message.number !== live.stamped + 1) {
       return this.#refuse(client, message, "BUSY", `number ${live.stamped + 1} comes first`);
     }
-    const { options } = this.#context;
-    if (this.#isFull(message.body.length) || live.stamped - session.acknowledgedThrough >= options.maxSessionReplies) {
+    const { options } = this.#replica;
+    // The acknowledgement that makes room may come with this very request.
+    const acknowledged = Math.min(message.acknowledgedThrough, session.lastNumber);
+    const kept = live.stamped - Math.max(session.acknowledgedThrough, acknowledged);
+    if (this.#isFull(message.body.length) || kept >= options.maxSessionReplies) {
       return this.#refuse(client, message, "OVERLOADED", "too much is outstanding");
     }
     live.stamped = message.number;
@@ -116,7 +119,7 @@ export class Serving {
   }
 
   onOpen(client: number, message: Open, now: number): void {
-    const { options, state } = this.#context;
+    const { options, state } = this.#replica;
     if (!this.#taking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
     if (!(message.ttlMs >= options.minSessionTtlMs && message.ttlMs <= options.maxSessionTtlMs)) {
       const text = `a session's TTL is ${options.minSessionTtlMs} to ${options.maxSessionTtlMs} ms`;
@@ -133,8 +136,8 @@ export class Serving {
 
   onEnd(client: number, message: End, now: number): void {
     const live = this.#live.get(message.session.seqno);
-    if (this.#leadership.isActive && this.#context.state.sessions.get(message.session) === undefined) {
-      this.#context.output.answer(client, { type: "ended", xid: message.xid });
+    if (this.#leadership.isActive && this.#replica.state.sessions.get(message.session) === undefined) {
+      this.#replica.output.answer(client, { type: "ended", xid: message.xid });
       return undefined;
     }
     if (!this.#taking || live === undefined || live.ending) {
@@ -148,7 +151,7 @@ export class Serving {
   onKeepAlive(client: number, message: KeepAlive, now: number): void {
     if (!this.#taking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
     const live = this.#live.get(message.session.seqno);
-    if (live === undefined || this.#context.state.sessions.get(message.session) === undefined) {
+    if (live === undefined || this.#replica.state.sessions.get(message.session) === undefined) {
       return this.#decline(client, message.xid, "SESSION_EXPIRED", "the session is unknown or over");
     }
     if (live.ending) return this.#decline(client, message.xid, "BUSY", "the session is ending");
@@ -159,7 +162,7 @@ export class Serving {
 
   onQuery(client: number, message: Query): void {
     if (!this.#taking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
-    if (this.#confirmation.size >= this.#context.options.maxPendingEntries) {
+    if (this.#confirmation.size >= this.#replica.options.maxPendingEntries) {
       return this.#decline(client, message.xid, "OVERLOADED", "too many queries wait");
     }
     this.#confirmation.add({ kind: "query", client, xid: message.xid, body: message.body });
@@ -178,7 +181,7 @@ export class Serving {
     this.#refuseAll(this.#confirmation.tick(now));
     if (!this.#taking) return;
     for (const live of this.#live.overdue(now)) {
-      this.#context.output.path("sessionExpired");
+      this.#replica.output.path("sessionExpired");
       this.#stampEnd(live, now);
     }
     this.#stampTick(now);
@@ -186,7 +189,7 @@ export class Serving {
 
   /** An entry was committed and executed: its session or asker is told, and its notices go out. */
   onApplied(entry: Entry, applied: AppliedEntry, now: number): void {
-    if (applied.duplicate) this.#context.output.path("duplicateRecognised");
+    if (applied.duplicate) this.#replica.output.path("duplicateRecognised");
     if (entry.seqno > this.#leadership.start) this.#pendingBytes -= entry.bytes.length;
     switch (entry.kind) {
       case "command":
@@ -209,14 +212,14 @@ export class Serving {
     const client = this.#live.get(entry.session.seqno)?.client;
     if (client === undefined) return;
     const { session, number } = entry;
-    if (reply !== undefined) this.#context.output.answer(client, { type: "reply", session, number, body: reply });
-    else if (this.#context.state.sessions.get(session) === undefined) {
+    if (reply !== undefined) this.#replica.output.answer(client, { type: "reply", session, number, body: reply });
+    else if (this.#replica.state.sessions.get(session) === undefined) {
       this.#refuse(client, { session, number }, "SESSION_EXPIRED", "the session is over");
     }
   }
 
   #opened(entry: Entry, now: number): void {
-    const session = this.#context.state.sessions.get(entry);
+    const session = this.#replica.state.sessions.get(entry);
     const asker = this.#takeAsker(entry);
     if (session === undefined || entry.seqno <= this.#leadership.start) return;
     this.#pendingOpens--;
@@ -225,12 +228,12 @@ export class Serving {
     this.#live.heard(live, asker.client, now);
     live.attachedTo = asker.client;
     const { opened, ttlMs } = session;
-    this.#context.output.answer(asker.client, { type: "opened", xid: asker.xid, session: opened, ttlMs });
+    this.#replica.output.answer(asker.client, { type: "opened", xid: asker.xid, session: opened, ttlMs });
   }
 
   #ended(entry: Entry): void {
     const asker = this.#takeAsker(entry);
-    if (asker !== undefined) this.#context.output.answer(asker.client, { type: "ended", xid: asker.xid });
+    if (asker !== undefined) this.#replica.output.answer(asker.client, { type: "ended", xid: asker.xid });
     this.#live.remove(entry.session.seqno);
   }
 
@@ -244,7 +247,7 @@ export class Serving {
     const opened = parseSessionId(session);
     const client = opened === undefined ? undefined : this.#live.get(opened.seqno)?.client;
     if (opened === undefined || client === undefined) return;
-    this.#context.output.answer(client, { type: "notice", session: opened, body });
+    this.#replica.output.answer(client, { type: "notice", session: opened, body });
   }
 
   #answerAll(confirmed: readonly Waiting[]): void {
@@ -255,7 +258,7 @@ export class Serving {
   }
 
   #answerQuery(client: number, xid: number, body: Uint8Array): void {
-    this.#context.output.answer(client, { type: "answer", xid, body: this.#context.state.query(body) });
+    this.#replica.output.answer(client, { type: "answer", xid, body: this.#replica.state.query(body) });
   }
 
   #keepAlive(client: number, xid: number, seqno: number): void {
@@ -263,7 +266,7 @@ export class Serving {
     if (live === undefined) return this.#decline(client, xid, "SESSION_EXPIRED", "the session is over");
     // Once the end is stamped, nothing more is confirmed for the session.
     if (live.ending) return this.#decline(client, xid, "BUSY", "the session is ending");
-    const { output, state } = this.#context;
+    const { output, state } = this.#replica;
     output.answer(client, { type: "keptAlive", xid });
     if (live.attachedTo === client) return undefined;
     live.attachedTo = client;
@@ -276,14 +279,14 @@ export class Serving {
   #replyAgain(client: number, message: Request, session: Session): void {
     const body = session.replies.get(message.number);
     if (body === undefined) return this.#refuse(client, message, "INVALID", "its reply was acknowledged before");
-    this.#context.output.path("repliedAgain");
+    this.#replica.output.path("repliedAgain");
     const { number } = message;
-    this.#context.output.answer(client, { type: "reply", session: message.session, number, body });
+    this.#replica.output.answer(client, { type: "reply", session: message.session, number, body });
     return undefined;
   }
 
   #isFull(bytes: number): boolean {
-    const { log, commit, options } = this.#context;
+    const { log, commit, options } = this.#replica;
     return log.end - commit >= options.maxPendingEntries || this.#pendingBytes + bytes > options.maxPendingBytes;
   }
 
@@ -297,7 +300,7 @@ export class Serving {
     const entry = makeEntry({
       kind,
       vid: this.#leadership.view.vid,
-      seqno: this.#context.log.end + 1,
+      seqno: this.#replica.log.end + 1,
       time: this.#replicatedTime(now),
       session,
       number: request?.number ?? 0,
@@ -315,7 +318,7 @@ export class Serving {
   }
 
   #stampTick(now: number): void {
-    const { state, commit } = this.#context;
+    const { state, commit } = this.#replica;
     const deadline = state.machine.nextDeadline();
     if (deadline === undefined || deadline > this.#replicatedTime(now) || this.#tickStamped > commit) return;
     this.#tickStamped = this.#stamp("tick", ORIGIN, undefined, EMPTY, now).seqno;
@@ -334,7 +337,7 @@ export class Serving {
 
   /** Requests stamped and not committed are answered too: their outcome is not known yet. */
   #refuseStamped(): void {
-    const { log, commit } = this.#context;
+    const { log, commit } = this.#replica;
     const first = Math.max(commit, this.#leadership.start);
     for (let seqno = first + 1; seqno <= log.end; seqno++) {
       const entry = log.entry(seqno);
@@ -352,10 +355,10 @@ export class Serving {
     text: string,
     outcomeUnknown = false,
   ): undefined {
-    this.#context.output.answer(client, { type: "requestRefused", session, number, code, outcomeUnknown, text });
+    this.#replica.output.answer(client, { type: "requestRefused", session, number, code, outcomeUnknown, text });
   }
 
   #decline(client: number, xid: number, code: RefusalCode, text: string, outcomeUnknown = false): undefined {
-    this.#context.output.answer(client, { type: "declined", xid, code, outcomeUnknown, text });
+    this.#replica.output.answer(client, { type: "declined", xid, code, outcomeUnknown, text });
   }
 }

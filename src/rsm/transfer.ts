@@ -5,15 +5,15 @@
  */
 import type { SnapshotWant } from "../protocol/messages.ts";
 import { sameViewstamp, type View, type Viewstamp } from "../protocol/view.ts";
-import type { Context } from "./context.ts";
 import type { Progress } from "./progress.ts";
+import type { ReplicatedLog } from "./replicated-log.ts";
 
 /** Chunks on their way to one learner. */
 const WINDOW = 8;
 
 /** Offers the newest snapshot. A member offered one finds that it has lost data. */
-export function startTransfer(context: Context, view: View, progress: Progress, now: number): void {
-  const { snapshot, output, config } = context;
+export function startTransfer(replica: ReplicatedLog, view: View, progress: Progress, now: number): void {
+  const { snapshot, output, config } = replica;
   progress.located = false;
   if (snapshot === undefined) return;
   if (progress.isLearner) progress.transfer = { at: snapshot.at, requested: 0, wanted: 0, progressAt: now };
@@ -24,31 +24,31 @@ export function startTransfer(context: Context, view: View, progress: Progress, 
 
 /** The learner has part of a snapshot from an earlier connection: it goes on there if it is still the newest. */
 export function resumeTransfer(
-  context: Context,
+  replica: ReplicatedLog,
   view: View,
   progress: Progress,
   position: { readonly at: Viewstamp; readonly next: number },
   now: number,
 ): void {
-  if (context.snapshot === undefined || !sameViewstamp(context.snapshot.at, position.at)) {
-    startTransfer(context, view, progress, now);
+  if (replica.snapshot === undefined || !sameViewstamp(replica.snapshot.at, position.at)) {
+    startTransfer(replica, view, progress, now);
     return;
   }
-  context.output.path("transferResumed");
+  replica.output.path("transferResumed");
   progress.transfer = { at: position.at, requested: position.next, wanted: position.next, progressAt: now };
-  request(context, progress);
+  request(replica, progress);
 }
 
 export function continueTransfer(
-  context: Context,
+  replica: ReplicatedLog,
   view: View,
   progress: Progress,
   want: SnapshotWant,
   now: number,
 ): void {
   const { transfer } = progress;
-  if (context.snapshot === undefined || !sameViewstamp(context.snapshot.at, want.at)) {
-    startTransfer(context, view, progress, now);
+  if (replica.snapshot === undefined || !sameViewstamp(replica.snapshot.at, want.at)) {
+    startTransfer(replica, view, progress, now);
     return;
   }
   if (transfer === undefined || !sameViewstamp(transfer.at, want.at)) {
@@ -60,10 +60,10 @@ export function continueTransfer(
     transfer.requested = Math.max(transfer.requested, want.next);
     transfer.progressAt = now;
   }
-  request(context, progress);
+  request(replica, progress);
 }
 
-function request({ snapshot, output }: Context, { transfer, who }: Progress): void {
+function request({ snapshot, output }: ReplicatedLog, { transfer, who }: Progress): void {
   if (transfer === undefined || snapshot === undefined) return;
   const end = Math.min(transfer.wanted + WINDOW, snapshot.chunks);
   for (; transfer.requested < end; transfer.requested++) {
