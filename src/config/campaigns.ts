@@ -213,11 +213,12 @@ export class Campaigns {
 
   #primaryMotive(now: number): Intent | undefined {
     const suspicions = this.#suspicions;
-    if (this.#newest.isFromDisk || this.#mustFinish) return { kind: "shrink" };
-    if (this.#isHandingOver) return suspicions.canSpareSelf(now) ? { kind: "handOver" } : undefined;
+    if (this.#newest.isFromDisk) return { kind: "shrink" };
+    if (this.#isHandingOver && suspicions.canSpareSelf(now)) return { kind: "handOver" };
     if (this.#learner !== undefined) return { kind: "admit", learner: this.#learner };
     if (this.#change !== undefined) return { kind: "shrink", change: this.#change };
-    if (suspicions.isAny) return suspicions.canShrink(now) ? { kind: "shrink" } : undefined;
+    if (suspicions.isAny && suspicions.canShrink(now)) return { kind: "shrink" };
+    if (this.#mustFinish) return { kind: "finish" };
     return suspicions.canForget(now) ? { kind: "shrink" } : undefined;
   }
 

@@ -23,6 +23,8 @@ export type MembershipChange =
 export type Intent =
   /** Go on with the members that answer the roll call; the same set included. */
   | { readonly kind: "shrink"; readonly change?: MembershipChange }
+  /** Run the instance to its end, whatever view that gives: an accepted value was met. */
+  | { readonly kind: "finish" }
   /** A graceful stop: the members without this node. */
   | { readonly kind: "handOver" }
   /** Only the primary: one learner more. */
@@ -85,7 +87,7 @@ function shrunkMembers(situation: Situation): readonly Member[] | undefined {
   const candidates = view.members.filter(isCandidate);
   if (candidates.length === view.members.length) {
     // Nobody can be spared: the same members are a view too, unless the point was to remove one that is unfit.
-    return unfit.size === 0 || !situation.leads ? candidates : undefined;
+    return unfit.size === 0 || intent.kind === "finish" || !situation.leads ? candidates : undefined;
   }
   const survivors = view.members.filter((member) => !returned.has(member.id));
   const onlyReturnedDropped = survivors.length < view.members.length && survivors.every(isCandidate);
@@ -109,7 +111,8 @@ function shrink(situation: Situation, members: readonly Member[]): View {
  */
 function takeOver(situation: Situation): View | undefined {
   const { view, self, intent, leads } = situation;
-  if (intent.kind !== "shrink" || intent.change !== undefined || leads) return undefined;
+  const mayKeepAll = intent.kind === "finish" || (intent.kind === "shrink" && intent.change === undefined && !leads);
+  if (!mayKeepAll) return undefined;
   return finish(situation, {
     members: view.members,
     acceptors: replaceReturned(situation, view.acceptors, view.members),

@@ -4,9 +4,12 @@
  * @module
  */
 import type { Leveled } from "../protocol/messages.ts";
-import { type Identity, type NodeId, sameIdentity, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
+import { type Identity, sameIdentity, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
 import type { Progress } from "./progress.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
+
+/** The wait after an admission in vain doubles this often at most. */
+const MAX_DOUBLINGS = 4;
 
 interface Attempt {
   readonly learner: Progress;
@@ -19,8 +22,6 @@ export class Admission {
   readonly #replica: ReplicatedLog;
   readonly #vid: number;
   #attempt: Attempt | undefined;
-  readonly #notBefore: Map<NodeId, number> = new Map();
-  #failures = 0;
 
   constructor(replica: ReplicatedLog, vid: number) {
     this.#replica = replica;
@@ -40,7 +41,8 @@ export class Admission {
       learner.located &&
       learner.next > log.end &&
       learner.inFlightBytes <= options.maxInvokeBytes &&
-      now >= (this.#notBefore.get(learner.who.id) ?? 0) &&
+      learner.isMoving(now, options.heartbeatMs) &&
+      now >= learner.notBefore &&
       config.addresses.mayJoin(learner.who.id) === "yes" &&
       config.liveness.isLinked(learner.who.id)
     );
@@ -64,8 +66,8 @@ export class Admission {
     if (attempt === undefined) return;
     const { heartbeatMs, suspectMs } = this.#replica.options;
     if (now - attempt.startedAt > suspectMs && this.#replica.config.cancelAdmit(now)) {
-      this.#failures = Math.min(this.#failures + 1, 2);
-      this.#notBefore.set(attempt.learner.who.id, now + suspectMs * 2 ** this.#failures);
+      attempt.learner.failedAdmissions++;
+      attempt.learner.notBefore = now + suspectMs * 2 ** Math.min(attempt.learner.failedAdmissions, MAX_DOUBLINGS);
       this.#attempt = undefined;
       this.#replica.output.path("admitGivenUp");
     } else if (now - attempt.askedAt >= heartbeatMs) {

@@ -19,6 +19,7 @@ import {
   sameIdentity,
   type View,
 } from "../protocol/view.ts";
+import { Attendance } from "./attendance.ts";
 import { Changes } from "./changes.ts";
 import type { Durability } from "./durability.ts";
 import type { CoreEvent, Effect } from "./events.ts";
@@ -56,12 +57,10 @@ export class Core {
   readonly #replica: ReplicatedLog;
   readonly #reception: Reception;
   readonly #changes: Changes;
+  readonly #attendance: Attendance;
   #following: Following | undefined;
   #leadership: Leadership | undefined;
   #serving: Serving | undefined;
-  #joinAt = 0;
-  #stoppingSince: number | undefined;
-  #leavingSentAt = Number.NEGATIVE_INFINITY;
   #announced: { readonly view: View | undefined; readonly active: boolean } | undefined;
   #followingTold = 0;
   #steppedAt: number;
@@ -80,6 +79,7 @@ export class Core {
     this.#replica = new ReplicatedLog({ ...setup, config: this.config, output: this.output });
     this.#reception = new Reception(this.#replica);
     this.#changes = new Changes(this.#replica);
+    this.#attendance = new Attendance(this.#replica);
     this.#steppedAt = now;
     const { view } = this.config;
     if (view !== undefined) this.#followFromDisk(view, durable);
@@ -209,8 +209,7 @@ export class Core {
       case "tick":
         return this.#onTick(now);
       case "stop":
-        this.#stoppingSince ??= now;
-        return this.#tryToLeave(now);
+        return this.#attendance.stop(now);
       case "turn":
         return undefined;
     }
@@ -234,8 +233,7 @@ export class Core {
       case "confirm":
         return this.#onConfirm(from, message, now);
       case "joinRefused":
-        this.#joinAt = now + 10 * this.options.suspectMs;
-        return undefined;
+        return this.#attendance.joinRefused(now);
       default:
         if (this.#isOfThisView(from, message.vid, now)) this.#onViewMessage(from, message, now);
         return undefined;
@@ -359,7 +357,7 @@ export class Core {
     const { view } = this.config;
     if (view === undefined || this.#following === undefined || !sameIdentity(primaryOf(view), peer)) return;
     if (this.config.isMember()) this.#following.sendLocated();
-    else this.#joinAt = now;
+    else this.#attendance.joinSoon(now);
   }
 
   #onDurable(write: number, now: number): void {
@@ -377,8 +375,7 @@ export class Core {
     this.#serving?.tick(now);
     this.#following?.tick(now);
     this.#changes.tick(now);
-    this.#maybeJoin(now);
-    this.#tryToLeave(now);
+    this.#attendance.tick(now);
   }
 
   /** After every event: what has become committed, active or level is noticed here, and nowhere else. */
@@ -445,34 +442,7 @@ export class Core {
 
   #notMember(view: View, wasMember: boolean, now: number): void {
     if (wasMember) this.output.happened({ event: "removed", vid: view.vid });
-    this.#joinAt = now;
-  }
-
-  /** A node that is no member asks the primary to be caught up and admitted, again and again. */
-  #maybeJoin(now: number): void {
-    const { view } = this.config;
-    if (view === undefined || this.config.isMember() || this.#stoppingSince !== undefined || now < this.#joinAt) return;
-    this.#joinAt = now + this.options.suspectMs;
-    if (!this.config.liveness.isLinked(view.primary)) return;
-    this.output.happened({ event: "joining", vid: view.vid });
-    const join = { type: "join", vid: view.vid, url: this.config.self.url } as const;
-    this.output.send(view.primary, join, this.config.viewWrite);
-  }
-
-  /** A graceful stop: the primary hands over, a backup asks to be left out, anyone else just stops. */
-  #tryToLeave(now: number): void {
-    const since = this.#stoppingSince;
-    if (since === undefined) return;
-    const hasLeft = !this.config.isMember() && this.durability.write >= this.config.viewWrite;
-    if (hasLeft || !this.config.suspicions.canSpareSelf(now) || now - since > this.options.suspectMs) {
-      this.output.push({ type: "stopped" });
-      return;
-    }
-    if (now - this.#leavingSentAt < this.options.heartbeatMs) return;
-    this.#leavingSentAt = now;
-    const view = this.config.view as View;
-    if (this.config.isPrimary()) this.config.handOver(now);
-    else this.output.send(view.primary, { type: "leaving", vid: view.vid }, this.config.viewWrite);
+    this.#attendance.joinSoon(now);
   }
 
   /** A primary that has not heard a majority, or waits for its own disk, for `suspectMs` says so. */

@@ -38,6 +38,9 @@ export class Progress {
   waitingSince: number | undefined;
   relocatedAt: number = Number.NEGATIVE_INFINITY;
   transfer: Transfer | undefined;
+  failedAdmissions = 0;
+  /** Not to be admitted before this moment. */
+  notBefore = 0;
   #sent: Sent[] = [];
   #inFlightBytes = 0;
 
@@ -48,6 +51,11 @@ export class Progress {
 
   get inFlightBytes(): number {
     return this.#inFlightBytes;
+  }
+
+  /** Whether it makes what it is sent durable: nothing is due, or it made progress within `ms`. */
+  isMoving(now: number, ms: number): boolean {
+    return this.acked >= 0 && (this.waitingSince === undefined || now - this.waitingSince < ms);
   }
 
   /** The connection is gone, or it said that it lacks `previous`: ask again where it is. */

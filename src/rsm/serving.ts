@@ -44,6 +44,8 @@ export class Serving {
   #pendingOpens = 0;
   #tickStamped = 0;
   #taking = false;
+  /** What is stamped cannot be committed for now; it has been answered so. */
+  #blocked = false;
 
   constructor(replica: ReplicatedLog, leadership: Leadership) {
     this.#replica = replica;
@@ -68,10 +70,10 @@ export class Serving {
   refresh(now: number, impaired: boolean): void {
     const stalled = this.#leadership.isStalled(now);
     const taking = this.#leadership.isActive && !stalled && !impaired && !this.#leadership.admission.stopsStamping;
-    if (this.#taking && !taking) {
-      this.#refuseAll(this.#confirmation.cancel());
-      if (stalled || impaired) this.#refuseStamped();
-    }
+    if (this.#taking && !taking) this.#refuseAll(this.#confirmation.cancel());
+    const blocked = stalled || impaired;
+    if (blocked && !this.#blocked) this.#refuseStamped();
+    this.#blocked = blocked;
     this.#taking = taking;
   }
 
@@ -91,7 +93,9 @@ export class Serving {
     const session = this.#replica.state.sessions.get(message.session);
     const live = this.#live.get(message.session.seqno);
     if (session === undefined || live === undefined) {
-      return this.#refuse(client, message, "SESSION_EXPIRED", "the session is unknown or over");
+      return this.#isFromLater(message.session)
+        ? this.#refuse(client, message, "BUSY", "a later view is not known here yet")
+        : this.#refuse(client, message, "SESSION_EXPIRED", "the session is unknown or over");
     }
     if (live.ending) return this.#refuse(client, message, "BUSY", "the session is ending");
     this.#live.heard(live, client, now);
@@ -136,7 +140,8 @@ export class Serving {
 
   onEnd(client: number, message: End, now: number): void {
     const live = this.#live.get(message.session.seqno);
-    if (this.#leadership.isActive && this.#replica.state.sessions.get(message.session) === undefined) {
+    const isUnknown = this.#replica.state.sessions.get(message.session) === undefined;
+    if (this.#leadership.isActive && isUnknown && !this.#isFromLater(message.session)) {
       this.#replica.output.answer(client, { type: "ended", xid: message.xid });
       return undefined;
     }
@@ -152,7 +157,9 @@ export class Serving {
     if (!this.#taking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
     const live = this.#live.get(message.session.seqno);
     if (live === undefined || this.#replica.state.sessions.get(message.session) === undefined) {
-      return this.#decline(client, message.xid, "SESSION_EXPIRED", "the session is unknown or over");
+      return this.#isFromLater(message.session)
+        ? this.#decline(client, message.xid, "BUSY", "a later view is not known here yet")
+        : this.#decline(client, message.xid, "SESSION_EXPIRED", "the session is unknown or over");
     }
     if (live.ending) return this.#decline(client, message.xid, "BUSY", "the session is ending");
     this.#live.heard(live, client, now);
@@ -283,6 +290,11 @@ export class Serving {
     const { number } = message;
     this.#replica.output.answer(client, { type: "reply", session: message.session, number, body });
     return undefined;
+  }
+
+  /** Opened in a view that this primary, deposed without knowing it, cannot know of. */
+  #isFromLater(session: Viewstamp): boolean {
+    return session.vid > this.#leadership.view.vid || session.seqno > this.#replica.commit;
   }
 
   #isFull(bytes: number): boolean {

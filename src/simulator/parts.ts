@@ -5,8 +5,8 @@
 import { startCore } from "../client/core.ts";
 import { locks } from "../locks/machine.ts";
 import { replicated } from "../machine/replicated.ts";
+import { realBrain } from "../replica/brain.ts";
 import type { Parts } from "./simulation.ts";
-import { makeBrain } from "./tmp-brain.ts";
 import { watchedLocks } from "./workload/lock-checks.ts";
 import { tester } from "./workload/tester-machine.ts";
 
@@ -14,7 +14,7 @@ const VERSIONS = replicated([tester, locks]).versions;
 
 export const REAL_PARTS: Parts = {
   machine: (violated) => replicated([tester, watchedLocks(violated)]),
-  makeBrain,
+  makeBrain: realBrain,
   connect: (transport, life, urls, plan) =>
     startCore({
       cluster: urls,

@@ -172,7 +172,7 @@ for (const [size, segmentBytes] of [
 crashes("while it recovers recovers again, to the same", async () => {
   const { operations } = (await liveUntil(Number.POSITIVE_INFINITY, SMALL_SEGMENT)).disk;
   const random = randomOf(7);
-  for (let round = 0; round < 400; round++) {
+  for (let round = 0; round < 100; round++) {
     const { disk, acknowledged } = await liveUntil(1 + Math.floor(random() * operations), SMALL_SEGMENT);
     let left = disk.afterKill();
     for (let restart = 0; restart < 3; restart++) {
@@ -181,6 +181,22 @@ crashes("while it recovers recovers again, to the same", async () => {
       left = random() < 0.4 ? left.afterKill() : left.afterCrash(random);
     }
     assertPrefix(await open(storageOn(left)), acknowledged, `round ${round}`);
+  }
+});
+
+crashes("and a second one, as a restart marks what it found, is not taken for rot", async () => {
+  const { operations } = (await liveUntil(Number.POSITIVE_INFINITY, 1 << 20)).disk;
+  for (let crashAt = 10; crashAt <= operations; crashAt++) {
+    const { disk, acknowledged } = await liveUntil(crashAt, 1 << 20);
+    const whole = disk.afterKill();
+    await open(storageOn(whole));
+    for (let seed = 0; seed < 12; seed++) {
+      const restarted = disk.afterKill();
+      restarted.crashAt = whole.operations - (seed % 2);
+      await Promise.race([restarted.crashed, open(storageOn(restarted))]);
+      const state = await open(storageOn(restarted.afterCrash(randomOf(crashAt * 100 + seed))));
+      assertPrefix(state, acknowledged, `crash at ${crashAt}, seed ${seed}`);
+    }
   }
 });
 

@@ -1,0 +1,64 @@
+/**
+ * How a node comes into the view and leaves it on purpose: it asks to join while it is no member, and before a graceful
+ * stop it sees to it that the others go on without it.
+ * @module
+ */
+import type { ReplicatedLog } from "./replicated-log.ts";
+
+export class Attendance {
+  readonly #replica: ReplicatedLog;
+  #joinAt = 0;
+  #stoppingSince: number | undefined;
+  #leavingSentAt = Number.NEGATIVE_INFINITY;
+
+  constructor(replica: ReplicatedLog) {
+    this.#replica = replica;
+  }
+
+  joinSoon(now: number): void {
+    this.#joinAt = now;
+  }
+
+  /** An operator must act first: ask rarely. */
+  joinRefused(now: number): void {
+    this.#joinAt = now + 10 * this.#replica.options.suspectMs;
+  }
+
+  stop(now: number): void {
+    this.#stoppingSince ??= now;
+    this.#tryToLeave(now);
+  }
+
+  tick(now: number): void {
+    this.#maybeJoin(now);
+    this.#tryToLeave(now);
+  }
+
+  /** A node that is no member asks the primary to be caught up and admitted, again and again. */
+  #maybeJoin(now: number): void {
+    const { config, output, options } = this.#replica;
+    const { view } = config;
+    if (view === undefined || config.isMember() || this.#stoppingSince !== undefined || now < this.#joinAt) return;
+    this.#joinAt = now + options.suspectMs;
+    if (!config.liveness.isLinked(view.primary)) return;
+    output.happened({ event: "joining", vid: view.vid });
+    output.send(view.primary, { type: "join", vid: view.vid, url: config.self.url }, config.viewWrite);
+  }
+
+  /** The primary hands over, a backup asks to be left out, anyone else just stops. */
+  #tryToLeave(now: number): void {
+    const { config, output, options, durability } = this.#replica;
+    const since = this.#stoppingSince;
+    if (since === undefined) return;
+    const hasLeft = !config.isMember() && durability.write >= config.viewWrite;
+    const { view } = config;
+    if (view === undefined || hasLeft || !config.suspicions.canSpareSelf(now) || now - since > options.suspectMs) {
+      output.push({ type: "stopped" });
+      return;
+    }
+    if (now - this.#leavingSentAt < options.heartbeatMs) return;
+    this.#leavingSentAt = now;
+    if (config.isPrimary()) config.handOver(now);
+    else output.send(view.primary, { type: "leaving", vid: view.vid }, config.viewWrite);
+  }
+}
