@@ -13,14 +13,20 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
+/** Given with every query. */
 export interface QueryOptions extends CallOptions {
-  /** `local` reads the applied state of any replica, which may lag; the default is `linearizable`. */
+  /**
+   * `local` reads the applied state of any replica, which may lag.
+   * @default "linearizable"
+   */
   readonly consistency?: "linearizable" | "local";
 }
 
 /** The session a client has now. */
 export interface LiveSession {
+  /** Its name in the cluster, never used again. */
   readonly id: SessionId;
+  /** Silence for this many milliseconds ends it. */
   readonly ttlMs: number;
   /**
    * Until this moment (`environment.now()`) the cluster cannot have ended the session: counted from before the last
@@ -29,6 +35,7 @@ export interface LiveSession {
   readonly trustedUntil: number;
 }
 
+/** What happens to a client's session. */
 export type SessionChange =
   | { readonly type: "opened"; readonly session: LiveSession }
   /** Over, or no longer to be trusted: what it held is lost. A new one is opened when it is needed. */

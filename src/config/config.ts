@@ -60,6 +60,7 @@ export class Config {
   #clusterId: ClusterId | undefined;
   #recordedClusterId: ClusterId | undefined;
   #freshSaidAt = Number.NEGATIVE_INFINITY;
+  #askedAt = Number.NEGATIVE_INFINITY;
   readonly #toldAt: Map<NodeId, number> = new Map();
 
   constructor({ self, cluster, options, durable, mayFound, random, now }: ConfigSetup, output: ConfigOutput) {
@@ -179,6 +180,7 @@ export class Config {
 
   tick(now: number): View | undefined {
     this.#sayFresh(now);
+    this.#askForView(now);
     const founded = this.#tryToFound(now);
     if (founded !== undefined) return founded;
     if (!this.isMember()) return undefined;
@@ -281,6 +283,9 @@ export class Config {
     this.#newest.adopt(view, this.#output.persist({ kind: "view", view }));
     this.#campaigns.onView(now);
     this.suspicions.onView(previous, view, now);
+    const founder = this.#founding?.founder;
+    // It may still count this node as fresh, from what it said before.
+    if (previous === undefined && founder !== undefined && founder !== this.self.id) this.#sendGenesis({ id: founder });
     return view;
   }
 
@@ -306,6 +311,15 @@ export class Config {
     this.#output.send(founding.founder, { type: "fresh" }, 0);
   }
 
+  /** A node without a view keeps asking for one: an answer may be lost. */
+  #askForView(now: number): void {
+    if (this.view !== undefined || now - this.#askedAt < this.#options.suspectMs) return;
+    this.#askedAt = now;
+    for (const { id } of this.addresses.peers()) {
+      if (this.liveness.isLinked(id)) this.#output.send(id, { type: "fetch", vid: 0 }, 0);
+    }
+  }
+
   #onFresh(from: Identity, now: number): View | undefined {
     if (this.view !== undefined) return this.#sendGenesis(from);
     this.#founding?.onFresh(from);
@@ -322,7 +336,7 @@ export class Config {
     return view;
   }
 
-  #sendGenesis(to: Identity): undefined {
+  #sendGenesis(to: Pick<Identity, "id">): undefined {
     if (this.view === undefined || this.#clusterId === undefined) return undefined;
     const message: Genesis = { type: "genesis", clusterId: this.#clusterId, view: this.view };
     this.#output.send(to.id, message, this.viewWrite);
@@ -331,6 +345,8 @@ export class Config {
 
   #onGenesis(from: Identity, message: Genesis, now: number): View | undefined {
     if (this.#clusterId !== undefined && this.#clusterId !== message.clusterId) return undefined;
+    // Whoever knows a view is not fresh any more, whatever it said before.
+    this.#founding?.forget(from.id);
     if (this.#isFresh() && this.#founding?.mayTake(message, from) !== true) return undefined;
     if (message.view.vid <= this.#newest.vid) return undefined;
     this.#takeClusterId(message.clusterId);

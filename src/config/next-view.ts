@@ -87,7 +87,8 @@ function shrunkMembers(situation: Situation): readonly Member[] | undefined {
   const candidates = view.members.filter(isCandidate);
   if (candidates.length === view.members.length) {
     // Nobody can be spared: the same members are a view too, unless the point was to remove one that is unfit.
-    return unfit.size === 0 || intent.kind === "finish" || !situation.leads ? candidates : undefined;
+    const isRemoval = intent.kind === "shrink" && intent.change === undefined && unfit.size > 0;
+    return isRemoval && situation.leads ? undefined : candidates;
   }
   const survivors = view.members.filter((member) => !returned.has(member.id));
   const onlyReturnedDropped = survivors.length < view.members.length && survivors.every(isCandidate);

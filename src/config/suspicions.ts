@@ -159,7 +159,8 @@ export class Suspicions {
     const { view } = this.#newest;
     if (forgetAfterMs === undefined || view === undefined || !this.#newest.leads) return [];
     return view.acceptors
-      .filter((acceptor) => !this.#newest.isMember(acceptor) && this.liveness.silence(acceptor, now) > forgetAfterMs)
+      .filter((acceptor) => !this.#newest.isMember(acceptor) && !this.liveness.hasReturned(acceptor))
+      .filter((acceptor) => this.liveness.silence(acceptor, now) > forgetAfterMs)
       .map((acceptor) => acceptor.id);
   }
 

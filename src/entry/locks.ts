@@ -55,10 +55,10 @@ export async function connectLocks(options: ConnectLocksOptions): Promise<LockCl
 
 export type { CallOptions, QueryOptions } from "../client/contract.ts";
 export type { ClientTuning, ClusterAddresses } from "../client/options.ts";
-export { LockClient, type LockClientOptions } from "../locks/client.ts";
+export { type LockCallback, LockClient, type LockClientOptions } from "../locks/client.ts";
 export type { AcquiredLock, Lock, LockInfo, LockMode, LockOptions, LockSnapshot } from "../locks/client-types.ts";
 export { type LockCommands, type LockQueries, locks } from "../locks/machine.ts";
-export type { LockTable } from "../locks/machine-state.ts";
+export type { Lock as LockState, LockTable, Tenure, Waiter } from "../locks/machine-state.ts";
 export type {
   AcquireReply,
   Acquisition,

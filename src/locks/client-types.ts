@@ -26,7 +26,9 @@ export interface LockOptions {
 
 /** A lock that is held. */
 export interface Lock {
+  /** As it was asked for. */
   readonly name: string;
+  /** As it was asked for. */
   readonly mode: LockMode;
   /**
    * The fencing token: greater than that of every earlier exclusive holder of this name, and never given out twice. Send
@@ -52,12 +54,15 @@ export interface AcquiredLock extends Lock {
    * lost, does nothing.
    */
   release(): Promise<void>;
+  /** Releases: for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** One holder or waiter, as `query` shows it. */
 export interface LockInfo {
+  /** Of the lock. */
   readonly name: string;
+  /** What it holds or waits for. */
   readonly mode: LockMode;
   /** The session of the client that holds it or waits. */
   readonly clientId: string;
@@ -71,6 +76,8 @@ export interface LockInfo {
 
 /** Who holds and who waits, by name; waiters in the order of their line. */
 export interface LockSnapshot {
+  /** The holders. */
   readonly held: LockInfo[];
+  /** The waiters. */
   readonly pending: LockInfo[];
 }

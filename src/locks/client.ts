@@ -19,8 +19,8 @@ export interface LockClientOptions {
   readonly owner?: string;
 }
 
-/** Gets the lock, or `null` where it was only wanted if available. */
-type Callback<T, Given> = (lock: Given) => T;
+/** What `request` calls back: gets the lock, or `null` where it was only wanted if available. */
+export type LockCallback<T, Given = Lock> = (lock: Given) => T;
 
 /**
  * Locks of a cluster, in the hands of one client. `request` and `query` have the shape and the rules of the Web Locks
@@ -78,21 +78,23 @@ export class LockClient {
    * @throws the signal's reason, when it is aborted during the wait
    * @throws {ViewstampError} `LockLost`, `Timeout`, `Overloaded`, `Closed`
    */
-  request<T>(name: string, callback: Callback<T, Lock>): Promise<Awaited<T>>;
+  request<T>(name: string, callback: LockCallback<T>): Promise<Awaited<T>>;
+  /** The same, with options. */
   request<T>(
     name: string,
     options: LockOptions & { readonly ifAvailable?: false },
-    callback: Callback<T, Lock>,
+    callback: LockCallback<T>,
   ): Promise<Awaited<T>>;
-  request<T>(name: string, options: LockOptions, callback: Callback<T, Lock | null>): Promise<Awaited<T>>;
+  /** The same, with a lock that may be `null`. */
+  request<T>(name: string, options: LockOptions, callback: LockCallback<T, Lock | null>): Promise<Awaited<T>>;
   async request<T>(
     name: string,
-    options: LockOptions | Callback<T, Lock>,
-    ...rest: readonly Callback<T, Lock>[]
+    options: LockOptions | LockCallback<T>,
+    ...rest: readonly LockCallback<T>[]
   ): Promise<Awaited<T>> {
     // As in Web IDL the number of arguments decides what they are, not their types.
     const [given, callback] = rest.length === 0 ? [undefined, options] : [options, rest[0]];
-    const run = readCallback(callback) as Callback<T, Lock | null>;
+    const run = readCallback(callback) as LockCallback<T, Lock | null>;
     const terms = readTerms(name, given);
     return new Promise<Awaited<T>>((resolve, reject) => {
       this.#submit(terms, {
@@ -113,6 +115,7 @@ export class LockClient {
    * @throws as `request` does, but for the callback
    */
   acquire(name: string, options?: LockOptions & { readonly ifAvailable?: false }): Promise<AcquiredLock>;
+  /** The same; `null` if it was only wanted if available, and is not. */
   acquire(name: string, options: LockOptions): Promise<AcquiredLock | null>;
   async acquire(name: string, options?: LockOptions): Promise<AcquiredLock | null> {
     const terms = readTerms(name, options);
@@ -155,6 +158,7 @@ export class LockClient {
     return this.#closed;
   }
 
+  /** Closes: for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -171,7 +175,7 @@ export class LockClient {
   }
 
   /** Runs the callback under the lock. Whatever comes first decides: its result, or the loss of the lock. */
-  #hold<T>(claim: Claim, callback: Callback<T, Lock>): Promise<Awaited<T>> {
+  #hold<T>(claim: Claim, callback: LockCallback<T>): Promise<Awaited<T>> {
     return new Promise((resolve, reject) => {
       const lock = new HeldLock(claim, this.#claims, (loss) =>
         reject(loss.data["reason"] === "stolen" ? stolenError(claim.terms.name) : loss),
@@ -195,7 +199,7 @@ export function checkOwner(owner: unknown): void {
 }
 
 /** What a callback comes to; one that throws rejects. */
-async function calling<T, Given>(callback: Callback<T, Given>, given: Given): Promise<Awaited<T>> {
+async function calling<T, Given>(callback: LockCallback<T, Given>, given: Given): Promise<Awaited<T>> {
   return await callback(given);
 }
 

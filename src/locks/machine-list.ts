@@ -12,7 +12,7 @@ const BYTES_PER_REQUEST = 128;
 export function listPage(table: LockTable, from: ListCursor, now: number): ListPage {
   const requests: Listed[] = [];
   let room = PAGE_BYTES;
-  for (const [name, { holders, queue }] of table.locks.entries(from.name)) {
+  for (const [name, { holders, queue }] of table.from(from.name)) {
     const all: readonly (Tenure | Waiter)[] = [...holders, ...queue];
     for (let index = name === from.name ? from.index : 0; index < all.length; index++) {
       if (room <= 0) return { requests, next: { name, index } };

@@ -32,7 +32,7 @@ const REQUESTS_PER_PART = 512;
 export function* sliceTable(table: LockTable): Generator<unknown, void> {
   let slice: Part[] = [];
   let room = SLICE_BYTES;
-  for (const [name, lock] of table.locks.snapshot()) {
+  for (const [name, lock] of table.snapshot()) {
     for (const part of partsOf(name, lock)) {
       slice.push(part);
       room -= bytesOf(part);

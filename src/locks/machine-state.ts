@@ -5,13 +5,16 @@
 import { VersionedMap } from "../machine/versioned-map.ts";
 import type { SessionId } from "../protocol/session.ts";
 
+/** Exclusive locks are held alone, shared ones together with other shared ones. */
 export type LockMode = "exclusive" | "shared";
 
 /** A request that waits in line. Like everything in the state it is replaced, never changed in place. */
 export interface Waiter {
+  /** Whose it is. */
   readonly session: SessionId;
   /** Numbers the requests of a session, so that an answer or notice finds the one it is meant for. */
   readonly xid: number;
+  /** What it asks for. */
   readonly mode: LockMode;
   /** Replicated time at which it began to wait. */
   readonly since: number;
@@ -32,7 +35,9 @@ export interface Tenure extends Waiter {
  * be granted; something in it is not empty, for a lock that nobody wants is not stored.
  */
 export interface Lock {
+  /** Who has it. */
   readonly holders: readonly Tenure[];
+  /** Who waits for it, the next one first. */
   readonly queue: readonly Waiter[];
   /** Tenures ended by a steal whose clients have not let go yet: they are told until they do. */
   readonly stolen: readonly Tenure[];
@@ -49,18 +54,29 @@ interface Part {
 
 /** All locks, with an index by session that is derived from them. */
 export class LockTable {
-  readonly locks: VersionedMap<string, Lock> = new VersionedMap();
+  readonly #locks: VersionedMap<string, Lock> = new VersionedMap();
   readonly #parts: Map<SessionId, Part> = new Map();
 
+  /** The lock of this name; one that nobody wants has nobody in it. */
   get(name: string): Lock {
-    return this.locks.get(name) ?? UNWANTED;
+    return this.#locks.get(name) ?? UNWANTED;
   }
 
   /** Stores the lock, or forgets it when nobody wants it any more. */
   put(name: string, lock: Lock): void {
     const wanted = lock.holders.length + lock.queue.length + lock.stolen.length > 0;
-    if (wanted) this.locks.set(name, lock);
-    else this.locks.delete(name);
+    if (wanted) this.#locks.set(name, lock);
+    else this.#locks.delete(name);
+  }
+
+  /** The locks that somebody wants, by name, from the first that is not before `name`. */
+  from(name: string): IterableIterator<[string, Lock]> {
+    return this.#locks.entries(name);
+  }
+
+  /** The same, all of them, as they are now: while the table changes. */
+  snapshot(): IterableIterator<[string, Lock]> {
+    return this.#locks.snapshot();
   }
 
   /** Counts a request that came. */

@@ -8,6 +8,7 @@ import type { LockMode } from "./machine-state.ts";
 
 /** A request of the session that sends it. Any JavaScript string that is not too long is a name. */
 export interface Request {
+  /** Of the lock. */
   readonly name: string;
   /** Chosen by the client, unique among its session's requests for this lock. */
   readonly xid: number;
@@ -15,10 +16,13 @@ export interface Request {
 
 /** A granted request, and under which token: a later tenure is another one. */
 export interface TenureName extends Request {
+  /** The fencing token. */
   readonly token: bigint;
 }
 
+/** What `acquire` takes. */
 export interface Acquisition extends Request {
+  /** What is asked for. */
   readonly mode: LockMode;
   /** Who wants it, for people; may be empty. */
   readonly owner: string;
@@ -26,6 +30,7 @@ export interface Acquisition extends Request {
   readonly how: "wait" | "ifAvailable" | "steal";
 }
 
+/** What `acquire` answers, at once. */
 export type AcquireReply =
   | { readonly status: "granted"; readonly token: bigint }
   /** In line: a notice comes when the lock is its own. */
@@ -45,9 +50,13 @@ export type LockNotice =
 
 /** One request as a list shows it. */
 export interface Listed {
+  /** Of the lock. */
   readonly name: string;
+  /** What it holds or waits for. */
   readonly mode: LockMode;
+  /** Whose it is. */
   readonly session: SessionId;
+  /** Who that is, for people; may be empty. */
   readonly owner: string;
   /** For how long it has held or waited, in milliseconds of replicated time. */
   readonly ageMs: number;
@@ -57,10 +66,13 @@ export interface Listed {
 
 /** Where a page begins: at the request number `index` (holders first) of the first name not before `name`. */
 export interface ListCursor {
+  /** Of a lock; `""` is before all others. */
   readonly name: string;
+  /** Counts its requests from 0. */
   readonly index: number;
 }
 
+/** What `list` answers. */
 export interface ListPage {
   /** By name; within a name the holders, then the line in its order. */
   readonly requests: readonly Listed[];

@@ -34,6 +34,7 @@ export type LockCommands = {
   readonly cancel: Command<LockTable, Request, CancelReply>;
 };
 
+/** The queries of the lock machine. */
 export type LockQueries = {
   /** Who holds and who waits, in pages. */
   readonly list: Query<LockTable, ListCursor, ListPage>;

@@ -159,24 +159,39 @@ export interface NoticeMessage {
 
 /** What one node says of itself; every field is plain data. */
 export interface NodeStatus {
+  /** The node's name. */
   readonly id: NodeId;
+  /** The random id of its data. */
   readonly incarnation: string;
+  /** The random id of its cluster; empty before genesis. */
   readonly clusterId: string;
   /** `"node 20.20.2"`, `"bun 1.4.5"`, `"deno 2.9.5"`. */
   readonly runtime: string;
+  /** What it is in the newest view it knows: a `learner` is being caught up, `none` has no part in the log. */
   readonly role: "primary" | "backup" | "learner" | "none";
   /** Whether it is in a view and, as a backup, caught up; as a primary, taking requests. */
   readonly active: boolean;
+  /** The number of the newest view it knows; 0 before the first. */
   readonly vid: number;
+  /** The primary of that view; empty before the first. */
   readonly primary: NodeId;
+  /** The replicas that log every request of that view, sorted by id. */
   readonly members: readonly { readonly id: NodeId; readonly incarnation: string; readonly url: string }[];
+  /** The nodes whose majority chooses the next view, sorted by id; members among them. */
   readonly acceptors: readonly { readonly id: NodeId; readonly incarnation: string; readonly url: string }[];
+  /** Ids that an operator has removed and not lifted, sorted. */
   readonly barred: readonly NodeId[];
+  /** Nodes that an operator has added beyond those of the `cluster` option, sorted by id. */
   readonly invited: readonly { readonly id: NodeId; readonly url: string }[];
+  /** The end of its log. */
   readonly viewstamp: Viewstamp;
+  /** The `seqno` through which it knows its log to be committed. */
   readonly commit: number;
+  /** The `seqno` through which its machine has executed. */
   readonly applied: number;
+  /** The running hash over all replies through `applied`, as a safe integer; equal places have equal hashes. */
   readonly hash: number;
+  /** How many sessions are open in its applied state. */
   readonly sessions: number;
   /** The longest pause that taking a snapshot has cost, in milliseconds; 0 before the first. */
   readonly snapshotPauseMs: number;

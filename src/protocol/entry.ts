@@ -15,6 +15,7 @@ export type EntryKind = "open" | "command" | "skip" | "end" | "tick";
 
 /** An entry of the log. `bytes` is its one encoding, shared by wire and disk; the other fields are read from it. */
 export interface Entry extends Viewstamp {
+  /** What it does. */
   readonly kind: EntryKind;
   /** Replicated time in milliseconds, never going back along the log. */
   readonly time: number;
@@ -24,6 +25,8 @@ export interface Entry extends Viewstamp {
   readonly number: number;
   /** The client has the replies of all numbers up to this one. */
   readonly acknowledgedThrough: number;
+  /** As the kind says; empty for `skip`, `end` and `tick`. */
   readonly body: Uint8Array;
+  /** The whole entry, encoded once. */
   readonly bytes: Uint8Array;
 }

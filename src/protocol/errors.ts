@@ -50,11 +50,13 @@ export type ErrorCode =
   /** A broken invariant: a bug in this library. The replica has stopped. */
   | "Internal";
 
+/** What an error carries beside its code and its text. */
 export interface ErrorDetails {
+  /** The error behind it; becomes `error.cause`. */
   readonly cause?: unknown;
-  /** Whether the operation may have been or may still be done. */
+  /** Whether the operation may have been or may still be done. Default: `false`. */
   readonly outcomeUnknown?: boolean;
-  /** Facts for programs, plain data. */
+  /** Facts for programs, plain data. Default: `{}`. */
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
@@ -71,11 +73,16 @@ export interface ErrorDetails {
  * ```
  */
 export class ViewstampError extends Error {
+  /** `"ViewstampError"`, also in minified code. */
   override readonly name: string = "ViewstampError";
+  /** What went wrong, for programs. */
   readonly code: ErrorCode;
+  /** Whether the operation may have been or may still be done. */
   readonly outcomeUnknown: boolean;
+  /** Facts for programs, as `missing` of `NoQuorum`; plain data. */
   readonly data: Readonly<Record<string, unknown>>;
 
+  /** An error with this code; `message` says what to do. */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
@@ -94,11 +101,14 @@ export class ViewstampError extends Error {
  * ```
  */
 export class MachineError extends Error {
+  /** `"MachineError"`, also in minified code. */
   override readonly name: string = "MachineError";
+  /** Why the machine refused, in the machine's own words; the message too. */
   readonly code: string;
   /** Anything that the value codec carries. */
   readonly data: unknown;
 
+  /** A refusal with this code and, for programs, these facts. */
   constructor(code: string, data?: unknown) {
     super(code);
     this.code = code;

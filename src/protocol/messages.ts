@@ -153,7 +153,7 @@ export interface Invoked {
 }
 
 /**
- * Primary of `vid` -> members, acceptors and learners, each `heartbeatMs`. `impaired`: it has not heard a majority
+ * Primary of `vid` -> members, acceptors and learners, each `heartbeatMs`. `active`: the view is. `impaired`: it has not heard a majority
  * of the acceptors, or waits for its own disk, for `suspectMs`; then this is no life sign. `hash` is the running
  * hash at `applied`.
  */
@@ -164,6 +164,7 @@ export interface Heartbeat {
   readonly commit: number;
   readonly applied: number;
   readonly hash: number;
+  readonly active: boolean;
   readonly impaired: boolean;
 }
 

@@ -11,6 +11,7 @@ import type { AcceptedValue, Ballot } from "./ballot.ts";
 import type { Entry } from "./entry.ts";
 import type { ClusterId, Incarnation, View, Viewstamp } from "./view.ts";
 
+/** Called once, when what was asked is done (`undefined`) or has failed. */
 export type Done = (error: Error | undefined) => void;
 
 /** One thing a node must remember. */
@@ -36,7 +37,9 @@ export type StorageRecord =
 
 /** A durable snapshot: the applied state at `at`, as `chunks` chunks. */
 export interface SnapshotInfo {
+  /** The last entry it covers. */
   readonly at: Viewstamp;
+  /** How many chunks, read by index from 0. */
   readonly chunks: number;
 }
 
@@ -50,10 +53,13 @@ export interface DurableState {
    * unknown).
    */
   readonly setAside: { readonly clusterId: ClusterId | undefined; readonly reason: string } | undefined;
+  /** The newest decided view. */
   readonly view: View | undefined;
   /** Of instance `(view?.vid ?? 0) + 1` only. */
   readonly promised: Ballot | undefined;
+  /** Of the same instance. */
   readonly accepted: AcceptedValue | undefined;
+  /** The learner's newest promise of `leveled`, if no view above its `vid` followed. */
   readonly level: { readonly vid: number; readonly through: Viewstamp } | undefined;
   /** The newest durable snapshot. If the log did not contain its `at`, the log has been dropped (see `base`). */
   readonly snapshot: SnapshotInfo | undefined;
@@ -69,9 +75,11 @@ export interface SnapshotWriter {
   write(chunk: Uint8Array, done: Done): void;
   /** Makes it durable and the newest, in one atomic step. */
   commit(done: Done): void;
+  /** Gives it up; the snapshot before it stays the newest. */
   abort(): void;
 }
 
+/** Where a node remembers: `fileStorage(dir)`, `memoryStorage()`, or your own. The module comment has the rules. */
 export interface Storage {
   /** Takes the lock on the data, replays and checks it. Called once, first. */
   open(done: (error: Error | undefined, state: DurableState | undefined) => void): void;

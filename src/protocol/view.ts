@@ -14,23 +14,29 @@ export type ClusterId = string;
 
 /** Who a message comes from: two are the same node only if id and incarnation are. */
 export interface Identity {
+  /** Its name, which it keeps with new data. */
   readonly id: NodeId;
+  /** Which of its lives. */
   readonly incarnation: Incarnation;
 }
 
 /** One incarnation of a node and the address it advertises. */
 export interface Member extends Identity {
+  /** Where the others and clients reach it. */
   readonly url: string;
 }
 
 /** A node an operator has added and that has not joined yet. */
 export interface Invitation {
+  /** The name it must join with. */
   readonly id: NodeId;
+  /** The address the operator gave. */
   readonly url: string;
 }
 
 /** What Paxos instance `vid` chose: who belongs, who is primary. Lists are sorted by id. */
 export interface View {
+  /** The view's number, from 1 without gaps: the Paxos instance that chose it. */
   readonly vid: number;
   /** The replicas that log every request of this view. */
   readonly members: readonly Member[];
@@ -40,6 +46,7 @@ export interface View {
   readonly barred: readonly NodeId[];
   /** Ids an operator has added beyond those named in every node's `cluster` option. */
   readonly invited: readonly Invitation[];
+  /** The member that stamps the requests of this view. */
   readonly primary: NodeId;
 }
 
@@ -48,7 +55,9 @@ export interface View {
  * whose primary stamped it. Logs that agree on one viewstamp agree on everything before it.
  */
 export interface Viewstamp {
+  /** The view whose primary stamped the entry; 0 before the first. */
   readonly vid: number;
+  /** The entry's place in the log, from 1 without gaps; 0 before the first. */
   readonly seqno: number;
 }
 

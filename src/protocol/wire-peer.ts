@@ -117,12 +117,13 @@ export const peerCodecs: CodecTable<PeerMessage> = {
   },
   heartbeat: {
     code: 3,
-    write(writer, { vid, start, commit, applied, hash, impaired }) {
+    write(writer, { vid, start, commit, applied, hash, active, impaired }) {
       writer.varuint(vid);
       writer.varuint(start);
       writer.varuint(commit);
       writer.varuint(applied);
       writer.varuint(hash);
+      writer.u8(active ? 1 : 0);
       writer.u8(impaired ? 1 : 0);
     },
     read: (reader) => ({
@@ -132,6 +133,7 @@ export const peerCodecs: CodecTable<PeerMessage> = {
       commit: reader.varuint(),
       applied: reader.varuint(),
       hash: reader.varuint(),
+      active: reader.flag(),
       impaired: reader.flag(),
     }),
   },

@@ -29,7 +29,7 @@ export class Changes {
     const view = config.view as View;
     const change = changeOf(message);
     if (isDone(view, change)) {
-      output.answer(client, { type: "changed", xid: message.xid, vid: view.vid });
+      output.answer(client, { type: "changed", xid: message.xid, vid: view.vid }, config.viewWrite);
       return;
     }
     const fault = faultOf(view, change, options.minCopies);

@@ -164,7 +164,7 @@ export class Core {
       this.#dispatch(event, now);
       this.#advance(now);
       if (event.type === "turn") this.#flush(now);
-      this.#maybeSaveSnapshot();
+      this.#maybeSaveSnapshot(now);
       this.#announce();
     } catch (error) {
       this.#isHalted = true;
@@ -182,7 +182,7 @@ export class Core {
       case "linkUp":
         return this.#onLinkUp(event.peer, now);
       case "linkDown":
-        this.#leadership?.linkDown(event.id);
+        this.#leadership?.linkDown(event.id, now);
         return this.config.linkDown(event.id, event.refused);
       case "heardUp":
         this.config.liveness.heardUp(event.peer);
@@ -305,7 +305,7 @@ export class Core {
 
   #onClient(client: number, message: ClientMessage, now: number): void {
     if (message.type === "askStatus") {
-      this.output.answer(client, { type: "status", xid: message.xid, status: this.status() });
+      this.output.answer(client, { type: "status", xid: message.xid, status: this.status() }, this.config.viewWrite);
       return;
     }
     if (message.type === "query" && message.consistency === "local") return this.#answerLocally(client, message);
@@ -464,8 +464,8 @@ export class Core {
   }
 
   /** Not while a snapshot is being received or sent: a new one would make that begin again. */
-  #maybeSaveSnapshot(): void {
-    if (this.#reception.position !== undefined || this.#leadership?.isTransferring === true) return;
+  #maybeSaveSnapshot(now: number): void {
+    if (this.#reception.position !== undefined || this.#leadership?.isTransferring(now) === true) return;
     this.#replica.maybeSaveSnapshot();
   }
 

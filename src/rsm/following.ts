@@ -19,6 +19,8 @@ export class Following {
   #ackDue = false;
   #levelAsked: Viewstamp | undefined;
   #activeKnown = false;
+  /** The last invoke did not fit this log, and the primary was told. */
+  #isLost = false;
 
   constructor(replica: ReplicatedLog, view: View, reception: Reception) {
     this.#replica = replica;
@@ -47,7 +49,7 @@ export class Following {
       type: "located",
       vid: this.view.vid,
       base: log.base,
-      runs: log.runs.slice(),
+      runs: log.runs,
       snapshot: this.#reception.position,
     };
     this.#toPrimary(located);
@@ -55,13 +57,16 @@ export class Following {
 
   onInvoke(message: Invoke): void {
     if ((message.entries.at(-1)?.vid ?? 0) > this.view.vid || !this.#reception.yieldToLog()) return;
-    this.#learnStart(message.start, message.commit);
+    this.#learnStart(message.start);
     const { log } = this.#replica;
     if (message.previous.seqno >= log.base.seqno && !log.contains(message.previous)) {
       this.#replica.output.path("previousMissing");
-      this.sendLocated();
+      // Whatever else is on its way misses it too: one answer is enough, the primary asks again if that is lost.
+      if (!this.#isLost) this.sendLocated();
+      this.#isLost = true;
       return;
     }
+    this.#isLost = false;
     this.#appendMissing(message);
     const through = message.entries.at(-1)?.seqno ?? message.previous.seqno;
     this.#matched = Math.max(this.#matched, Math.min(through, log.end));
@@ -71,7 +76,8 @@ export class Following {
   }
 
   onHeartbeat(message: Heartbeat): void {
-    this.#learnStart(message.start, message.commit);
+    this.#learnStart(message.start);
+    if (message.active) this.#activeKnown = true;
     this.#follow(message.commit);
     this.#toPrimary({ type: "alive", vid: this.view.vid });
   }
@@ -133,9 +139,8 @@ export class Following {
     this.#toPrimary({ type: "invoked", vid: this.view.vid, seqno });
   }
 
-  #learnStart(start: number, commit: number): void {
+  #learnStart(start: number): void {
     this.#start = start;
-    if (commit >= start) this.#activeKnown = true;
     const { log } = this.#replica;
     if (log.end <= start || start < log.base.seqno) return;
     // Views never fall along a log: if the first place beyond the start is of this view, all beyond it are.

@@ -33,7 +33,10 @@ export class Leadership {
     this.#waitingSince = now;
     this.admission = new Admission(replica, view.vid);
     for (const member of view.members) {
-      if (!sameIdentity(member, replica.config.self)) this.#progress.set(member.id, new Progress(member, false));
+      if (sameIdentity(member, replica.config.self)) continue;
+      const progress = new Progress(member, false);
+      if (!replica.config.liveness.isLinked(member.id)) progress.unlinkedSince = now;
+      this.#progress.set(member.id, progress);
     }
   }
 
@@ -47,8 +50,8 @@ export class Leadership {
   }
 
   /** Whether a learner is receiving a snapshot: taking a new one would make it begin again. */
-  get isTransferring(): boolean {
-    for (const progress of this.#progress.values()) if (progress.transfer !== undefined) return true;
+  isTransferring(now: number): boolean {
+    for (const progress of this.#progress.values()) if (this.#receives(progress, now)) return true;
     return false;
   }
 
@@ -66,11 +69,15 @@ export class Leadership {
     const progress = this.progressOf(peer);
     if (progress === undefined) return;
     progress.lose();
+    progress.unlinkedSince = undefined;
     this.#locate(progress, now);
   }
 
-  linkDown(id: NodeId): void {
-    this.#progress.get(id)?.lose();
+  linkDown(id: NodeId, now: number): void {
+    const progress = this.#progress.get(id);
+    if (progress === undefined) return;
+    progress.lose();
+    progress.unlinkedSince ??= now;
   }
 
   onJoin(from: Identity, message: Join, now: number): void {
@@ -89,7 +96,7 @@ export class Leadership {
       output.path("learnerJoined");
     }
     progress.url = message.url;
-    this.#locate(progress, now);
+    if (!progress.located) this.#locate(progress, now);
   }
 
   onLocated(from: Identity, message: Located, now: number): void {
@@ -210,7 +217,12 @@ export class Leadership {
       this.#replica.output.path("relocated");
       progress.relocate(now);
     }
-    if (!progress.located) this.#locate(progress, now);
+    if (!progress.located && !this.#receives(progress, now)) this.#locate(progress, now);
+  }
+
+  /** Whether a snapshot is on its way to it and gets on. */
+  #receives({ transfer }: Progress, now: number): boolean {
+    return transfer !== undefined && now - transfer.progressAt <= 2 * this.#replica.options.suspectMs;
   }
 
   #heartbeat(progress: Progress, now: number, impaired = false): void {
@@ -225,7 +237,16 @@ export class Leadership {
     const { applied, hash } = state;
     output.send(
       to,
-      { type: "heartbeat", vid, start: this.start, commit, applied: applied.seqno, hash, impaired },
+      {
+        type: "heartbeat",
+        vid,
+        start: this.start,
+        commit,
+        applied: applied.seqno,
+        hash,
+        active: this.#active,
+        impaired,
+      },
       config.viewWrite,
     );
   }
@@ -241,15 +262,16 @@ export class Leadership {
     }
   }
 
-  /** A backup that answers but does not log is suspected too. */
+  /** A backup that answers but does not log, or that nothing reaches, is suspected too. */
   #watchBackups(now: number): void {
     const { config, options } = this.#replica;
     for (const progress of this.#progress.values()) {
-      if (progress.isLearner || progress.waitingSince === undefined) continue;
-      if (!config.liveness.isLinked(progress.who.id)) continue;
-      if (now - progress.waitingSince > options.suspectMs) {
-        config.suspicions.markUnfit(progress.who.id, `does not log for ${options.suspectMs} ms`, false);
-      }
+      if (progress.isLearner) continue;
+      const isLinked = config.liveness.isLinked(progress.who.id);
+      const since = isLinked ? progress.waitingSince : progress.unlinkedSince;
+      if (since === undefined || now - since <= options.suspectMs) continue;
+      const what = isLinked ? "does not log" : "cannot be reached";
+      config.suspicions.markUnfit(progress.who.id, `${what} for ${options.suspectMs} ms`, false);
     }
   }
 

@@ -11,7 +11,7 @@ export class Log {
   #base: Viewstamp;
   #entries: Entry[];
   /** Ascending in both fields; covers the entries after `base`. */
-  #runs: Run[] = [];
+  #runs: { readonly vid: number; lastSeqno: number }[] = [];
   /** Bytes of all entries ever held, and that total after each entry held. */
   #total = 0;
   #totals: number[] = [];
@@ -51,7 +51,7 @@ export class Log {
   }
 
   get runs(): readonly Run[] {
-    return this.#runs;
+    return this.#runs.map(({ vid, lastSeqno }) => ({ vid, lastSeqno }));
   }
 
   /** The view in which the entry at this place was stamped; `undefined` where the log holds nothing. */
@@ -98,8 +98,8 @@ export class Log {
       this.#totals.push(this.#total);
       const run = this.#runs.at(-1);
       assert(run === undefined || run.vid <= entry.vid, "views never fall along a log");
-      if (run?.vid === entry.vid) this.#runs.pop();
-      this.#runs.push({ vid: entry.vid, lastSeqno: entry.seqno });
+      if (run?.vid === entry.vid) run.lastSeqno = entry.seqno;
+      else this.#runs.push({ vid: entry.vid, lastSeqno: entry.seqno });
     }
   }
 
@@ -121,13 +121,13 @@ export class Log {
 
   /** The log now begins after `at`: what is at or before it is dropped; all of it if it does not contain `at`. */
   startAfter(at: Viewstamp): void {
-    const kept = this.contains(at) ? this.#entries.slice(at.seqno - this.#base.seqno) : [];
+    const dropped = this.contains(at) ? at.seqno - this.#base.seqno : this.#entries.length;
+    const keeps = dropped < this.#entries.length;
+    this.#bytes = keeps ? this.bytesAfter(at.seqno) : 0;
+    this.#entries = this.#entries.slice(dropped);
+    this.#totals = this.#totals.slice(dropped);
+    this.#runs = keeps ? this.#runs.filter((run) => run.lastSeqno > at.seqno) : [];
     this.#base = at;
-    this.#entries = [];
-    this.#runs = [];
-    this.#totals = [];
-    this.#bytes = 0;
-    this.append(kept);
   }
 
   /**

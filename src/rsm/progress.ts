@@ -37,6 +37,8 @@ export class Progress {
   /** Since when it owes an answer without making progress. */
   waitingSince: number | undefined;
   relocatedAt: number = Number.NEGATIVE_INFINITY;
+  /** Since when there is no connection to it. */
+  unlinkedSince: number | undefined;
   transfer: Transfer | undefined;
   failedAdmissions = 0;
   /** Not to be admitted before this moment. */

@@ -14,6 +14,8 @@ interface Receiving {
   readonly restoration: Restoration;
   /** The chunk to come next. */
   next: number;
+  /** The storage has the chunks before this one. */
+  stored: number;
   progressAt: number;
   /** All chunks are there and becoming durable: the state is as good as replaced. */
   installing: boolean;
@@ -52,8 +54,8 @@ export class Reception {
     if (at.seqno < this.#boundTo || chunks < 1 || this.#receiving?.installing === true) return;
     if (this.#receiving === undefined || !sameViewstamp(this.#receiving.info.at, at)) {
       const restoration = this.#replica.state.restore(at);
-      this.#receiving = { info: { at, chunks }, restoration, next: 0, progressAt: now, installing: false };
-      this.#replica.output.push({ type: "receiveSnapshot", at });
+      this.#receiving = { info: { at, chunks }, restoration, next: 0, stored: 0, progressAt: now, installing: false };
+      this.#replica.beginReception(at);
     }
     this.#want(this.#receiving);
   }
@@ -76,10 +78,13 @@ export class Reception {
 
   onStored(at: Viewstamp, index: number, now: number): void {
     const receiving = this.#receiving;
-    if (receiving === undefined || !sameViewstamp(receiving.info.at, at)) return;
+    // A completion of a reception that was given up says nothing of this one.
+    if (receiving === undefined || !sameViewstamp(receiving.info.at, at) || index >= receiving.next) return;
     receiving.progressAt = now;
-    if (index + 1 < receiving.info.chunks) this.#want(receiving);
-    else if (!receiving.installing) {
+    receiving.stored = Math.max(receiving.stored, index + 1);
+    if (receiving.stored < receiving.info.chunks) {
+      this.#want(receiving);
+    } else if (!receiving.installing) {
       receiving.installing = true;
       this.#replica.output.push({ type: "installSnapshot", at });
     }

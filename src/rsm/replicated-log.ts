@@ -105,11 +105,16 @@ export class ReplicatedLog {
     }
   }
 
+  /** Receiving a snapshot ends any of its own that is being taken. */
+  beginReception(at: Viewstamp): void {
+    this.#isSaving = false;
+    this.output.push({ type: "receiveSnapshot", at });
+  }
+
+  /** The received snapshot is durable and the state restored from it: the log goes on from there. */
   installed(snapshot: SnapshotInfo): void {
     const { at } = snapshot;
     this.#snapshot = snapshot;
-    // Receiving it has ended any snapshot of its own that was under way.
-    this.#isSaving = false;
     this.durability.restarted(at.seqno, this.log.contains(at));
     this.log.startAfter(at);
     this.#handedThrough = this.log.end;

@@ -6,6 +6,7 @@
 import type { ClientMessage, RefusalCode, Request } from "../protocol/client-messages.ts";
 import type { Entry, EntryKind } from "../protocol/entry.ts";
 import { makeEntry } from "../protocol/entry-codec.ts";
+import { assert } from "../protocol/errors.ts";
 import type { Notice } from "../protocol/machine.ts";
 import type { Confirmed } from "../protocol/messages.ts";
 import { parseSessionId } from "../protocol/session.ts";
@@ -55,7 +56,8 @@ export class Serving {
 
   /** Whether requests are stamped now. */
   get isTaking(): boolean {
-    return this.#taking;
+    // An admission may have begun in this very step.
+    return this.#taking && !this.#leadership.admission.stopsStamping;
   }
 
   /** The view has just become active: every session gets a full TTL, and replicated time goes on from here. */
@@ -102,10 +104,10 @@ export class Serving {
     if (message.number <= session.lastNumber) return this.#replyAgain(client, message, session);
     if (message.number <= live.stamped) {
       // Stamped and not yet executed: it is answered then, on this connection.
-      if (!this.#taking) this.#refuse(client, message, "BUSY", "not committed yet", true);
+      if (!this.isTaking) this.#refuse(client, message, "BUSY", "not committed yet", true);
       return undefined;
     }
-    if (!this.#taking) return this.#refuse(client, message, "BUSY", "requests are not taken now");
+    if (!this.isTaking) return this.#refuse(client, message, "BUSY", "requests are not taken now");
     if (message.number !== live.stamped + 1) {
       return this.#refuse(client, message, "BUSY", `number ${live.stamped + 1} comes first`);
     }
@@ -124,7 +126,7 @@ export class Serving {
 
   onOpen(client: number, message: Open, now: number): void {
     const { options, state } = this.#replica;
-    if (!this.#taking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
+    if (!this.isTaking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
     if (!(message.ttlMs >= options.minSessionTtlMs && message.ttlMs <= options.maxSessionTtlMs)) {
       const text = `a session's TTL is ${options.minSessionTtlMs} to ${options.maxSessionTtlMs} ms`;
       return this.#decline(client, message.xid, "INVALID", text);
@@ -145,7 +147,7 @@ export class Serving {
       this.#replica.output.answer(client, { type: "ended", xid: message.xid });
       return undefined;
     }
-    if (!this.#taking || live === undefined || live.ending) {
+    if (!this.isTaking || live === undefined || live.ending) {
       return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
     }
     const entry = this.#stampEnd(live, now);
@@ -154,7 +156,7 @@ export class Serving {
   }
 
   onKeepAlive(client: number, message: KeepAlive, now: number): void {
-    if (!this.#taking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
+    if (!this.isTaking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
     const live = this.#live.get(message.session.seqno);
     if (live === undefined || this.#replica.state.sessions.get(message.session) === undefined) {
       return this.#isFromLater(message.session)
@@ -162,16 +164,15 @@ export class Serving {
         : this.#decline(client, message.xid, "SESSION_EXPIRED", "the session is unknown or over");
     }
     if (live.ending) return this.#decline(client, message.xid, "BUSY", "the session is ending");
+    if (this.#isRoundFull()) return this.#decline(client, message.xid, "OVERLOADED", "too much waits for confirmation");
     this.#live.heard(live, client, now);
     this.#confirmation.add({ kind: "keepAlive", client, xid: message.xid, seqno: message.session.seqno });
     return undefined;
   }
 
   onQuery(client: number, message: Query): void {
-    if (!this.#taking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
-    if (this.#confirmation.size >= this.#replica.options.maxPendingEntries) {
-      return this.#decline(client, message.xid, "OVERLOADED", "too many queries wait");
-    }
+    if (!this.isTaking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
+    if (this.#isRoundFull()) return this.#decline(client, message.xid, "OVERLOADED", "too much waits for confirmation");
     this.#confirmation.add({ kind: "query", client, xid: message.xid, body: message.body });
     return undefined;
   }
@@ -181,12 +182,12 @@ export class Serving {
   }
 
   flush(now: number): void {
-    if (this.#taking) this.#answerAll(this.#confirmation.startRound(now));
+    if (this.isTaking) this.#answerAll(this.#confirmation.startRound(now));
   }
 
   tick(now: number): void {
     this.#refuseAll(this.#confirmation.tick(now));
-    if (!this.#taking) return;
+    if (!this.isTaking) return;
     for (const live of this.#live.overdue(now)) {
       this.#replica.output.path("sessionExpired");
       this.#stampEnd(live, now);
@@ -297,6 +298,10 @@ export class Serving {
     return session.vid > this.#leadership.view.vid || session.seqno > this.#replica.commit;
   }
 
+  #isRoundFull(): boolean {
+    return this.#confirmation.size >= this.#replica.options.maxPendingEntries;
+  }
+
   #isFull(bytes: number): boolean {
     const { log, commit, options } = this.#replica;
     return log.end - commit >= options.maxPendingEntries || this.#pendingBytes + bytes > options.maxPendingBytes;
@@ -309,6 +314,7 @@ export class Serving {
     body: Uint8Array,
     now: number,
   ): Entry {
+    assert(!this.#leadership.admission.stopsStamping, "nothing is stamped during an admission");
     const entry = makeEntry({
       kind,
       vid: this.#leadership.view.vid,

@@ -24,18 +24,26 @@ const CHUNK_BYTES = 48 * 1024;
 
 type SessionRecord = [vid: number, seqno: number, ttlMs: number, lastNumber: number, acknowledgedThrough: number];
 
-/** Sessions are encoded at once, the machine's chunks as they are asked for: its iterator keeps its own moment. */
+/** What a session was at the moment of the snapshot; replies are never changed once made. */
+interface Held {
+  readonly record: SessionRecord;
+  readonly replies: readonly (readonly [number, Uint8Array])[];
+}
+
+/** Sessions are noted at once and encoded as their chunks are asked for; the machine's iterator keeps its own moment. */
 export function chunksOfState(
   header: StateHeader,
   sessions: SessionTable,
   machine: Iterator<Uint8Array>,
 ): Iterator<Uint8Array> {
-  const own = [tagged(HEADER, encodeValue({ ...header, sessions: sessions.size })), ...sessionChunks(sessions)];
-  let index = 0;
+  const held = Array.from(sessions, ({ opened, ttlMs, lastNumber, acknowledgedThrough, replies }): Held => {
+    return { record: [opened.vid, opened.seqno, ttlMs, lastNumber, acknowledgedThrough], replies: [...replies] };
+  });
+  const own = ownChunks(header, held);
   return {
     next: () => {
-      const chunk = own[index++];
-      if (chunk !== undefined) return { done: false, value: chunk };
+      const chunk = own.next();
+      if (chunk.done !== true) return chunk;
       const next = machine.next();
       return next.done === true ? next : { done: false, value: tagged(MACHINE, next.value) };
     },
@@ -46,21 +54,30 @@ export function chunksOfState(
   };
 }
 
-function* sessionChunks(sessions: SessionTable): Generator<Uint8Array> {
-  let batch: unknown[] = [];
+function* ownChunks(header: StateHeader, held: readonly Held[]): Generator<Uint8Array, undefined> {
+  yield tagged(HEADER, encodeValue({ ...header, sessions: held.length }));
+  let batch: [SessionRecord, (readonly [number, Uint8Array])[]][] = [];
   let bytes = 0;
-  for (const session of sessions) {
-    const { opened, ttlMs, lastNumber, acknowledgedThrough } = session;
-    const record: SessionRecord = [opened.vid, opened.seqno, ttlMs, lastNumber, acknowledgedThrough];
-    batch.push([record, [...session.replies]]);
+  for (const { record, replies } of held) {
+    batch.push([record, []]);
     bytes += 64;
-    for (const reply of session.replies.values()) bytes += reply.length + 16;
+    for (const reply of replies) {
+      if (bytes > 0 && bytes + reply[1].length > CHUNK_BYTES) {
+        yield tagged(SESSIONS, encodeValue(batch));
+        // The rest of a session's replies goes on in the next chunk.
+        batch = [[record, []]];
+        bytes = 64;
+      }
+      batch.at(-1)?.[1].push(reply);
+      bytes += reply[1].length + 16;
+    }
     if (bytes < CHUNK_BYTES) continue;
     yield tagged(SESSIONS, encodeValue(batch));
     batch = [];
     bytes = 0;
   }
   if (batch.length > 0) yield tagged(SESSIONS, encodeValue(batch));
+  return undefined;
 }
 
 function tagged(tag: number, bytes: Uint8Array): Uint8Array {
@@ -87,7 +104,7 @@ export class StateRestoration {
         this.#header = headerOf(decodeValue(body));
         return;
       case SESSIONS:
-        for (const session of sessionsOf(decodeValue(body))) this.#sessions.restore(session);
+        restoreSessions(this.#sessions, decodeValue(body));
         return;
       case MACHINE:
         this.#machine.chunk(body);
@@ -124,20 +141,20 @@ function headerOf(value: unknown): StateHeader & { readonly sessions: number } {
   };
 }
 
-function sessionsOf(value: unknown): Session[] {
+function restoreSessions(table: SessionTable, value: unknown): void {
   if (!Array.isArray(value)) throw badSnapshot("sessions are no list");
-  return value.map((item: unknown) => {
+  for (const item of value as unknown[]) {
     if (!Array.isArray(item) || !Array.isArray(item[0]) || !Array.isArray(item[1])) throw badSnapshot("no session");
     const [vid, seqno, ttlMs, lastNumber, acknowledgedThrough] = item[0].map(numberOf) as SessionRecord;
-    const session = new Session({ vid, seqno }, ttlMs);
+    const session = table.get({ vid, seqno }) ?? new Session({ vid, seqno }, ttlMs);
     session.lastNumber = lastNumber;
     session.acknowledge(acknowledgedThrough);
     for (const reply of item[1] as unknown[]) {
       if (!Array.isArray(reply) || !(reply[1] instanceof Uint8Array)) throw badSnapshot("no reply");
       session.replies.set(numberOf(reply[0]), reply[1].slice());
     }
-    return session;
-  });
+    table.restore(session);
+  }
 }
 
 function numberOf(value: unknown): number {

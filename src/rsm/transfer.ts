@@ -54,11 +54,12 @@ export function continueTransfer(
   if (transfer === undefined || !sameViewstamp(transfer.at, want.at)) {
     progress.transfer = { at: want.at, requested: want.next, wanted: want.next, progressAt: now };
   } else {
-    // Asked for the same chunk again: what was sent is lost.
-    if (want.next <= transfer.wanted) transfer.requested = Math.min(transfer.requested, want.next);
+    const moved = want.next > transfer.wanted;
+    // Asked for the same chunk again after a while: what was sent is lost.
+    const isLost = !moved && now - transfer.progressAt >= replica.options.suspectMs;
     transfer.wanted = want.next;
-    transfer.requested = Math.max(transfer.requested, want.next);
-    transfer.progressAt = now;
+    transfer.requested = isLost ? want.next : Math.max(transfer.requested, want.next);
+    if (moved || isLost) transfer.progressAt = now;
   }
   request(replica, progress);
 }

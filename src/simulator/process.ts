@@ -262,6 +262,9 @@ export class Life implements Environment {
   }
 }
 
+/** No runtime fires earlier; without it a timer for the last rounding error of a time would be set for ever. */
+const LEAST_TIMER_MS = 0.5;
+
 const NO_TIMER: Timer = { cancel() {} };
 
 class LifeTimer implements Timer {
@@ -272,7 +275,7 @@ class LifeTimer implements Timer {
 
   constructor(life: Life, ms: number, callback: () => void) {
     this.#life = life;
-    this.#due = life.now() + Math.max(0, ms);
+    this.#due = life.now() + Math.max(LEAST_TIMER_MS, ms);
     this.#callback = callback;
     life.countTimer(1);
     this.#plan();

@@ -317,13 +317,17 @@ class Run {
     return whole && newest.members.some(({ id }) => id !== node.id) && this.#allInUse(newest.vid);
   }
 
-  /** No node has data that is not yet counted in the newest view. */
+  /** No node has data that is not yet counted in the newest view; view 1 is on more disks than its founder's. */
   #allInUse(vid: number): boolean {
     const { facts } = this.#ledger;
     const view = facts.chosen.get(vid);
     return this.#nodes.every(({ id }) => {
-      const identity = facts.node(id).identity;
-      return identity !== undefined && view?.acceptors.some((one) => identityKey(one) === identityKey(identity));
+      const { identity, data } = facts.node(id);
+      return (
+        identity !== undefined &&
+        data.durable.view !== undefined &&
+        view?.acceptors.some((one) => identityKey(one) === identityKey(identity))
+      );
     });
   }
 }

@@ -12,6 +12,9 @@ const TICKS_PER_ROUND = 12;
 /** Promise chains that act for ever without time passing are a bug in the code under test. */
 const ROUNDS_PER_EVENT = 10_000;
 
+/** As many events at one moment are a bug in the code under test. */
+const MOST_AT_ONCE = 100_000;
+
 /** Thrown out of `run` when the code under test spins without time passing. */
 export class Spinning extends Error {
   override readonly name: string = "Spinning";
@@ -25,6 +28,7 @@ export class World {
   readonly #afterEach: (() => void)[] = [];
   #now = 0;
   #steps = 0;
+  #sameTime = 0;
   #touched = false;
   #stopped = false;
 
@@ -80,13 +84,19 @@ export class World {
       if (time === undefined || time > until) break;
       const event = this.#agenda.next();
       if (event === undefined) break;
-      this.#now = event.time;
-      this.#steps++;
+      this.#countStep(event.time);
       event.action();
       if (this.#touched) await this.#settle();
       for (const look of this.#afterEach) look();
     }
     if (!this.#stopped && this.#now < until) this.#now = until;
+  }
+
+  #countStep(time: number): void {
+    this.#sameTime = time === this.#now ? this.#sameTime + 1 : 0;
+    if (this.#sameTime > MOST_AT_ONCE) throw new Spinning("events went on for ever without time passing");
+    this.#now = time;
+    this.#steps++;
   }
 
   async #settle(): Promise<void> {

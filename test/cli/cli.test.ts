@@ -6,6 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { commands } from "../../src/entry/cli/commands.ts";
 import { runProgram } from "../../src/entry/cli/program.ts";
+import { connectLocks } from "../../src/entry/locks.ts";
 import { Child } from "../harness/child.ts";
 import { freePorts } from "../harness/ports.ts";
 import { PROCESS_START_MS, within } from "../harness/within.ts";
@@ -137,6 +138,45 @@ program("runs a command while it holds a lock, and stops it when the lock is los
   // The command itself ends the node, so it is held when the lock is lost.
   const lost = await shell(`kill -KILL ${node.pid}; exec sleep 30`);
   saysOnly(lost, 4, /the lock "door" was lost; the command was stopped/);
+});
+
+program("lets the next one in when a signal ends the wait for a lock", async () => {
+  const [url] = await serve("--memory");
+  const door = (...rest: string[]) => ["lock", "door", "--cluster", url, ...rest];
+  const script = 'echo \'{"event":"held"}\'; exec sleep 30';
+  const holder = start(...door("--", "sh", "-c", script));
+  await within(
+    PROCESS_START_MS,
+    "the door is held",
+    holder.waitFor(({ event }) => event === "held"),
+  );
+  saysOnly(await viewstamp(...door("--timeout-ms", "200", "--", "true")), 3, /door/);
+  const waiter = start(...door("--", "true"));
+  const locks = await connectLocks({ cluster: [url] });
+  while ((await locks.query()).pending.length === 0);
+  waiter.signal("SIGTERM");
+  assert.is((await within(PROCESS_START_MS, "it gives up", waiter.exited)).code, 128 + 15);
+  assert.equal((await locks.query()).pending, []);
+  await locks.close();
+  holder.signal("SIGTERM");
+  assert.is((await within(PROCESS_START_MS, "the command ends", holder.exited)).code, 128 + 15);
+  assert.is((await viewstamp(...door("--", "true"))).code, 0);
+});
+
+program("changes the membership", async () => {
+  const [url, node] = await serve("--memory");
+  const cluster = ["--cluster", url];
+  const added = await freeUrl();
+  assert.equal(await viewstamp("members", "add", "b", added, ...cluster), { code: 0, out: "view 2", err: "" });
+  start("serve", "--id", "b", "--cluster", `a=${url}`, "--listen", added, "--memory", "--json", "--with-parent");
+  await within(
+    PROCESS_START_MS,
+    "b is a member",
+    node.waitFor(({ vid, event }) => event === "active" && vid === 3),
+  );
+  const status = await viewstamp("status", ...cluster);
+  assert.match(status.out, /view 3: members a b, primary a, serving/);
+  assert.match(status.out, new RegExp(`b +backup .*${added}`), "status finds nodes that were not named");
 });
 
 program.after(async () => {

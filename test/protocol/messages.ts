@@ -136,7 +136,7 @@ const peerMessages: OneOfEach<PeerMessage> = {
   located,
   invoke,
   invoked: record({ vid: count, seqno: count }),
-  heartbeat: record({ vid: count, start: count, commit: count, applied: count, hash: count, impaired: flag }),
+  heartbeat: record({ vid: count, start: count, commit: count, applied: count, hash: count, active: flag, impaired: flag }),
   alive: vidOnly,
   confirm: record({ vid: count, round: count }),
   confirmed: record({ vid: count, round: count, accepted: flag }),

@@ -11,7 +11,17 @@ interface Inode {
   synced: number;
 }
 
-type Change = (files: Map<string, Inode>) => void;
+/** A creation, renaming or removal: the inode leaves one name, gets another, or both. */
+interface Change {
+  readonly inode: Inode;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+function apply(files: Map<string, Inode>, { inode, from, to }: Change): void {
+  if (from !== undefined && files.get(from) === inode) files.delete(from);
+  if (to !== undefined) files.set(to, inode);
+}
 
 /** A number in [0, 1), the same for the same seed. */
 export function randomOf(seed: number): () => number {
@@ -56,17 +66,24 @@ export class CrashDisk implements Disk {
   /** What is found after power was lost. */
   afterCrash(random: () => number): CrashDisk {
     const files = new Map(this.#durable);
-    for (const change of this.#changes) if (random() < 0.5) change(files);
+    for (const change of this.#changes) if (random() < 0.5) apply(files, change);
     const left = new Map([...files].map(([name, inode]) => [name, leftOf(inode, random)]));
     return new CrashDisk(left);
   }
 
   /** What is found after just the process was killed: all of it, and nothing more durable than before. */
   afterKill(): CrashDisk {
+    const copies = new Map<Inode, Inode>();
+    const copyOf = (inode: Inode): Inode => {
+      if (!copies.has(inode)) copies.set(inode, { ...inode });
+      return copies.get(inode)!;
+    };
+    const copied = (files: Map<string, Inode>): Map<string, Inode> =>
+      new Map([...files].map(([name, inode]) => [name, copyOf(inode)]));
     const left = new CrashDisk();
-    left.#files = new Map(this.#files);
-    left.#durable = new Map(this.#durable);
-    left.#changes = [...this.#changes];
+    left.#files = copied(this.#files);
+    left.#durable = copied(this.#durable);
+    left.#changes = this.#changes.map((change) => ({ ...change, inode: copyOf(change.inode) }));
     return left;
   }
 
@@ -95,7 +112,7 @@ export class CrashDisk implements Disk {
     this.#get("create", done, () => {
       if (this.#files.has(name)) throw new Error(`${name} is there already`);
       const inode: Inode = { bytes: new Uint8Array(0), synced: 0 };
-      this.#change((files) => files.set(name, inode));
+      this.#change({ inode, to: name });
       return this.#handle(inode);
     });
   }
@@ -106,26 +123,19 @@ export class CrashDisk implements Disk {
 
   rename(from: string, to: string, done: Done): void {
     this.#do("rename", done, () => {
-      const inode = this.#find(from);
-      this.#change((files) => {
-        if (files.get(from) === inode) files.delete(from);
-        files.set(to, inode);
-      });
+      this.#change({ inode: this.#find(from), from, to });
     });
   }
 
   remove(name: string, done: Done): void {
     this.#do("remove", done, () => {
-      const inode = this.#find(name);
-      this.#change((files) => {
-        if (files.get(name) === inode) files.delete(name);
-      });
+      this.#change({ inode: this.#find(name), from: name });
     });
   }
 
   syncDirectory(done: Done): void {
     this.#do("syncDirectory", done, () => {
-      for (const change of this.#changes) change(this.#durable);
+      for (const change of this.#changes) apply(this.#durable, change);
       this.#changes = [];
     });
   }
@@ -159,7 +169,7 @@ export class CrashDisk implements Disk {
   }
 
   #change(change: Change): void {
-    change(this.#files);
+    apply(this.#files, change);
     this.#changes.push(change);
   }
 

@@ -9,6 +9,7 @@ export interface OptionSpec {
   readonly type: "string" | "boolean";
   /** What stands for the value in the help, such as `URL`. */
   readonly value?: string;
+  readonly required?: boolean;
   readonly help: string;
 }
 
@@ -55,6 +56,7 @@ export function parseArguments(args: readonly string[], shape: Shape): Arguments
   }
   const command = args.slice(end + 1);
   checkPositionals(positionals, shape.positionals);
+  checkRequired(values, shape.options);
   checkCommand(command, end < args.length, shape.takesCommand ?? false);
   return { positionals, command, ...readers(values) };
 }
@@ -101,6 +103,11 @@ function checkPositionals(given: readonly string[], names: readonly string[]): v
   const missing = names.slice(given.length).find((name) => !name.startsWith("["));
   if (missing !== undefined) throw new UsageError(`${missing} is missing`);
   if (given.length > names.length) throw new UsageError(`too many arguments: ${JSON.stringify(given[names.length])}`);
+}
+
+function checkRequired(values: ReadonlyMap<string, string | true>, specs: OptionSpecs): void {
+  const missing = Object.entries(specs).find(([name, { required }]) => required === true && !values.has(name));
+  if (missing !== undefined) throw new UsageError(`--${missing[0]} is missing`);
 }
 
 function checkCommand(command: readonly string[], hasTerminator: boolean, wanted: boolean): void {

@@ -38,7 +38,7 @@ export function runChild(command: readonly string[], { env, signal, graceMs }: C
       resolve(outcome);
     };
     child.on("error", (error: NodeJS.ErrnoException) => end({ code: codeOf(error), trouble: error.message }));
-    child.on("exit", (code, name) => end({ code: code ?? 128 + numberOf(name), trouble: "" }));
+    child.on("exit", (code, name) => end({ code: code ?? signalCode(name), trouble: "" }));
     if (signal.aborted) stop();
     else signal.addEventListener("abort", stop);
   });
@@ -63,6 +63,7 @@ function codeOf({ code }: NodeJS.ErrnoException): number {
   return code === "EACCES" || code === "EPERM" ? exitCode.notExecutable : exitCode.failed;
 }
 
-function numberOf(name: NodeJS.Signals | null): number {
-  return name === null ? 0 : (constants.signals[name] ?? 0);
+/** As a shell gives the exit code of what a signal ended. */
+export function signalCode(name: NodeJS.Signals | null): number {
+  return 128 + (name === null ? 0 : (constants.signals[name] ?? 0));
 }

@@ -19,6 +19,7 @@ export interface Command extends Shape {
 export const clusterOption: OptionSpec = {
   type: "string",
   value: "LIST",
+  required: true,
   help: "addresses of nodes: ws://host:7001,… or a=ws://host:7001,…; some of them are enough",
 };
 
@@ -32,10 +33,9 @@ export const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** The usage line, without the program's name. */
 export function usageOf({ name, positionals, options, takesCommand }: Command): string {
-  const cluster = "cluster" in options ? ["--cluster LIST"] : [];
-  return [name, ...positionals, ...cluster, "[options]", ...(takesCommand ? ["-- COMMAND [ARGUMENT …]"] : [])].join(
-    " ",
-  );
+  const required = Object.entries(options).filter((option) => option[1].required === true);
+  const needed = required.map(([option, { value }]) => `--${option} ${value}`);
+  return [name, ...positionals, ...needed, "[options]", ...(takesCommand ? ["-- COMMAND [ARGUMENT …]"] : [])].join(" ");
 }
 
 export function helpOf(command: Command): string[] {

@@ -25,7 +25,7 @@ export const exitCodeTable: readonly (readonly [code: string, meaning: string])[
   ["5", "get: there is no such key"],
   ["126", "lock: the command cannot be executed"],
   ["127", "lock: the command was not found"],
-  ["128+N", "lock: signal N ended the command"],
+  ["128+N", "lock: signal N ended the command, or the wait for the lock"],
 ];
 
 /** A mistake on the command line. */

@@ -2,9 +2,9 @@
  * `viewstamp lock NAME -- COMMAND`: runs a command while a lock is held.
  * @module
  */
-import { connectLocks } from "../locks.ts";
+import { type AcquiredLock, connectLocks, type LockClient, type LockOptions } from "../locks.ts";
 import type { Arguments } from "./arguments.ts";
-import { runChild } from "./child.ts";
+import { runChild, signalCode } from "./child.ts";
 import { parseClusterList } from "./cluster-list.ts";
 import { type Command, clusterOption } from "./command.ts";
 import { exitCode } from "./exit-codes.ts";
@@ -35,20 +35,51 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const cluster = parseClusterList(args.text("cluster")).map(({ url }) => url);
   const timeoutMs = args.has("timeout-ms") ? args.number("timeout-ms", undefined, 1) : undefined;
   const graceMs = args.number("grace-ms", 5000);
-  const name = args.positionals[0]!;
   const locks = await connectLocks({ cluster, sessionTtlMs: args.number("ttl-ms", 10_000) });
   try {
-    await using held = await locks.acquire(name, {
+    const held = await waitFor(locks, args.positionals[0]!, {
       mode: args.has("shared") ? "shared" : "exclusive",
       ...(timeoutMs !== undefined && { timeoutMs }),
     });
-    const env = { VIEWSTAMP_LOCK: name, VIEWSTAMP_TOKEN: String(held.token) };
-    const outcome = await runChild(args.command, { env, signal: held.signal, graceMs });
-    if (outcome.trouble !== "") terminal.message(`viewstamp: cannot run ${args.command[0]}: ${outcome.trouble}`);
-    if (!held.signal.aborted) return outcome.code;
-    terminal.message(`viewstamp: the lock "${name}" was lost; the command was stopped`);
-    return exitCode.lockLost;
+    return typeof held === "number" ? held : await runHolding(held, args.command, graceMs, terminal);
   } finally {
     await locks.close();
   }
+}
+
+type Waiting = Pick<LockOptions, "mode" | "timeoutMs">;
+
+/** The lock, or the exit code of a wait that a signal ended: whoever is behind in the line must not wait for us. */
+async function waitFor(locks: LockClient, name: string, options: Waiting): Promise<AcquiredLock | number> {
+  const ended = new AbortController();
+  const watched = (["SIGTERM", "SIGINT"] as const).map((signal) => {
+    const end = (): void => ended.abort(signal);
+    process.on(signal, end);
+    return () => process.off(signal, end);
+  });
+  try {
+    return await locks.acquire(name, { ...options, signal: ended.signal });
+  } catch (error) {
+    if (!ended.signal.aborted) throw error;
+    return signalCode(ended.signal.reason as NodeJS.Signals);
+  } finally {
+    for (const stopWatching of watched) stopWatching();
+  }
+}
+
+async function runHolding(
+  held: AcquiredLock,
+  command: readonly string[],
+  graceMs: number,
+  terminal: Terminal,
+): Promise<number> {
+  const env = { VIEWSTAMP_LOCK: held.name, VIEWSTAMP_TOKEN: String(held.token) };
+  const outcome = await runChild(command, { env, signal: held.signal, graceMs });
+  if (outcome.trouble !== "") terminal.message(`viewstamp: cannot run ${command[0]}: ${outcome.trouble}`);
+  if (held.signal.aborted) {
+    terminal.message(`viewstamp: the lock "${held.name}" was lost; the command was stopped`);
+    return exitCode.lockLost;
+  }
+  await held.release();
+  return outcome.code;
 }

@@ -19,7 +19,7 @@ export const members: Command = {
   details: [
     "add ID URL   lets a new node join; then start it: viewstamp serve --id ID --listen URL --cluster …",
     "remove ID    takes the node out of the cluster and bars it",
-    "lift ID      ends the bar",
+    "lift ID      ends the bar; a node that the others' --cluster does not name must be added again",
   ],
   run,
 };

@@ -23,8 +23,13 @@ export const serve: Command = {
   summary: "Run one node with the built-in machines (locks and kv) until SIGTERM or SIGINT",
   positionals: [],
   options: {
-    id: { type: "string", value: "ID", help: "this node's name" },
-    cluster: { type: "string", value: "LIST", help: "every node of the cluster: a=ws://host:7001,b=…,c=…" },
+    id: { type: "string", value: "ID", required: true, help: "this node's name" },
+    cluster: {
+      type: "string",
+      value: "LIST",
+      required: true,
+      help: "every node of the cluster: a=ws://host:7001,b=…,c=…",
+    },
     data: { type: "string", value: "DIR", help: "keep the data here; one node per directory" },
     memory: { type: "boolean", help: "keep the data in memory: a stopped node comes back empty" },
     listen: { type: "string", value: "URL", help: "take connections here (default: this node's address in --cluster)" },
