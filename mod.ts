@@ -43,7 +43,14 @@ export {
 export { type Replica, type ReplicaOptions, startReplica } from "./src/entry/replica.ts";
 export { command, defineMachine, query } from "./src/machine/define.ts";
 export type * from "./src/machine/definition.ts";
-export type * from "./src/machine/names.ts";
+export type {
+  IsIdentifier,
+  KnownKeys,
+  NameCheck,
+  NamesCheck,
+  Refused,
+  ReservedName,
+} from "./src/machine/names.ts";
 export type { AcceptedValue, Ballot } from "./src/protocol/ballot.ts";
 export type { NodeStatus } from "./src/protocol/client-messages.ts";
 export type { Entry, EntryKind } from "./src/protocol/entry.ts";

@@ -20,6 +20,8 @@ export class AddressBook {
   readonly #cluster: readonly Invitation[];
   /** As last advertised. */
   readonly #urls: Map<NodeId, string> = new Map();
+  /** Whose connection to this node is open: one that does not belong, or no longer, must be told so. */
+  readonly #callers: Set<NodeId> = new Set();
 
   constructor(newest: NewestView, cluster: readonly Invitation[]) {
     this.#newest = newest;
@@ -47,14 +49,26 @@ export class AddressBook {
     for (const { id, url } of [...this.#cluster, ...(view?.invited ?? []), ...(view?.acceptors ?? [])]) {
       if (id !== self.id) found.set(id, { id, url: this.#urls.get(id) ?? url });
     }
+    for (const id of this.#callers) {
+      const url = this.#urls.get(id);
+      if (url !== undefined && !found.has(id) && id !== self.id) found.set(id, { id, url });
+    }
     return [...found.values()].sort((a, b) => compareIds(a.id, b.id));
   }
 
-  /** The address a node advertises now, written in the next view; whether that is news. */
+  /** The address a node advertises now, written in the next view; whether that changes whom to keep a link to. */
   learn(peer: Member): boolean {
-    const before = this.#urls.get(peer.id) ?? findById(this.peers(), peer.id)?.url;
+    const before = findById(this.peers(), peer.id)?.url;
     this.#urls.set(peer.id, peer.url);
+    this.#callers.add(peer.id);
     return before !== peer.url;
+  }
+
+  /** Its connection to this node is closed; whether that changes whom to keep a link to. */
+  forgetCaller(id: NodeId): boolean {
+    const before = this.peers().length;
+    this.#callers.delete(id);
+    return this.peers().length !== before;
   }
 
   /** Acceptors of the view that have come back as another incarnation. */

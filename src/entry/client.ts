@@ -80,7 +80,14 @@ export type {
 export type { CallOptions, LiveSession, QueryOptions, SessionChange } from "../client/contract.ts";
 export type { ClientTuning, ClusterAddresses } from "../client/options.ts";
 export type * from "../machine/definition.ts";
-export type * from "../machine/names.ts";
+export type {
+  IsIdentifier,
+  KnownKeys,
+  NameCheck,
+  NamesCheck,
+  Refused,
+  ReservedName,
+} from "../machine/names.ts";
 export { type ErrorCode, type ErrorDetails, MachineError, ViewstampError } from "../protocol/errors.ts";
 export type { SessionId } from "../protocol/session.ts";
 export type { Closed, Connection, ConnectionHandler, Listener, Transport } from "../protocol/transport.ts";

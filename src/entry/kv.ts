@@ -15,7 +15,14 @@
 
 export type * from "../machine/definition.ts";
 export * from "../machine/kv.ts";
-export type * from "../machine/names.ts";
+export type {
+  IsIdentifier,
+  KnownKeys,
+  NameCheck,
+  NamesCheck,
+  Refused,
+  ReservedName,
+} from "../machine/names.ts";
 export type { VersionedMap } from "../machine/versioned-map.ts";
 export type { SessionId } from "../protocol/session.ts";
 export type { Viewstamp } from "../protocol/view.ts";

@@ -167,7 +167,7 @@ export interface NodeStatus {
   readonly clusterId: string;
   /** `"node 20.20.2"`, `"bun 1.4.5"`, `"deno 2.9.5"`. */
   readonly runtime: string;
-  /** What it is in the newest view it knows: a `learner` is being caught up, `none` has no part in the log. */
+  /** Its part in the newest view it knows: a `learner` is no member of it; `none` while it knows no view. */
   readonly role: "primary" | "backup" | "learner" | "none";
   /** Whether it is in a view and, as a backup, caught up; as a primary, taking requests. */
   readonly active: boolean;

@@ -83,7 +83,7 @@ export class Core {
     this.#steppedAt = now;
     const { view } = this.config;
     if (view !== undefined) this.#followFromDisk(view, durable);
-    this.output.push({ type: "peers", peers: this.config.addresses.peers() });
+    this.#tellPeers();
   }
 
   /** Say `tick` this often, in milliseconds. */
@@ -188,7 +188,9 @@ export class Core {
         this.config.liveness.heardUp(event.peer);
         return this.#learnUrl(event.peer);
       case "heardDown":
-        return this.config.heardDown(event.id);
+        this.config.heardDown(event.id);
+        if (this.config.addresses.forgetCaller(event.id)) this.#tellPeers();
+        return undefined;
       case "message":
         return this.#onMessage(event.from, event.message, now);
       case "client":
@@ -254,7 +256,11 @@ export class Core {
   }
 
   #learnUrl(peer: Member): void {
-    if (this.config.addresses.learn(peer)) this.output.push({ type: "peers", peers: this.config.addresses.peers() });
+    if (this.config.addresses.learn(peer)) this.#tellPeers();
+  }
+
+  #tellPeers(): void {
+    this.output.push({ type: "peers", peers: this.config.addresses.peers() });
   }
 
   #onViewMessage(
@@ -431,10 +437,11 @@ export class Core {
       else this.#notMember(view, wasMember, now);
     }
     this.#changes.onView(view);
-    this.output.push({ type: "peers", peers: config.addresses.peers() });
+    this.#tellPeers();
   }
 
   #followFromDisk(view: View, durable: DurableState): void {
+    this.output.happened({ event: "view", view });
     if (this.config.isPrimary()) return;
     this.#reception.follow(view, durable.level?.vid === view.vid ? durable.level.through.seqno : 0);
     this.#following = new Following(this.#replica, view, this.#reception);

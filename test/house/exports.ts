@@ -10,7 +10,10 @@ export function exportedNames(source: Source, read: (path: string) => Source): s
 function namesOf(statement: ts.Statement, source: Source, read: (path: string) => Source): string[] {
   if (ts.isExportDeclaration(statement)) {
     const { exportClause: clause } = statement;
-    if (clause === undefined) return exportedNames(read(starTarget(statement, source)), read);
+    if (clause === undefined) {
+      const names = exportedNames(read(starTarget(statement, source)), read);
+      return statement.isTypeOnly ? names.map((name) => mark(name.replace(" (type)", ""), true)) : names;
+    }
     if (ts.isNamespaceExport(clause)) return [clause.name.text];
     return clause.elements.map((one) => mark(one.name.text, statement.isTypeOnly || one.isTypeOnly));
   }

@@ -37,6 +37,8 @@ door("lists values and types, and follows export *", () => {
   );
   const names = exportedNames(planted, () => other);
   assert.equal(names, ["C", "D (type)", "E (type)", "T (type)", "Z (type)", "a", "b", "f", "y"]);
+  const types = exportedNames(source("src/a.ts", 'export type * from "./b.ts";'), () => other);
+  assert.equal(types, ["C (type)", "D (type)", "E (type)"]);
 });
 
 door.run();

@@ -118,6 +118,27 @@ purity("each of them is seen", () => {
   }
 });
 
+purity("a date is a value to the codec, and a clock everywhere else", () => {
+  const value = "if (x instanceof Date && p === Date.prototype) read((at: number): Date => new Date(at));";
+  assert.equal(impurities(source("src/protocol/values.ts", value)), []);
+  assert.is(impurities(source("src/rsm/log.ts", value)).length, 4);
+  for (const text of [
+    "Date.now();",
+    "new Date();",
+    "new Date;",
+    "new Date(...[]);",
+    "Date();",
+    "const clock = Date;",
+    "read(Date);",
+    "const { now } = Date;",
+    'Date["now"]();',
+    "type Clock = typeof Date;",
+  ]) {
+    assert.is(impurities(source("src/protocol/values.ts", text)).length, 1, text);
+    assert.is(impurities(source("src/rsm/log.ts", text)).length, 1, text);
+  }
+});
+
 purity("words in comments, strings, keys and members are not", () => {
   for (const text of [
     "// Date.now() would differ\nconst a = 1;",

@@ -98,7 +98,7 @@ export class Locking {
     if (tokens === undefined) this.#tokens.set(name, (tokens = { seen: new Set(), exclusive: -1n, any: -1n }));
     if (tokens.seen.has(token)) this.#violated(13, `token ${token} of ${name} is given out twice`);
     const bound = mode === "exclusive" ? tokens.any : tokens.exclusive;
-    if (token <= bound && believes(hold))
+    if (token <= bound && !this.#robbed.has(name) && believes(hold))
       this.#violated(13, `token ${token} of ${name} (${mode}) comes after ${bound}`);
     tokens.seen.add(token);
     if (token > tokens.any) tokens.any = token;
