@@ -8,6 +8,7 @@ import type { ReplicatedLog } from "./replicated-log.ts";
 export class Attendance {
   readonly #replica: ReplicatedLog;
   #joinAt = 0;
+  #joinsInVain = 0;
   #stoppingSince: number | undefined;
   #leavingSentAt = Number.NEGATIVE_INFINITY;
 
@@ -17,6 +18,7 @@ export class Attendance {
 
   joinSoon(now: number): void {
     this.#joinAt = now;
+    this.#joinsInVain = 0;
   }
 
   /** An operator must act first: ask rarely. */
@@ -39,8 +41,9 @@ export class Attendance {
     const { config, output, options } = this.#replica;
     const { view } = config;
     if (view === undefined || config.isMember() || this.#stoppingSince !== undefined || now < this.#joinAt) return;
-    this.#joinAt = now + options.suspectMs;
+    this.#joinAt = now + options.suspectMs * 2 ** Math.min(this.#joinsInVain, 3);
     if (!config.liveness.isLinked(view.primary)) return;
+    this.#joinsInVain++;
     output.happened({ event: "joining", vid: view.vid });
     output.send(view.primary, { type: "join", vid: view.vid, url: config.self.url }, config.viewWrite);
   }
