@@ -48,6 +48,7 @@ export type {
   KnownKeys,
   NameCheck,
   NamesCheck,
+  RESERVED_NAMES,
   Refused,
   ReservedName,
 } from "./src/machine/names.ts";

@@ -20,6 +20,7 @@ export type {
   KnownKeys,
   NameCheck,
   NamesCheck,
+  RESERVED_NAMES,
   Refused,
   ReservedName,
 } from "../machine/names.ts";

@@ -23,7 +23,7 @@ export class World {
   wallAhead: number = 0;
   /** What `random()` gives, in turn; 0.5 afterwards. */
   dice: number[] = [];
-  readonly nodes = new Map<string, Node>();
+  readonly nodes: Map<string, Node> = new Map();
   #timers: Due[] = [];
   #tasks: (() => void)[] = [];
   #ends: (() => void)[] = [];

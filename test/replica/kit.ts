@@ -246,7 +246,7 @@ export class Disk implements Storage {
     else finish();
   }
 
-  release(count = this.#held.length): void {
+  release(count: number = this.#held.length): void {
     for (const finish of this.#held.splice(0, count)) finish();
   }
 

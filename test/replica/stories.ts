@@ -1,6 +1,6 @@
 // Peers and clients that a test plays by hand, against the replica on a stage.
 import type { ClientMessage, ServerMessage, StatusMessage } from "../../src/protocol/client-messages.ts";
-import type { Hello, HelloReply, Welcome } from "../../src/protocol/hello.ts";
+import type { AgreedOptions, Hello, HelloReply, Welcome } from "../../src/protocol/hello.ts";
 import { decodeHello, decodeHelloReply, encodeHello, encodeHelloReply } from "../../src/protocol/hello-codec.ts";
 import type { Fetch, PeerMessage } from "../../src/protocol/messages.ts";
 import type { Connection } from "../../src/protocol/transport.ts";
@@ -9,7 +9,7 @@ import { type End, Puppet, Stage, VERSIONS } from "./kit.ts";
 
 export { decodeServerFrame, Stage };
 
-export const AGREED = { minCopies: 2, maxBodyBytes: 256 * 1024, driftPercent: 1 };
+export const AGREED: AgreedOptions = { minCopies: 2, maxBodyBytes: 256 * 1024, driftPercent: 1 };
 
 export function fetchOf(vid: number): Fetch {
   return { type: "fetch", vid };

@@ -14,7 +14,11 @@ function start(ids: readonly string[], options = {}): World {
   return world;
 }
 
-function answer<T extends ServerMessage["type"]>(world: World, id: string, type: T): Extract<ServerMessage, { type: T }> {
+function answer<T extends ServerMessage["type"]>(
+  world: World,
+  id: string,
+  type: T,
+): Extract<ServerMessage, { type: T }> {
   const found = world.node(id).answers.findLast((message) => message.type === type);
   if (found === undefined) throw new Error(`no ${type} at ${id}`);
   return found as Extract<ServerMessage, { type: T }>;
@@ -46,7 +50,10 @@ test("a request is executed once on all replicas and answered", () => {
   const session = open(world, "a");
   request(world, "a", session, 1);
   world.run(100);
-  assert.equal(replies(world, "a").map((reply) => text(reply.body)), ["1"]);
+  assert.equal(
+    replies(world, "a").map((reply) => text(reply.body)),
+    ["1"],
+  );
   for (const id of ["a", "b", "c"]) assert.equal(world.node(id).machine.commands, ["c1"]);
 });
 
@@ -76,7 +83,10 @@ test("the primary is killed: the next one answers a retry with the same reply", 
   request(world, "b", session, 1);
   request(world, "b", session, 2);
   world.run(100);
-  assert.equal(replies(world, "b").map((reply) => text(reply.body)), ["1", "2"]);
+  assert.equal(
+    replies(world, "b").map((reply) => text(reply.body)),
+    ["1", "2"],
+  );
   world.restart("a");
   world.until("view abc", () => ["a", "b", "c"].every((id) => world.members(id) === "abc"));
   world.run(300);
@@ -141,7 +151,10 @@ test("all nodes restart at once and nothing acknowledged is lost", () => {
   request(world, "a", session, 1);
   request(world, "a", session, 2);
   world.run(300);
-  assert.equal(replies(world, "a").map((reply) => text(reply.body)), ["1", "2"]);
+  assert.equal(
+    replies(world, "a").map((reply) => text(reply.body)),
+    ["1", "2"],
+  );
   for (const id of ["a", "b", "c"]) {
     assert.equal(world.node(id).machine.commands, ["c1", "c2"], id);
     assert.is(world.node(id).core.state.hash, world.node("a").core.state.hash);
@@ -230,7 +243,10 @@ test("a cluster of one serves", () => {
   request(world, "a", session, 1);
   world.client("a", { type: "query", xid: 5, consistency: "linearizable", body: bytes("") });
   world.run(50);
-  assert.equal(replies(world, "a").map((reply) => text(reply.body)), ["1"]);
+  assert.equal(
+    replies(world, "a").map((reply) => text(reply.body)),
+    ["1"],
+  );
 });
 
 test.run();

@@ -93,7 +93,17 @@ export class Disk {
   state(): DurableState {
     const { identity, view, promised, accepted, level, base } = this;
     const snapshot = this.snapshot && { at: this.snapshot.at, chunks: this.snapshot.chunks.length };
-    return { identity, setAside: undefined, view, promised, accepted, level, snapshot, base, entries: [...this.entries] };
+    return {
+      identity,
+      setAside: undefined,
+      view,
+      promised,
+      accepted,
+      level,
+      snapshot,
+      base,
+      entries: [...this.entries],
+    };
   }
 
   #holds(at: Viewstamp): boolean {
