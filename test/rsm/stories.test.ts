@@ -1,43 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Reply, ServerMessage } from "../../src/protocol/client-messages.ts";
-import type { Viewstamp } from "../../src/protocol/view.ts";
-import { World } from "./world.ts";
-
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const text = (body: Uint8Array): string => new TextDecoder().decode(body);
-
-function start(ids: readonly string[], options = {}): World {
-  const world = new World(ids, options);
-  world.until("the founder is active", () => world.node(ids[0] as string).core.isTaking);
-  world.until("all know view 1", () => ids.every((id) => world.members(id) === ids.join("")));
-  return world;
-}
-
-function answer<T extends ServerMessage["type"]>(
-  world: World,
-  id: string,
-  type: T,
-): Extract<ServerMessage, { type: T }> {
-  const found = world.node(id).answers.findLast((message) => message.type === type);
-  if (found === undefined) throw new Error(`no ${type} at ${id}`);
-  return found as Extract<ServerMessage, { type: T }>;
-}
-
-function open(world: World, id: string): Viewstamp {
-  world.client(id, { type: "open", xid: 1, ttlMs: 10_000 });
-  world.run(50);
-  return answer(world, id, "opened").session;
-}
-
-function request(world: World, id: string, session: Viewstamp, number: number, body = `c${number}`): void {
-  const acknowledgedThrough = number - 1;
-  world.client(id, { type: "request", session, number, acknowledgedThrough, skip: false, body: bytes(body) });
-}
-
-function replies(world: World, id: string): Reply[] {
-  return world.node(id).answers.filter((message): message is Reply => message.type === "reply");
-}
+import { answer, bytes, open, replies, request, start, text } from "./kit.ts";
 
 test("three fresh nodes found a view with the smallest id as primary", () => {
   const world = start(["a", "b", "c"]);

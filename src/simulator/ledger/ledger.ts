@@ -2,6 +2,7 @@
  * Sees everything that the nodes of a run do, keeps the facts, and asks every rule after every step.
  * @module
  */
+import type { AcceptedValue } from "../../protocol/ballot.ts";
 import type { ServerMessage } from "../../protocol/client-messages.ts";
 import type { PeerMessage } from "../../protocol/messages.ts";
 import type { DurableState, SnapshotInfo, StorageRecord } from "../../protocol/storage.ts";
@@ -47,7 +48,9 @@ export class Ledger {
   }
 
   died(id: NodeId): void {
-    this.facts.node(id).alive = false;
+    const node = this.facts.node(id);
+    node.alive = false;
+    node.core = undefined;
   }
 
   recovered(id: NodeId, state: DurableState): void {
@@ -56,6 +59,10 @@ export class Ledger {
     if (mismatch !== undefined) this.violated(11, mismatch);
     this.#learnIdentity(node);
     for (const watcher of this.#watchers) watcher.recovered?.(node, state);
+    // A write that was never called done may have reached the disk all the same.
+    const { view, accepted } = state;
+    if (view !== undefined) this.#viewDurable(view);
+    if (accepted !== undefined) this.#accepted(node, (view?.vid ?? 0) + 1, accepted);
   }
 
   written(id: NodeId, records: readonly StorageRecord[]): void {
@@ -73,11 +80,8 @@ export class Ledger {
     for (const record of records) node.data.durable.apply(record, this.facts.chainOf);
     for (const watcher of this.#watchers) watcher.durable?.(node, records);
     for (const record of records) {
-      // View 1 is made, not chosen.
-      if (record.kind === "view" && record.view.vid === 1) this.#chosen(record.view);
-      if (record.kind !== "accepted") continue;
-      const view = this.facts.accept(node, record.instance, record.accepted.ballot, record.accepted.value);
-      if (view !== undefined) this.#chosen(view);
+      if (record.kind === "view") this.#viewDurable(record.view);
+      if (record.kind === "accepted") this.#accepted(node, record.instance, record.accepted);
     }
   }
 
@@ -132,6 +136,16 @@ export class Ledger {
   #learnIdentity(node: NodeFacts): void {
     const identity = node.identity;
     if (identity !== undefined) this.facts.dataOf.set(identityKey(identity), node.data);
+  }
+
+  /** View 1 is made, not chosen. */
+  #viewDurable(view: View): void {
+    if (view.vid === 1) this.#chosen(view);
+  }
+
+  #accepted(node: NodeFacts, instance: number, { ballot, value }: AcceptedValue): void {
+    const view = this.facts.accept(node, instance, ballot, value);
+    if (view !== undefined) this.#chosen(view);
   }
 
   #chosen(view: View): void {
