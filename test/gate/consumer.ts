@@ -13,7 +13,7 @@ export async function checkConsumer(plan: Plan, folder: string): Promise<void> {
   if (tarball === undefined) return plan.report.skip("consumer", "there is no tarball");
   const home = join(folder, "consumer");
   install(tarball, home);
-  copyFileSync(join(root, "test/package/consumer.mjs"), join(home, "consumer.mjs"));
+  for (const file of ["consumer.mjs", "program.mjs"]) copyFileSync(join(root, "test/package", file), join(home, file));
   writeFileSync(join(home, "types.ts"), importAll(home));
   writeFileSync(
     join(home, "tsconfig.json"),
@@ -33,7 +33,12 @@ function jobsOn(runtime: Runtime, home: string): Job[] {
   const program = "node_modules/viewstamp/dist/entry/cli.js";
   return [
     { name: `consumer ${runtime.name}`, command: [...run, "consumer.mjs"], limitMs, cwd: home },
-    { name: `consumer ${runtime.name} viewstamp --help`, command: [...run, program, "--help"], limitMs, cwd: home },
+    {
+      name: `consumer ${runtime.name} viewstamp`,
+      command: [process.execPath, "program.mjs", ...run, program],
+      limitMs,
+      cwd: home,
+    },
   ];
 }
 

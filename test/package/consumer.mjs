@@ -1,7 +1,7 @@
 // Runs in an empty folder where only the packed tarball and its dependencies are installed.
 // Plain JavaScript, because the installed Node can't strip types.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 
 const { name, exports } = JSON.parse(readFileSync("node_modules/viewstamp/package.json", "utf8"));
 
@@ -30,7 +30,7 @@ const replica = await startReplica({
   id: "a",
   cluster: { a: "ws://127.0.0.1:0" },
   machine: kv,
-  storage: fileStorage("data/a"),
+  storage: fileStorage(mkdtempSync("data-")),
   transport: webSocket(),
 });
 const client = await connect({ cluster: [replica.url], machine: kv, transport: webSocket() });
