@@ -261,14 +261,15 @@ class Run {
     return this.load.left === 0 && this.locking.left === 0 && this.#lanes === 0 && this.world.now > this.#plan.startMs;
   }
 
+  /** All are members of one view and equal. (A newer view may have been chosen without anybody knowing: then it waits.) */
   #converged(): boolean {
     const { facts } = this.#ledger;
-    const newest = facts.chosen.get(facts.newestChosen);
-    if (newest === undefined || newest.members.length !== this.#nodes.length) return false;
-    return this.#nodes.every(
-      ({ core }) =>
-        core?.view?.vid === newest.vid && core.applied === facts.committedThrough && core.commit === core.applied,
-    );
+    const vid = this.#nodes[0]?.core?.view?.vid;
+    return this.#nodes.every(({ core }) => {
+      if (core?.view === undefined || core.view.vid !== vid || core.view.members.length !== this.#nodes.length)
+        return false;
+      return core.applied === facts.committedThrough && core.commit === core.applied;
+    });
   }
 
   #size(): { planned: number; committed: number } {

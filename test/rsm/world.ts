@@ -1,126 +1,37 @@
 /**
- * A small deterministic world for the core alone: nodes, a network that keeps order, disks that complete after a
- * moment, and a virtual clock. The published simulator is the adversarial one; this one is for stories.
+ * A small deterministic world for the core alone: nodes, a network that keeps order unless it is told to make trouble,
+ * disks that complete after a moment, and a virtual clock. The published simulator is the adversarial one; this one is
+ * for stories.
+ * @module
  */
 import type { ClientMessage, ServerMessage } from "../../src/protocol/client-messages.ts";
-import type { Entry } from "../../src/protocol/entry.ts";
-import type { Applied, ReplicatedMachine } from "../../src/protocol/machine.ts";
 import type { PeerMessage } from "../../src/protocol/messages.ts";
 import { CORE_DEFAULTS, type CoreOptions } from "../../src/protocol/options.ts";
-import type { DurableState, StorageRecord } from "../../src/protocol/storage.ts";
-import { type Identity, type Member, ORIGIN, type Viewstamp } from "../../src/protocol/view.ts";
+import type { SeededRandom } from "../../src/protocol/random.ts";
+import type { StorageRecord } from "../../src/protocol/storage.ts";
+import { type Identity, type Member, sameViewstamp, type Viewstamp } from "../../src/protocol/view.ts";
 import { Core } from "../../src/rsm/core.ts";
 import type { CoreEvent, Effect, Happening } from "../../src/rsm/events.ts";
 import { ReplicatedState } from "../../src/rsm/state.ts";
+import { Disk } from "./disk.ts";
+import { type Tally, tally } from "./tally.ts";
 
-/** A machine whose state is the list of commands it was given; the reply is how many there are. */
-export function tally(): ReplicatedMachine & { readonly commands: string[] } {
-  let commands: string[] = [];
-  const text = new TextDecoder();
-  const encode = (value: string): Uint8Array => new TextEncoder().encode(value);
-  return {
-    get commands() {
-      return commands;
-    },
-    versions: [{ name: "tally", version: 1 }],
-    apply: (command): Applied => {
-      commands.push(text.decode(command));
-      return { reply: encode(String(commands.length)), notices: [] };
-    },
-    query: () => encode(commands.join(",")),
-    endSession: () => [],
-    tick: () => [],
-    nextDeadline: () => undefined,
-    outstanding: () => [],
-    snapshot: () => [encode(JSON.stringify(commands))].values(),
-    restore: () => {
-      let restored: string[] = [];
-      return {
-        chunk: (bytes) => {
-          restored = JSON.parse(text.decode(bytes));
-        },
-        finish: () => {
-          commands = restored;
-        },
-      };
-    },
-  };
-}
-
-/** What a disk remembers: records folded as the storage contract says. */
-export class Disk {
-  identity: DurableState["identity"];
-  view: DurableState["view"];
-  promised: DurableState["promised"];
-  accepted: DurableState["accepted"];
-  level: DurableState["level"];
-  base: Viewstamp = ORIGIN;
-  entries: Entry[] = [];
-  snapshot: { at: Viewstamp; chunks: Uint8Array[] } | undefined;
-
-  write(record: StorageRecord): void {
-    switch (record.kind) {
-      case "identity":
-        this.identity = record;
-        return;
-      case "view":
-        this.view = record.view;
-        this.promised = undefined;
-        this.accepted = undefined;
-        return;
-      case "promised":
-        this.promised = record.ballot;
-        return;
-      case "accepted":
-        this.promised = record.accepted.ballot;
-        this.accepted = record.accepted;
-        return;
-      case "level":
-        this.level = record;
-        return;
-      case "append":
-        this.entries.push(...record.entries);
-        return;
-      case "truncate":
-        this.entries = this.entries.filter((entry) => entry.seqno <= record.seqno);
-        return;
-      case "base":
-        this.entries = this.#holds(record.at) ? this.entries.filter((entry) => entry.seqno > record.at.seqno) : [];
-        this.base = record.at;
-    }
-  }
-
-  state(): DurableState {
-    const { identity, view, promised, accepted, level, base } = this;
-    const snapshot = this.snapshot && { at: this.snapshot.at, chunks: this.snapshot.chunks.length };
-    return {
-      identity,
-      setAside: undefined,
-      view,
-      promised,
-      accepted,
-      level,
-      snapshot,
-      base,
-      entries: [...this.entries],
-    };
-  }
-
-  #holds(at: Viewstamp): boolean {
-    if (at.seqno === this.base.seqno) return at.vid === this.base.vid;
-    return this.entries.some((entry) => entry.seqno === at.seqno && entry.vid === at.vid);
-  }
-}
+export { Disk, tally };
 
 export interface SimNode {
   readonly member: Member;
   readonly disk: Disk;
   core: Core;
-  machine: ReturnType<typeof tally>;
+  machine: Tally;
   up: boolean;
   life: number;
   written: number;
   pending: { effect: Effect; after: number }[];
+  /** Given to the disk and not yet on it, oldest first. */
+  readonly writing: { write: number; records: readonly StorageRecord[] }[];
+  writtenAt: number;
+  saving: Viewstamp | undefined;
+  receiving: Uint8Array[];
   readonly happened: Happening[];
   readonly answers: ServerMessage[];
   halted: Error | undefined;
@@ -129,22 +40,42 @@ export interface SimNode {
 
 interface Event {
   readonly at: number;
-  readonly order: number;
   readonly run: () => void;
 }
 
 export type Drop = (from: string, to: string, message: PeerMessage) => boolean;
+
+/** Called before each event: it may `feed` the node others first, or say `true` to keep this one from it. */
+export type Intercept = (id: string, event: CoreEvent) => boolean;
+
+/** What the world does to everything beyond `drop`; chances are in [0, 1). */
+export interface Trouble {
+  readonly random: SeededRandom;
+  /** A message is lost. */
+  loss: number;
+  /** A message comes twice. */
+  duplicate: number;
+  /** A message takes up to this much longer, so that later ones overtake it. */
+  delayMs: number;
+  /** A write takes up to this much longer. */
+  diskMs: number;
+  /** A turn does not end with its event but takes in others. */
+  batching: number;
+}
 
 export class World {
   now = 1000;
   readonly nodes: Map<string, SimNode> = new Map();
   /** Messages for which this says true are lost. */
   drop: Drop = () => false;
+  intercept: Intercept = () => false;
+  /** With it a killed node's last write may also be torn between two records. */
+  trouble: Trouble | undefined;
   readonly sent: { from: string; to: string; message: PeerMessage }[] = [];
   readonly #options: CoreOptions;
   readonly #cluster: readonly { id: string; url: string }[];
-  #queue: Event[] = [];
-  #order = 0;
+  /** In the order of their times; of those at one time, as they were made. */
+  readonly #queue: Event[] = [];
 
   constructor(ids: readonly string[], options: Partial<CoreOptions> = {}) {
     this.#options = { ...CORE_DEFAULTS, minCopies: Math.min(2, ids.length), ...options };
@@ -168,6 +99,7 @@ export class World {
     const node = this.node(id);
     node.up = false;
     node.life++;
+    this.#tear(node);
     for (const other of this.nodes.values()) {
       if (other === node || !other.up) continue;
       this.#step(other, { type: "heardDown", id });
@@ -185,18 +117,23 @@ export class World {
     this.add(id, incarnation);
   }
 
-  client(id: string, message: ClientMessage): void {
-    this.#step(this.node(id), { type: "client", client: 1, message });
+  client(id: string, message: ClientMessage, client = 1): void {
+    this.#step(this.node(id), { type: "client", client, message });
   }
 
+  /** One event and the end of its turn. */
   step(id: string, event: CoreEvent): void {
     this.#step(this.node(id), event);
+  }
+
+  /** One event of a turn that goes on: the next `step`, or a `turn` given here, ends it. */
+  feed(id: string, event: CoreEvent): void {
+    this.#feed(this.node(id), event);
   }
 
   run(ms: number): void {
     const end = this.now + ms;
     for (;;) {
-      this.#queue.sort((a, b) => a.at - b.at || a.order - b.order);
       const next = this.#queue[0];
       if (next === undefined || next.at > end) break;
       this.#queue.shift();
@@ -249,6 +186,10 @@ export class World {
       life: (before?.life ?? 0) + 1,
       written: 0,
       pending: [],
+      writing: [],
+      writtenAt: 0,
+      saving: undefined,
+      receiving: [],
       happened: [],
       answers: [],
       halted: undefined,
@@ -279,29 +220,28 @@ export class World {
   }
 
   #step(node: SimNode, event: CoreEvent): void {
+    if (this.intercept(node.member.id, event)) return;
+    this.#feed(node, event);
+    if (event.type === "turn") return;
+    const { trouble } = this;
+    if (trouble === undefined || trouble.random.next() >= trouble.batching) this.#feed(node, { type: "turn" });
+    else this.#later(trouble.random.next() * 2, () => this.#feed(node, { type: "turn" }), node);
+  }
+
+  #feed(node: SimNode, event: CoreEvent): void {
     if (!node.up) return;
     for (const effect of node.core.step(event, this.now)) this.#perform(node, effect);
-    if (event.type !== "turn") {
-      for (const effect of node.core.step({ type: "turn" }, this.now)) this.#perform(node, effect);
-    }
   }
 
   #perform(node: SimNode, effect: Effect): void {
     switch (effect.type) {
-      case "write":
-        this.#later(
-          2,
-          () => {
-            for (const record of effect.records) node.disk.write(record);
-            node.written = effect.write;
-            this.#step(node, { type: "durable", write: effect.write });
-            const ready = node.pending.filter((held) => held.after <= node.written);
-            node.pending = node.pending.filter((held) => held.after > node.written);
-            for (const held of ready) this.#deliver(node, held.effect);
-          },
-          node,
-        );
+      case "write": {
+        node.writing.push(effect);
+        const ms = 2 + (this.trouble === undefined ? 0 : this.trouble.random.next() * this.trouble.diskMs);
+        node.writtenAt = Math.max(node.writtenAt, this.now + ms);
+        this.#later(node.writtenAt - this.now, () => this.#written(node), node);
         return;
+      }
       case "send":
       case "answer":
         if (effect.after > node.written) node.pending.push({ effect, after: effect.after });
@@ -318,36 +258,30 @@ export class World {
         node.stopped = true;
         return;
       case "saveSnapshot": {
-        const chunks: Uint8Array[] = [];
-        for (let next = effect.chunks.next(); next.done !== true; next = effect.chunks.next()) chunks.push(next.value);
-        this.#later(
-          5,
-          () => {
-            node.disk.snapshot = { at: effect.at, chunks };
-            const snapshot = { at: effect.at, chunks: chunks.length };
-            this.#step(node, { type: "snapshotSaved", snapshot, pauseMs: 0 });
-          },
-          node,
-        );
+        node.saving = effect.at;
+        this.#later(5, () => this.#save(node, effect.at, effect.chunks), node);
         return;
       }
       case "readChunk": {
         const { to, at, index } = effect;
-        const bytes = node.disk.snapshot?.chunks[index];
+        const { snapshot } = node.disk;
+        const bytes = snapshot !== undefined && sameViewstamp(snapshot.at, at) ? snapshot.chunks[index] : undefined;
         this.#later(1, () => this.#step(node, { type: "chunkRead", to, at, index, bytes }), node);
         return;
       }
+      case "receiveSnapshot":
+        node.saving = undefined;
+        node.receiving = [];
+        return;
       case "storeChunk": {
         const { at, index, bytes } = effect;
-        const chunks = this.#receiving.get(node) ?? [];
-        chunks[index] = bytes;
-        this.#receiving.set(node, chunks);
+        node.receiving[index] = bytes;
         this.#later(1, () => this.#step(node, { type: "chunkStored", at, index }), node);
         return;
       }
       case "installSnapshot": {
         const { at } = effect;
-        const chunks = this.#receiving.get(node) ?? [];
+        const chunks = node.receiving;
         this.#later(
           1,
           () => {
@@ -360,7 +294,6 @@ export class World {
       }
       case "announce":
       case "peers":
-      case "receiveSnapshot":
         return;
       case "setAside":
         node.halted = new Error(effect.reason);
@@ -368,7 +301,33 @@ export class World {
     }
   }
 
-  readonly #receiving: Map<SimNode, Uint8Array[]> = new Map();
+  #written(node: SimNode): void {
+    const done = node.writing.shift();
+    if (done === undefined) return;
+    for (const record of done.records) node.disk.write(record);
+    node.written = done.write;
+    this.#step(node, { type: "durable", write: done.write });
+    const ready = node.pending.filter((held) => held.after <= node.written);
+    node.pending = node.pending.filter((held) => held.after > node.written);
+    for (const held of ready) this.#deliver(node, held.effect);
+  }
+
+  /** A crash leaves a prefix of the stream of records. */
+  #tear(node: SimNode): void {
+    const records = node.writing.splice(0).flatMap((write) => write.records);
+    const kept = this.trouble === undefined ? 0 : Math.floor(this.trouble.random.next() * (records.length + 1));
+    for (const record of records.slice(0, kept)) node.disk.write(record);
+  }
+
+  /** Only now is the iterator drained: what it gives must not have changed since it was made. */
+  #save(node: SimNode, at: Viewstamp, from: Iterator<Uint8Array>): void {
+    if (node.saving !== at) return;
+    node.saving = undefined;
+    const chunks: Uint8Array[] = [];
+    for (let next = from.next(); next.done !== true; next = from.next()) chunks.push(next.value);
+    node.disk.snapshot = { at, chunks };
+    this.#step(node, { type: "snapshotSaved", snapshot: { at, chunks: chunks.length }, pauseMs: 0 });
+  }
 
   #deliver(node: SimNode, effect: Effect): void {
     if (effect.type === "answer") node.answers.push(effect.message);
@@ -377,19 +336,33 @@ export class World {
     const target = this.nodes.get(to);
     this.sent.push({ from: node.member.id, to, message });
     if (target === undefined || !target.up || this.drop(node.member.id, to, message)) return;
+    const { trouble } = this;
+    if (trouble === undefined) return this.#carry(node, target, message, 1);
+    if (trouble.random.next() < trouble.loss) return;
+    const copies = trouble.random.next() < trouble.duplicate ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      this.#carry(node, target, message, 1 + trouble.random.next() * trouble.delayMs);
+    }
+  }
+
+  #carry(node: SimNode, target: SimNode, message: PeerMessage, ms: number): void {
     const from: Identity = node.member;
-    this.#later(1, () => this.#step(target, { type: "message", from, message }), target);
+    const deliver = (): void => {
+      // Messages belong to a connection: what an older one still delivers is thrown away.
+      if (this.nodes.get(from.id) === node) this.#step(target, { type: "message", from, message });
+    };
+    this.#later(ms, deliver, target);
   }
 
   #later(ms: number, run: () => void, owner?: SimNode): void {
     const life = owner?.life;
-    this.#order++;
-    this.#queue.push({
-      at: this.now + ms,
-      order: this.#order,
+    const at = this.now + ms;
+    let place = this.#queue.length;
+    while (place > 0 && (this.#queue[place - 1] as Event).at > at) place--;
+    this.#queue.splice(place, 0, {
+      at,
       run: () => {
-        if (owner !== undefined && (owner.life !== life || !owner.up)) return;
-        run();
+        if (owner === undefined || (owner.life === life && owner.up)) run();
       },
     });
   }
