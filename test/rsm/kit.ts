@@ -54,7 +54,7 @@ export function request(
   session: Viewstamp,
   number: number,
   body = `c${number}`,
-  acknowledgedThrough = number - 1,
+  acknowledgedThrough: number = number - 1,
 ): void {
   world.client(id, { type: "request", session, number, acknowledgedThrough, skip: false, body: bytes(body) });
 }
