@@ -50,16 +50,18 @@ export function runCommand(command: readonly string[], options: RunOptions): Pro
       // A stray that holds the pipes open would keep `close` from ever coming.
       setTimeout(() => killGroup(child), drainMs).unref();
     });
-    const finish = (code: number | null, signal: string | null): void => {
+    const finish = async (code: number | null, signal: string | null): Promise<void> => {
       clearTimeout(limit);
+      const elapsedMs = performance.now() - startedAt;
       killGroup(child);
+      await groupIsGone(child);
       live.delete(child);
-      resolve({ code, signal, output, timedOut, strays, elapsedMs: performance.now() - startedAt });
+      resolve({ code, signal, output, timedOut, strays, elapsedMs });
     };
-    child.on("close", finish);
+    child.on("close", (code, signal) => void finish(code, signal));
     child.on("error", (error) => {
       output += String(error);
-      finish(-1, null);
+      void finish(-1, null);
     });
   });
 }
@@ -75,6 +77,12 @@ function killGroup(child: ChildProcess): void {
   } catch {
     // The group is gone already.
   }
+}
+
+/** A killed process is not gone at once; one that the kernel cannot end is not waited for longer than the drain. */
+async function groupIsGone(child: ChildProcess): Promise<void> {
+  const end = performance.now() + drainMs;
+  while (survivors(child.pid) > 0 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 /** The living processes of a group. Only Linux lets us look; zombies don't count, someone else must reap them. */
