@@ -77,7 +77,10 @@ export class World {
   /** In the order of their times; of those at one time, as they were made. */
   readonly #queue: Event[] = [];
 
-  constructor(ids: readonly string[], options: Partial<CoreOptions> = {}) {
+  readonly #seed: number;
+
+  constructor(ids: readonly string[], options: Partial<CoreOptions> = {}, seed = 7) {
+    this.#seed = seed;
     this.#options = { ...CORE_DEFAULTS, minCopies: Math.min(2, ids.length), ...options };
     this.#cluster = ids.map((id) => ({ id, url: `memory://${id}` }));
     for (const id of ids) this.add(id);
@@ -172,7 +175,7 @@ export class World {
       options: this.#options,
       durable: disk.state(),
       state,
-      seed: this.nodes.size + 7,
+      seed: this.nodes.size + this.#seed,
       now: this.now,
       runtime: "test",
       mayFound,
@@ -220,7 +223,7 @@ export class World {
   }
 
   #step(node: SimNode, event: CoreEvent): void {
-    if (this.intercept(node.member.id, event)) return;
+    if (!node.up || this.intercept(node.member.id, event)) return;
     this.#feed(node, event);
     if (event.type === "turn") return;
     const { trouble } = this;
