@@ -318,7 +318,7 @@ class Run {
     return whole && newest.members.some(({ id }) => id !== node.id) && this.#allInUse(newest.vid);
   }
 
-  /** No node has data that is not yet counted in the newest view; view 1 is on more disks than its founder's. */
+  /** Every node's data is counted in the newest view, and knows it: else one loss more could be one too many. */
   #allInUse(vid: number): boolean {
     const { facts } = this.#ledger;
     const view = facts.chosen.get(vid);
@@ -326,7 +326,7 @@ class Run {
       const { identity, data } = facts.node(id);
       return (
         identity !== undefined &&
-        data.durable.view !== undefined &&
+        data.durable.view?.vid === vid &&
         view?.acceptors.some((one) => identityKey(one) === identityKey(identity))
       );
     });
