@@ -13,8 +13,8 @@ const REGRESSIONS: readonly { readonly seed: number; readonly nodes: number; rea
   { seed: 142, nodes: 3, cause: "a primary that had said it is impaired was never heard again as a backup" },
 ];
 
-const FIXED = Number(process.env["VIEWSTAMP_SIM_FIXED"] ?? 40);
-const FRESH = Number(process.env["VIEWSTAMP_SIM_FRESH"] ?? 60);
+const FIXED = Number(process.env["VIEWSTAMP_SIM_FIXED"] ?? 60);
+const FRESH = Number(process.env["VIEWSTAMP_SIM_FRESH"] ?? 200);
 const firstFresh = Number(process.env["VIEWSTAMP_SIM_SEED"] ?? Date.now() * 1000);
 
 function failuresOf(totals: Totals): string[] {

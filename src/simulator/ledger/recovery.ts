@@ -10,7 +10,8 @@ import { DataFacts, type Facts, type NodeFacts } from "./facts.ts";
 export function recover(facts: Facts, node: NodeFacts, state: DurableState): string | undefined {
   const { data } = node;
   if (state.identity === undefined && state.setAside !== undefined) {
-    const needed = data.ruined !== undefined || data.written.identity === undefined;
+    // An identity given to a storage that was closed before it was written does not count.
+    const needed = data.ruined !== undefined || data.durable.identity === undefined;
     node.data = new DataFacts();
     return !needed ? `${node.id} set its data aside without need: ${state.setAside.reason}` : undefined;
   }
