@@ -14,7 +14,7 @@ const REGRESSIONS: readonly { readonly seed: number; readonly nodes: number; rea
 ];
 
 const FIXED = Number(process.env["VIEWSTAMP_SIM_FIXED"] ?? 60);
-const FRESH = Number(process.env["VIEWSTAMP_SIM_FRESH"] ?? 200);
+const FRESH = Number(process.env["VIEWSTAMP_SIM_FRESH"] ?? 120);
 const firstFresh = Number(process.env["VIEWSTAMP_SIM_SEED"] ?? Date.now() * 1000);
 
 function failuresOf(totals: Totals): string[] {
