@@ -28,6 +28,7 @@ export class Chaos {
   readonly #world: World;
   readonly #cut: Set<string> = new Set();
   readonly #paused: Map<SimNode, CoreEvent[]> = new Map();
+  readonly #views: Map<number, string> = new Map();
   readonly #committed: Map<number, string> = new Map();
   readonly #checked: Map<SimNode, number> = new Map();
   readonly #hashes: Map<number, number> = new Map();
@@ -205,12 +206,32 @@ export class Chaos {
   #look(): void {
     for (const node of this.#world.nodes.values()) {
       if (node.halted !== undefined) throw new Error(`${node.member.id} halted: ${node.halted.stack}`, node.halted);
+      this.#checkView(node);
       this.#checkCommitted(node);
       this.#checkState(node);
       this.#listen(node);
       for (const what of node.happened.splice(0)) {
         if (what.event === "path") this.paths.set(what.name, (this.paths.get(what.name) ?? 0) + 1);
       }
+    }
+  }
+
+  /** One value for each instance; and what a primary knows to be committed is on the disks of all its view's members. */
+  #checkView({ core, member }: SimNode): void {
+    const { view, commit, log } = core;
+    if (view === undefined) return;
+    const what = JSON.stringify(view);
+    const before = this.#views.get(view.vid) ?? what;
+    if (before !== what) throw new Error(`view ${view.vid} is ${before} and, at ${member.id}, ${what}`);
+    this.#views.set(view.vid, what);
+    if (core.role !== "primary") return;
+    const at = log.viewstampAt(commit);
+    for (const { id, incarnation } of view.members) {
+      const node = this.#world.node(id);
+      if (node.member.incarnation !== incarnation || node.disk.covers(at)) continue;
+      throw new Error(
+        `${member.id}, primary of ${view.vid}, has committed ${at.vid}.${commit}, which ${id} does not hold`,
+      );
     }
   }
 

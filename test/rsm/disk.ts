@@ -51,7 +51,7 @@ export class Disk {
   state(): DurableState {
     const { identity, view, promised, accepted, level, snapshot } = this;
     // A crash between a received snapshot and its `base`: a log that does not contain the snapshot's place is dropped.
-    if (snapshot !== undefined && snapshot.at.seqno > this.base.seqno && !this.#holds(snapshot.at)) {
+    if (snapshot !== undefined && snapshot.at.seqno > this.base.seqno && !this.holds(snapshot.at)) {
       this.#startAfter(snapshot.at);
     }
     return {
@@ -67,21 +67,35 @@ export class Disk {
     };
   }
 
+  get end(): number {
+    return this.base.seqno + this.entries.length;
+  }
+
+  /** A durable snapshot stands for the log through its place, also before the `base` that goes with it. */
+  get durableThrough(): number {
+    return Math.max(this.end, this.snapshot?.at.seqno ?? 0);
+  }
+
+  covers(at: Viewstamp): boolean {
+    return this.holds(at) || Math.max(this.base.seqno, this.snapshot?.at.seqno ?? 0) >= at.seqno;
+  }
+
+  holds(at: Viewstamp): boolean {
+    if (at.seqno === this.base.seqno) return at.vid === this.base.vid;
+    return this.entries[at.seqno - this.base.seqno - 1]?.vid === at.vid;
+  }
+
   #append(entries: readonly Entry[]): void {
     for (const entry of entries) {
-      const end = this.base.seqno + this.entries.length;
-      if (entry.seqno !== end + 1) throw new Error(`entry ${entry.seqno} was given to a disk whose log ends at ${end}`);
+      if (entry.seqno !== this.end + 1) {
+        throw new Error(`entry ${entry.seqno} was given to a disk whose log ends at ${this.end}`);
+      }
       this.entries.push(entry);
     }
   }
 
   #startAfter(at: Viewstamp): void {
-    this.entries = this.#holds(at) ? this.entries.filter((entry) => entry.seqno > at.seqno) : [];
+    this.entries = this.holds(at) ? this.entries.filter((entry) => entry.seqno > at.seqno) : [];
     this.base = at;
-  }
-
-  #holds(at: Viewstamp): boolean {
-    if (at.seqno === this.base.seqno) return at.vid === this.base.vid;
-    return this.entries.some((entry) => entry.seqno === at.seqno && entry.vid === at.vid);
   }
 }

@@ -166,7 +166,7 @@ test("the request whose acknowledgement makes room for its reply is taken", () =
 
 test("a founder that crashed between its cluster id and its view founds after its restart", () => {
   const world = new World(["a", "b", "c"]);
-  while (world.node("a").core.view === undefined) world.run(1);
+  for (let ms = 0; ms < 2000 && world.node("a").core.view === undefined; ms++) world.run(1);
   const torn = world.node("a").writing.flatMap((write) => write.records);
   assert.equal(
     torn.map((record) => record.kind),
@@ -204,7 +204,7 @@ function compacted(requests: number): { world: World; load: (count: number) => v
   let number = 0;
   const load = (count: number): void => {
     for (let i = 0; i < count; i++) {
-      while (!world.node("a").core.isTaking) world.run(5);
+      world.until("a takes requests", () => world.node("a").core.isTaking);
       request(world, "a", session, ++number);
       world.run(10);
     }

@@ -14,6 +14,7 @@ import { Core } from "../../src/rsm/core.ts";
 import type { CoreEvent, Effect, Happening } from "../../src/rsm/events.ts";
 import { ReplicatedState } from "../../src/rsm/state.ts";
 import { Disk } from "./disk.ts";
+import { Promises } from "./promises.ts";
 import { type Tally, tally } from "./tally.ts";
 
 export { Disk, tally };
@@ -72,6 +73,7 @@ export class World {
   /** With it a killed node's last write may also be torn between two records. */
   trouble: Trouble | undefined;
   readonly sent: { from: string; to: string; message: PeerMessage }[] = [];
+  readonly #promises: Promises = new Promises();
   readonly #options: CoreOptions;
   readonly #cluster: readonly { id: string; url: string }[];
   /** In the order of their times; of those at one time, as they were made. */
@@ -337,6 +339,8 @@ export class World {
     if (effect.type !== "send") return;
     const { to, message } = effect;
     const target = this.nodes.get(to);
+    const fault = this.#promises.fault(node.member, node.disk, message);
+    if (fault !== undefined) throw new Error(`${node.member.id} sends ${message.type} to ${to}, but ${fault}`);
     this.sent.push({ from: node.member.id, to, message });
     if (target === undefined || !target.up || this.drop(node.member.id, to, message)) return;
     const { trouble } = this;
