@@ -41,6 +41,7 @@ export {
   startCluster,
 } from "./src/entry/cluster.ts";
 export { type Replica, type ReplicaOptions, startReplica } from "./src/entry/replica.ts";
+export { combine } from "./src/machine/combine.ts";
 export { command, defineMachine, query } from "./src/machine/define.ts";
 export type * from "./src/machine/definition.ts";
 export type {
