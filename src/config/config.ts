@@ -89,10 +89,6 @@ export class Config {
     return this.#newest.write;
   }
 
-  get viewFromDisk(): boolean {
-    return this.#newest.isFromDisk;
-  }
-
   get clusterId(): ClusterId | undefined {
     return this.#clusterId;
   }

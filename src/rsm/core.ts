@@ -134,10 +134,6 @@ export class Core {
     return this.#serving?.isTaking === true;
   }
 
-  get hasHalted(): boolean {
-    return this.#isHalted;
-  }
-
   clusterId(): ClusterId | undefined {
     return this.config.clusterId;
   }

@@ -28,10 +28,6 @@ export class Following {
     this.#reception = reception;
   }
 
-  get matched(): number {
-    return this.#matched;
-  }
-
   /** Whether this node knows that the view is active and its own log is level with the view's start. */
   get isLevel(): boolean {
     return this.#activeKnown && this.#start !== undefined && this.#matched >= this.#start;
