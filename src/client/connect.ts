@@ -110,7 +110,12 @@ export async function connectClient(
   const all = checkMachines(machine, machines);
   const versions = all.map(({ name, version }) => ({ name, version }));
   const core = await connectCore({ ...rest, machines: versions });
-  return machine === undefined ? clientOfMany(core, all) : clientOfOne(core, machine);
+  return typedClient(core, machine ?? all);
+}
+
+/** Gives a client's core the calls of its machine, or of each of its machines by name. */
+export function typedClient(core: ClientCore, machines: AnyMachine | readonly AnyMachine[]): ClientMembers {
+  return isMachine(machines) ? clientOfOne(core, machines) : clientOfMany(core, machines);
 }
 
 function checkMachines(machine: unknown, machines: unknown): readonly AnyMachine[] {

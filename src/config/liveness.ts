@@ -58,9 +58,19 @@ export class Liveness {
     this.#meet(from).impaired = impaired;
   }
 
-  /** A newer view: only its primary's word on this counts from now on. */
-  clearImpaired(): void {
+  /**
+   * A newer view. Only its primary's word on being impaired counts from now on. And whoever was met as another incarnation
+   * than the view counts may be the older one, which the view has replaced: it is not known to have returned until it
+   * is heard again.
+   */
+  newView(acceptors: readonly Identity[]): void {
     for (const peer of this.#peers.values()) peer.impaired = false;
+    for (const acceptor of acceptors) {
+      if (!this.hasReturned(acceptor)) continue;
+      const state = this.#peer(acceptor.id);
+      state.incarnation = undefined;
+      state.heardAt = undefined;
+    }
   }
 
   /** Counts its silence from now at the earliest. */

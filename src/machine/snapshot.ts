@@ -64,7 +64,7 @@ function* cut(streams: readonly StateStream[]): Generator<Uint8Array, undefined,
 
 /** Returns how many values there were. */
 function* parts(index: number, values: Iterator<Uint8Array>): Generator<Uint8Array, number, undefined> {
-  const writer = new Writer(MAX_CHUNK_BYTES);
+  const writer = new Writer();
   const begin = (): void => {
     writer.reset();
     writer.u8(PART);

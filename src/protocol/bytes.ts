@@ -11,6 +11,9 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Below this the engines' text coders cost more than a loop. */
 const SHORT_TEXT = 24;
 
+/** A DataView for every frame would cost more than the bytes are worth: eight of them take all. */
+const eight = new DataView(new ArrayBuffer(8));
+
 const NOTHING = new Uint8Array(0);
 
 export function badMessage(text: string): ViewstampError {
@@ -39,11 +42,9 @@ export function utf8Length(text: string): number {
 export class Writer {
   length = 0;
   #buffer: Uint8Array<ArrayBuffer>;
-  #view: DataView;
 
   constructor(capacity = 256) {
     this.#buffer = new Uint8Array(capacity);
-    this.#view = new DataView(this.#buffer.buffer);
   }
 
   reset(): void {
@@ -75,25 +76,29 @@ export class Writer {
 
   u32(value: number): void {
     this.#reserve(4);
-    this.#view.setUint32(this.length, value);
+    this.patchU32(this.length, value);
     this.length += 4;
   }
 
   /** Fills in a `u32` that was written before its value was known. */
   patchU32(at: number, value: number): void {
-    this.#view.setUint32(at, value);
+    const buffer = this.#buffer;
+    buffer[at] = value >>> 24;
+    buffer[at + 1] = value >>> 16;
+    buffer[at + 2] = value >>> 8;
+    buffer[at + 3] = value;
   }
 
   f64(value: number): void {
     this.#reserve(8);
     if (Number.isNaN(value)) {
       // Engines differ in the bits of NaN.
-      this.#view.setUint32(this.length, 0x7ff80000);
-      this.#view.setUint32(this.length + 4, 0);
+      eight.setUint32(0, 0x7ff80000);
+      eight.setUint32(4, 0);
     } else {
-      this.#view.setFloat64(this.length, value);
+      eight.setFloat64(0, value);
     }
-    this.length += 8;
+    for (let index = 0; index < 8; index++) this.#buffer[this.length++] = eight.getUint8(index);
   }
 
   varuint(value: number): void {
@@ -137,8 +142,9 @@ export class Writer {
   utf16(text: string): void {
     this.#reserve(text.length * 2);
     for (let index = 0; index < text.length; index++) {
-      this.#view.setUint16(this.length, text.charCodeAt(index));
-      this.length += 2;
+      const unit = text.charCodeAt(index);
+      this.#buffer[this.length++] = unit >>> 8;
+      this.#buffer[this.length++] = unit;
     }
   }
 
@@ -160,7 +166,6 @@ export class Writer {
     const grown = new Uint8Array(Math.max(needed, this.#buffer.length * 2));
     grown.set(this.#buffer.subarray(0, this.length));
     this.#buffer = grown;
-    this.#view = new DataView(grown.buffer);
   }
 }
 
@@ -169,7 +174,6 @@ export class Reader {
   offset: number;
   readonly end: number;
   readonly #source: Uint8Array;
-  #view: DataView | undefined;
 
   constructor(source: Uint8Array, start = 0, end: number = source.length) {
     this.#source = source;
@@ -187,12 +191,14 @@ export class Reader {
 
   u32(): number {
     const at = this.#take(4);
-    return this.#dataView().getUint32(at);
+    const source = this.#source;
+    return ((source[at]! << 24) | (source[at + 1]! << 16) | (source[at + 2]! << 8) | source[at + 3]!) >>> 0;
   }
 
   f64(): number {
     const at = this.#take(8);
-    return this.#dataView().getFloat64(at);
+    for (let index = 0; index < 8; index++) eight.setUint8(index, this.#source[at + index]!);
+    return eight.getFloat64(0);
   }
 
   varuint(): number {
@@ -260,9 +266,9 @@ export class Reader {
 
   utf16(units: number): string {
     const at = this.#take(units * 2);
-    const view = this.#dataView();
     let text = "";
-    for (let index = 0; index < units; index++) text += String.fromCharCode(view.getUint16(at + index * 2));
+    for (let index = at; index < this.offset; index += 2)
+      text += String.fromCharCode((this.#source[index]! << 8) | this.#source[index + 1]!);
     return text;
   }
 
@@ -293,10 +299,5 @@ export class Reader {
       text += String.fromCharCode(byte);
     }
     return text;
-  }
-
-  #dataView(): DataView {
-    const { buffer, byteOffset, byteLength } = this.#source;
-    return (this.#view ??= new DataView(buffer, byteOffset, byteLength));
   }
 }

@@ -19,6 +19,7 @@ export interface SnapshotsOptions {
 /** One snapshot is written at a time: a new one abandons the one under way. */
 export class Snapshots {
   readonly #options: SnapshotsOptions;
+  readonly #toRead: { readonly to: NodeId; readonly at: Viewstamp; readonly index: number }[] = [];
   #underWay: { abandon(): void } | undefined;
 
   constructor(options: SnapshotsOptions) {
@@ -44,10 +45,21 @@ export class Snapshots {
     this.#receiving().install(at);
   }
 
+  /** One at a time: the learner takes chunks in order only, and a disk may end its reads in any. */
   read(to: NodeId, at: Viewstamp, index: number): void {
+    this.#toRead.push({ to, at, index });
+    if (this.#toRead.length === 1) this.#readNext();
+  }
+
+  #readNext(): void {
+    const next = this.#toRead[0];
+    if (next === undefined) return;
     const { storage, accept } = this.#options;
+    const { to, at, index } = next;
     storage.readSnapshotChunk(at, index, (error, chunk) => {
+      this.#toRead.shift();
       accept({ type: "chunkRead", to, at, index, bytes: error === undefined ? chunk : undefined });
+      this.#readNext();
     });
   }
 

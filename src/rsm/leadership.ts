@@ -96,7 +96,8 @@ export class Leadership {
       output.path("learnerJoined");
     }
     progress.url = message.url;
-    if (!progress.located) this.#locate(progress, now);
+    // A learner says join all the while: what is on its way to it need not be sent again.
+    if (!progress.located && !this.#receives(progress, now)) this.#locate(progress, now);
   }
 
   onLocated(from: Identity, message: Located, now: number): void {

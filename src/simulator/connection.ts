@@ -169,6 +169,7 @@ export class SimConnection {
   carry(from: End, frame: Uint8Array): void {
     const { network } = this;
     const { pipe } = from;
+    if (network.mayLeave?.(pipe.from, pipe.to, frame) === false || !from.life.alive) return;
     network.world.story.foldBytes(frame);
     network.watch?.(pipe.from, pipe.to, frame);
     pipe.frames++;

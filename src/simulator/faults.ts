@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Aims, MessageType } from "./aims.ts";
 import { QUICK_DISK, SLOW_DISK } from "./disk.ts";
 import type { Network } from "./network.ts";
 import type { SimNode } from "./node.ts";
@@ -19,9 +20,14 @@ export interface Stage {
   readonly clients: readonly SimClient[];
   /** Whether this node's data may be lost now without losing more than the protocol bears. */
   readonly maySpare: (node: SimNode) => boolean;
+  /** Faults that wait for a message. */
+  readonly aims: Aims;
   /** Nothing may fail any more. */
   healed: boolean;
 }
+
+/** Any two clocks run apart by less than the one percent that is allowed. */
+export const MOST_DRIFT = 0.0045;
 
 /** Begins a fault; gives false if there is nothing to do it to. */
 type Fault = (stage: Stage, random: Random) => boolean;
@@ -65,6 +71,43 @@ function allHosts(stage: Stage): Host[] {
   return [...stage.nodes.map(({ host }) => host), ...stage.clients.map(({ host }) => host)];
 }
 
+/** Where a crash hurts most: between what a node says, hears and writes while something is decided. */
+const TELLING: readonly MessageType[] = [
+  ...(["prepare", "promise", "accept", "accepted", "decided"] as const),
+  ...(["invoke", "invoked", "locate", "located", "level", "leveled", "confirmed", "snapshotChunk"] as const),
+];
+
+/**
+ * Waits until a node is about to send a message that tells something, then strikes it or the receiver; some such messages
+ * are spared.
+ */
+function onMessage(act: (node: SimNode, stage: Stage, random: Random) => void): Fault {
+  return onNode((node, stage, random) => {
+    const [leaves, atSender] = [random.chance(0.5), random.chance(0.6)];
+    const [type, spared] = [random.pick(TELLING), random.integer(0, 2)];
+    stage.aims.arm({
+      node,
+      type,
+      spared,
+      strike: (to) => {
+        const victim = atSender ? node : to;
+        if (leaves) later(stage, random, 0, 0, () => act(victim, stage, random));
+        else act(victim, stage, random);
+        return leaves;
+      },
+    });
+  });
+}
+
+function isolate(host: Host, stage: Stage, random: Random): boolean {
+  const others = stage.nodes.map((node) => node.host).filter((other) => other !== host);
+  return cutFor(
+    stage,
+    random,
+    others.flatMap((other) => [[host, other] as const, [other, host] as const]),
+  );
+}
+
 export const FAULTS: Readonly<Record<string, Fault>> = {
   kill: onNode((node, stage, random) => {
     node.die("kill");
@@ -106,13 +149,20 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     );
     return cutFor(stage, random, pairs);
   },
-  "isolated node": onNode(({ host }, stage, random) => {
-    const others = stage.nodes.map((node) => node.host).filter((other) => other !== host);
-    return cutFor(
-      stage,
-      random,
-      others.flatMap((other) => [[host, other] as const, [other, host] as const]),
-    );
+  "isolated node": onNode(({ host }, stage, random) => isolate(host, stage, random)),
+  "crash at a message": onMessage((node, stage, random) => {
+    if (!node.up) return;
+    node.die(random.chance(0.5) ? "power" : "kill");
+    startLater(node, stage, random);
+  }),
+  "cut off at a message": onMessage(({ host }, stage, random) => void isolate(host, stage, random)),
+  "disk hangs at a message": onMessage(({ disk }, stage, random) => {
+    disk.hang();
+    later(stage, random, 20, 1500, () => disk.unhang());
+  }),
+  "pause at a message": onMessage(({ host }, stage, random) => {
+    host.pause();
+    later(stage, random, 20, 2000, () => host.resume());
   }),
   "cut pair": (stage, random) => {
     const [a, b] = random.shuffle(stage.nodes.map(({ host }) => host));
@@ -196,6 +246,15 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
       startLater(node, stage, random);
     });
   }),
+  "torn records": onNode((node, stage, random) => {
+    // A hanging disk has much to lose.
+    node.disk.hang();
+    later(stage, random, 20, 300, () => {
+      node.die("power");
+      node.disk.unhang();
+      startLater(node, stage, random);
+    });
+  }),
   "lost disk": onNode((node, stage, random) => {
     if (!stage.maySpare(node)) return false;
     node.die("power");
@@ -215,8 +274,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     return true;
   },
   "clock drift": (stage, random) => {
-    // Any two clocks run apart by less than the one percent that is allowed.
-    random.pick(allHosts(stage)).setClockRate(1 + random.between(-0.0045, 0.0045));
+    random.pick(allHosts(stage)).setClockRate(1 + random.between(-MOST_DRIFT, MOST_DRIFT));
     return true;
   },
   "client dies": (stage, random) => {
@@ -235,6 +293,21 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     later(stage, random, 50, random.chance(0.2) ? 8000 : 1000, () => host.resume());
     return true;
   },
+};
+
+/**
+ * What no protocol on this many copies bears, and is therefore never drawn, only asked for by name: a disk that calls
+ * durable what is not, and forgets it when the power goes.
+ */
+export const DEMANDED_FAULTS: Readonly<Record<string, Fault>> = {
+  "lost fsync": onNode((node, stage, random) => {
+    node.disk.liesAboutSync = true;
+    later(stage, random, 50, 1000, () => {
+      node.die("power");
+      node.disk.liesAboutSync = false;
+      startLater(node, stage, random);
+    });
+  }),
 };
 
 /** Begins faults at moments of chance until it is told to stop. */
@@ -269,7 +342,8 @@ export class Trouble {
     const { story } = this.#stage.world;
     const kind = this.#random.weighted(this.#kinds);
     story.tell("", `-- ${kind}`);
-    if ((FAULTS[kind] as Fault)(this.#stage, this.#random)) story.count(kind);
+    const fault = (FAULTS[kind] ?? DEMANDED_FAULTS[kind]) as Fault;
+    if (fault(this.#stage, this.#random)) story.count(kind);
   }
 }
 
@@ -279,6 +353,7 @@ export function heal(stage: Stage): void {
   stage.healed = true;
   world.story.tell("", "-- everything heals");
   network.healAll();
+  stage.aims.disarm();
   for (const node of nodes) {
     node.keptUp = true;
     node.disk.temper = QUICK_DISK;

@@ -43,6 +43,8 @@ export class Network {
   /** Applies to frames after the first of a connection (the hello), between hosts for which `harshly` holds. */
   harshness: Harshness = GENTLE;
   harshly: (from: Host, to: Host) => boolean = () => true;
+  /** Asked about every frame before it leaves: if false it never does, nor if its process dies of the question. */
+  mayLeave: ((from: Host, to: Host, frame: Uint8Array) => boolean) | undefined;
   /** Sees every frame that leaves. */
   watch: ((from: Host, to: Host, frame: Uint8Array) => void) | undefined;
   readonly #links: Map<string, Link> = new Map();

@@ -22,7 +22,7 @@ export interface NodeSetup {
   readonly network: Network;
   readonly ledger: Ledger;
   readonly cluster: readonly Address[];
-  readonly machine: () => ReplicatedMachine;
+  readonly machine: (node: NodeId) => ReplicatedMachine;
   readonly makeBrain: MakeBrain;
   readonly options: CoreOptions;
   readonly limits: HandLimits;
@@ -38,6 +38,8 @@ export class SimNode {
   readonly disk: SimDisk;
   /** Whether it is started again whenever it ends by itself. */
   keptUp = false;
+  /** Sees what this node tells of itself, as long as it lives. */
+  watch: ((event: ReplicaEvent) => void) | undefined;
   readonly #setup: NodeSetup;
   #replica: Replica | undefined;
   #core: CoreEye | undefined;
@@ -123,7 +125,7 @@ export class SimNode {
         advertise: undefined,
         storage: observed(this.#storage(life), ledger, this.id, life),
         transport: network.transport(life),
-        machine,
+        machine: () => machine(this.id),
         options,
         limits,
         environment: life,
@@ -162,6 +164,7 @@ export class SimNode {
     if (event.event === "path") story.count(`path ${event.name}`);
     if (!life.alive) return;
     if (story.told) story.tell(this.id, `** ${said(event)}`);
+    this.watch?.(event);
     if (event.event !== "stopped") return;
     const { error } = event;
     if (error !== undefined && BUGS.includes(error.code))

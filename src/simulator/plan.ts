@@ -3,7 +3,8 @@
  * @module
  */
 import { CORE_DEFAULTS, type CoreOptions } from "../protocol/options.ts";
-import { FAULTS } from "./faults.ts";
+import { FAULTS, MOST_DRIFT } from "./faults.ts";
+import { LASTING_FAULTS } from "./lasting.ts";
 import type { Random } from "./random.ts";
 import type { LockingOptions } from "./workload/locking.ts";
 import type { LoadOptions } from "./workload/registers.ts";
@@ -21,6 +22,8 @@ export interface Plan {
   readonly turnMs: number;
   /** A segment of the log on disk ends at about this size. */
   readonly segmentBytes: number;
+  /** The clocks of nodes run fast or slow by up to this share. */
+  readonly drift: number;
   readonly faults: readonly string[];
   /** Mean time from fault to fault. */
   readonly faultEveryMs: number;
@@ -28,6 +31,8 @@ export interface Plan {
   readonly troubleMs: number;
   /** The nodes start within this time. */
   readonly startMs: number;
+  /** Of what healing leaves, one after another: each lasts until the others have answered every client without the victim. */
+  readonly lasting: readonly string[];
 }
 
 /** What may be asked for instead of drawn. */
@@ -60,7 +65,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
     load: {
       calls: calls - 2 * rounds,
       keys: random.integer(1, 6),
-      thinkMs: random.pick([0, 5, 20, 100, 300]),
+      thinkMs: random.pick([0, 5, 20, 50, 100]),
       reads: random.pick([0.2, 0.5]),
       timeoutMs: random.pick([1000, 5000, 30_000]),
     },
@@ -72,14 +77,21 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       steals: random.chance(0.1),
     },
     options: drawOptions(random, nodes),
-    sessionTtlMs: random.pick([1000, 2000, 4000]),
+    sessionTtlMs: random.pick([500, 1000, 1000, 2000, 4000]),
     turnMs: random.pick([0, 0, 0.2, 2]),
     segmentBytes: random.pick([8000, 30_000, 1 << 20]),
+    drift: MOST_DRIFT,
     faults: wishes.faults ?? drawn,
-    faultEveryMs: wishes.faultEveryMs ?? random.pick([100, 300, 700, 1500]),
-    troubleMs: random.pick([4000, 8000, 15_000]),
+    faultEveryMs: wishes.faultEveryMs ?? random.pick([50, 150, 300, 700]),
+    troubleMs: random.pick([2000, 4000, 4000, 8000]),
     startMs: random.pick([0, 50, 1000]),
+    lasting: nodes < 3 || wishes.faults?.length === 0 ? [] : drawLasting(random),
   };
+}
+
+function drawLasting(random: Random): string[] {
+  const kinds = Object.keys(LASTING_FAULTS);
+  return Array.from({ length: random.pick([0, 0, 1, 2]) }, () => random.pick(kinds));
 }
 
 function drawOptions(random: Random, nodes: number): CoreOptions {

@@ -3,34 +3,18 @@
  * everything must come to a good end.
  * @module
  */
-import type { ClientCore } from "../client/contract.ts";
-import { LockClient } from "../locks/client.ts";
-import type { ReplicatedMachine } from "../protocol/machine.ts";
-import type { PeerMessage } from "../protocol/messages.ts";
-import type { Transport } from "../protocol/transport.ts";
-import { decodePeerFrame } from "../protocol/wire.ts";
-import { HAND_LIMITS, type MakeBrain } from "../replica/contract.ts";
-import { checkRegisters } from "./checkers/linearizability.ts";
-import { heal, type Stage, Trouble } from "./faults.ts";
-import { identityKey } from "./ledger/disk-model.ts";
-import { Ledger, type Violation } from "./ledger/ledger.ts";
-import { Network } from "./network.ts";
-import { SimNode } from "./node.ts";
+import { type ClusterParts, SimCluster } from "./cluster.ts";
+import { heal, Trouble } from "./faults.ts";
+import { LASTING_FAULTS } from "./lasting.ts";
+import type { Violation } from "./ledger/ledger.ts";
+import { grown, type Sizes, sizesOf } from "./ledger/rules/good-end.ts";
+import type { SimNode } from "./node.ts";
 import type { Plan } from "./plan.ts";
-import { Host, type Life } from "./process.ts";
-import { SimClient, sleeper } from "./sim-client.ts";
-import type { Violated } from "./workload/lock-checks.ts";
-import { Locking } from "./workload/locking.ts";
-import { Load } from "./workload/registers.ts";
-import { Spinning, World } from "./world.ts";
+import type { Random } from "./random.ts";
+import { Spinning } from "./world.ts";
 
-/** The real parts that a run is about. */
-export interface Parts {
-  /** The machine of one life of a node; it may see violations of its own rules. */
-  readonly machine: (violated: Violated) => ReplicatedMachine;
-  readonly makeBrain: MakeBrain;
-  readonly connect: (transport: Transport, life: Life, urls: readonly string[], plan: Plan) => ClientCore;
-}
+/** The real parts that a run is about, as its plan wants them. */
+export type Parts = (plan: Plan) => ClusterParts;
 
 export interface Outcome {
   readonly seed: number;
@@ -48,301 +32,170 @@ const LEAST_STEP_MS = 50;
 const FINISH_MS = 60_000;
 /** After all calls have ended, all nodes are members and equal within this time. */
 const CONVERGE_MS = 60_000;
-const QUIET_MS = 1_000;
+const QUIET_MS = 300;
+/** Timers, frames under way and redials differ from moment to moment by so much. */
+const SLACK: Sizes = { planned: 20, connections: 3 };
 
 export async function simulateSeed(seed: number, plan: Plan, parts: Parts, tell: boolean = false): Promise<Outcome> {
-  const run = new Run(seed, plan, parts, tell);
-  await run.go();
-  const { world, load } = run;
+  const cluster = new SimCluster(seed, plan, parts(plan), tell);
+  await new Run(cluster, plan).go();
+  const { world, workload, violation } = cluster;
   return {
     seed,
-    violation: run.violation,
+    violation,
     hash: world.story.hash(),
     steps: world.steps,
     simulatedMs: world.now,
-    calls: load.answered,
+    calls: workload.answered,
     counts: world.story.counts(),
     story: world.story.lines,
   };
 }
 
 class Run {
-  readonly world: World;
-  readonly load: Load;
-  readonly locking: Locking;
-  violation: Violation | undefined;
+  readonly #cluster: SimCluster;
   readonly #plan: Plan;
-  readonly #parts: Parts;
-  readonly #ledger: Ledger;
-  readonly #network: Network;
-  readonly #nodes: SimNode[];
-  readonly #clients: SimClient[];
-  readonly #stage: Stage;
-  readonly #cores: Map<SimClient, ClientCore> = new Map();
-  #lanes = 0;
+  readonly #random: Random;
+  /** Whom the fault that lasts has befallen, and how it ends. */
+  #victim: SimNode | undefined;
+  #next: SimNode | undefined;
+  #lifted: (() => void) | undefined;
 
-  constructor(seed: number, plan: Plan, parts: Parts, tell: boolean) {
+  constructor(cluster: SimCluster, plan: Plan) {
+    this.#cluster = cluster;
     this.#plan = plan;
-    this.#parts = parts;
-    this.world = new World(seed, { tell });
-    this.#network = new Network(this.world);
-    this.#ledger = new Ledger((violation) => this.#found(violation));
-    const violated: Violated = (rule, text) => this.#ledger.violated(rule, text);
-    this.load = new Load(plan.load, () => this.world.now, violated);
-    this.locking = new Locking(plan.locking, violated);
-    this.#nodes = this.#makeNodes();
-    this.#clients = this.#makeClients();
-    this.#stage = {
-      world: this.world,
-      network: this.#network,
-      nodes: this.#nodes,
-      clients: this.#clients,
-      maySpare: (node) => this.#maySpare(node),
-      healed: false,
-    };
-    this.#watchFrames();
+    this.#random = cluster.world.random.fork("lasting");
   }
 
   async go(): Promise<void> {
-    const { world } = this;
+    const { world } = this.#cluster;
     try {
       await this.#trouble();
-      if (this.violation === undefined) await this.#recovery();
-      if (this.violation === undefined) this.#judge();
+      if (!this.#isBroken) await this.#recovery();
+      if (!this.#isBroken) this.#cluster.workload.judge((...question) => this.#cluster.ledger.ask(...question));
+      if (!this.#isBroken) await this.#conclusion();
     } catch (error) {
-      if (error instanceof Spinning)
-        this.#found({ rule: 15, statement: "Never a client waiting for ever", text: error.message });
-      else throw error;
+      if (!(error instanceof Spinning)) throw error;
+      this.#stuck(error.message);
     }
     world.story.fold(world.steps);
   }
 
-  #makeNodes(): SimNode[] {
-    const { nodes, options, turnMs } = this.#plan;
-    const random = this.world.random.fork("hosts");
-    const ids = Array.from({ length: nodes }, (_, i) => String.fromCharCode(97 + i));
-    const cluster = ids.map((id) => ({ id, url: `memory://${id}` }));
-    const setup = {
-      network: this.#network,
-      ledger: this.#ledger,
-      cluster,
-      machine: () => this.#parts.machine((rule, text) => this.#ledger.violated(rule, text)),
-      makeBrain: this.#parts.makeBrain,
-      options,
-      limits: HAND_LIMITS,
-      segmentBytes: this.#plan.segmentBytes,
-      broken: (node: SimNode, code: string, text: string) =>
-        this.#found({
-          rule: code === "Diverged" ? 10 : 0,
-          statement: "Never a broken invariant of the code itself.",
-          text: `${node.id} stops: ${code}: ${text}`,
-        }),
-    };
-    return ids.map(
-      (id) =>
-        new SimNode(id, setup, new Host(this.world, id, { clockRate: 1 + random.between(-0.0045, 0.0045), turnMs })),
-    );
-  }
-
-  #makeClients(): SimClient[] {
-    const { clients } = this.#plan;
-    const urls = this.#nodes.map(({ url }) => url);
-    return Array.from(
-      { length: clients },
-      (_, i) =>
-        new SimClient(
-          i + 1,
-          {
-            network: this.#network,
-            connect: (transport, life) => this.#parts.connect(transport, life, urls, this.#plan),
-            died: (client) => {
-              this.load.died(client.number);
-              this.locking.died(client.number);
-            },
-            work: (client, core, life) => this.#work(client, core, life),
-          },
-          {},
-        ),
-    );
-  }
-
-  #work(client: SimClient, core: ClientCore, life: Life): void {
-    this.#cores.set(client, core);
-    const random = this.world.random.fork(`client ${client.number} life ${life.number}`);
-    const locks = new LockClient(core);
-    const sleep = sleeper(life);
-    for (let lane = 0; lane < this.#plan.lanes; lane++) {
-      const own = random.fork(`lane ${lane}`);
-      this.#lane(life, () => this.load.lane(client.number, core, own, sleep));
-      if (lane < 2) this.#lane(life, () => this.locking.lane(client.number, locks, own.fork("locks"), sleep));
-    }
-  }
-
-  #lane(life: Life, work: () => Promise<void>): void {
-    let over = false;
-    const end = (): void => {
-      if (!over) this.#lanes--;
-      over = true;
-    };
-    this.#lanes++;
-    life.onEnd(end);
-    work().then(end, (error: unknown) => {
-      end();
-      this.#found({ rule: 0, statement: "Never an unexpected error.", text: stackOf(error) });
-    });
-  }
-
-  #watchFrames(): void {
-    const nodes = new Map(this.#nodes.map(({ host, id }) => [host, id]));
-    const { story } = this.world;
-    this.#network.harshly = (from, to) => nodes.has(from) && nodes.has(to);
-    this.#network.watch = (from, to, frame) => {
-      const [a, b] = [nodes.get(from), nodes.get(to)];
-      // A probe is empty, a hello begins with a letter, every other frame with its version.
-      if (a === undefined || b === undefined || frame.length === 0 || frame[0] === 0x76) return;
-      for (const message of this.#decoded(a, frame)) {
-        if (story.told) story.tell(a, `-> ${b} ${short(message)}`);
-        this.#ledger.sent(a, b, message);
-      }
-    };
-  }
-
-  #decoded(from: string, frame: Uint8Array): PeerMessage[] {
-    try {
-      return decodePeerFrame(frame);
-    } catch (error) {
-      this.#found({ rule: 0, statement: "Never bytes that are no message.", text: `${from} sends ${stackOf(error)}` });
-      return [];
-    }
-  }
-
-  #found(violation: Violation): void {
-    if (this.violation !== undefined) return;
-    this.violation = violation;
-    this.world.story.tell("", `!! rule ${violation.rule}: ${violation.text}`);
-    this.world.stop();
+  get #isBroken(): boolean {
+    return this.#cluster.violation !== undefined;
   }
 
   /** Anything may fail. */
   async #trouble(): Promise<void> {
+    const { world, nodes, clients, stage } = this.#cluster;
     const { faults, faultEveryMs, troubleMs, startMs } = this.#plan;
-    const random = this.world.random.fork("faults");
-    for (const node of this.#nodes) this.world.after(random.between(0, startMs), () => node.start());
-    for (const client of this.#clients) this.world.after(random.between(0, startMs), () => client.start());
-    const trouble = new Trouble(this.#stage, random, faults, faultEveryMs);
-    await this.#until(troubleMs, () => this.#isIdle());
+    const random = world.random.fork("faults");
+    for (const node of nodes) world.after(random.between(0, startMs), () => node.start());
+    for (const client of clients) world.after(random.between(0, startMs), () => client.start());
+    const trouble = new Trouble(stage, random, faults, faultEveryMs);
+    await this.#until(troubleMs, () => this.#cluster.isIdle && world.now > startMs);
     trouble.stop();
   }
 
   /** All is well: calls end, nodes become equal, nothing grows. */
   async #recovery(): Promise<void> {
-    heal(this.#stage);
-    if (!(await this.#until(FINISH_MS, () => this.#isIdle())))
-      return this.#stuck(`${this.load.under} calls are still waiting, ${this.load.left} not made: ${this.#views()}`);
-    for (const [client, core] of this.#cores) if (client.up) client.host.life?.enter(() => void core.close());
-    if (!(await this.#until(CONVERGE_MS, () => this.#converged())))
-      return this.#stuck(`nodes differ: ${this.#views()}`);
+    const cluster = this.#cluster;
+    const { world } = cluster;
+    heal(cluster.stage);
+    for (const kind of this.#plan.lasting) if (!this.#isBroken) await this.#without(kind);
+    this.#lift();
+    await this.#finish();
+    if (this.#isBroken) return;
+    cluster.closeClients();
+    if (!(await this.#until(CONVERGE_MS, () => cluster.isConverged)))
+      return this.#stuck(`nodes differ: ${cluster.views()}`);
     // Sessions that nobody closed come to their end first.
-    await this.#run(this.world.now + 1.2 * this.#plan.sessionTtlMs + QUIET_MS);
-    const before = this.#size();
-    await this.#run(this.world.now + QUIET_MS);
-    const after = this.#size();
-    if (after.planned > before.planned + 20 || after.committed !== before.committed)
-      this.#stuck(`something grows while nothing is asked: ${JSON.stringify(before)}, then ${JSON.stringify(after)}`);
-    this.#ledger.ended();
+    await this.#run(world.now + 1.2 * this.#plan.sessionTtlMs + QUIET_MS);
+    const before = this.#sizes();
+    await this.#run(world.now + QUIET_MS);
+    const growth = grown(before, this.#sizes(), SLACK);
+    // Machines that act by themselves never rest: they are looked at between two ticks.
+    if (cluster.workload.ticks === true) await this.#until(CONVERGE_MS, () => cluster.isConverged);
+    else if (growth !== undefined) this.#stuck(growth);
+    cluster.workload.rested?.();
+    cluster.ledger.ended();
   }
 
-  #judge(): void {
-    const { verdict, key } = checkRegisters(this.load.histories);
-    if (verdict !== "linearizable") this.#ledger.violated(8, `the history of register ${key} is ${verdict}`);
+  /** One client more looks at how it all ended. */
+  async #conclusion(): Promise<void> {
+    const { workload, clients } = this.#cluster;
+    if (workload.conclude?.() !== true || this.#isBroken) return;
+    clients[0]?.die();
+    clients[0]?.start();
+    if (!(await this.#until(FINISH_MS, () => this.#cluster.isIdle))) this.#stuck(workload.open());
   }
 
-  #isIdle(): boolean {
-    return this.load.left === 0 && this.locking.left === 0 && this.#lanes === 0 && this.world.now > this.#plan.startMs;
+  /** All goes on without a victim; what befell the last one ends in the moment in which it befalls this one. */
+  async #without(kind: string): Promise<void> {
+    const { world, stage, nodes } = this.#cluster;
+    const candidates = this.#random.shuffle(nodes.filter((node) => node !== this.#victim));
+    const isFound = (): boolean => {
+      this.#next = candidates.find((node) => node.up && this.#cluster.canDoWithout(node));
+      return this.#next !== undefined;
+    };
+    // The last victim may itself have to join before another can be missed.
+    if (!isFound()) this.#lift();
+    if (!(await this.#until(CONVERGE_MS, isFound)))
+      return this.#stuck(`no node can be missed: ${this.#cluster.views()}`);
+    const victim = this.#next as SimNode;
+    world.story.tell(victim.id, kind);
+    world.story.count(kind);
+    this.#lift();
+    this.#lifted = (LASTING_FAULTS[kind] as (typeof LASTING_FAULTS)[string])(victim, stage);
+    this.#victim = victim;
+    await this.#finish();
   }
 
-  /** All are members of one view and equal. (A newer view may have been chosen without anybody knowing: then it waits.) */
-  #converged(): boolean {
-    const { facts } = this.#ledger;
-    const vid = this.#nodes[0]?.core?.view?.vid;
-    return this.#nodes.every(({ core }) => {
-      if (core?.view === undefined || core.view.vid !== vid || core.view.members.length !== this.#nodes.length)
-        return false;
-      return core.applied === facts.committedThrough && core.commit === core.applied;
-    });
+  #lift(): void {
+    this.#lifted?.();
+    this.#lifted = undefined;
   }
 
-  #size(): { planned: number; committed: number } {
-    return { planned: this.world.planned, committed: this.#ledger.facts.committedThrough };
+  /** Every client ends what it has to do, and has an answer to a call that it makes now. */
+  async #finish(): Promise<void> {
+    const cluster = this.#cluster;
+    if (this.#isBroken) return;
+    const isAnswered = cluster.probe();
+    const { startMs } = this.#plan;
+    const isOver = (): boolean => isAnswered() && cluster.isIdle && cluster.world.now > startMs;
+    if (!(await this.#until(FINISH_MS, isOver))) this.#stuck(`${cluster.workload.open()}: ${cluster.views()}`);
+  }
+
+  #sizes(): Sizes {
+    const { world, ledger, network, nodes } = this.#cluster;
+    const sizes: Record<string, number> = {
+      planned: world.planned,
+      connections: network.connections().length,
+      committed: ledger.facts.committedThrough,
+    };
+    for (const { id, core } of nodes) {
+      if (core === undefined) continue;
+      for (const [name, size] of Object.entries(sizesOf(core))) sizes[`${name} of ${id}`] = size;
+    }
+    return sizes;
   }
 
   #stuck(text: string): void {
-    this.#ledger.violated(15, text);
-  }
-
-  #views(): string {
-    const said = this.#nodes.map(({ id, core, up }) => {
-      const view = core?.view;
-      const members = view?.members.map((member) => member.id).join("");
-      return up
-        ? `${id}: ${core?.role} view ${view?.vid} {${members}} of ${view?.primary} applied ${core?.applied}`
-        : `${id}: down`;
-    });
-    return `${said.join("; ")} (committed ${this.#ledger.facts.committedThrough})`;
+    this.#cluster.violated(15, text);
   }
 
   /** Lets time pass until it is so, for at most so long; whether it is so. */
   async #until(ms: number, isSo: () => boolean): Promise<boolean> {
-    const end = this.world.now + ms;
-    while (this.world.now < end && this.violation === undefined) {
+    const { world } = this.#cluster;
+    const end = world.now + ms;
+    while (world.now < end && !this.#isBroken) {
       if (isSo()) return true;
-      await this.#run(Math.min(end, this.world.now + LEAST_STEP_MS));
+      await this.#run(Math.min(end, world.now + LEAST_STEP_MS));
     }
-    return this.violation !== undefined || isSo();
+    return this.#isBroken || isSo();
   }
 
   async #run(until: number): Promise<void> {
-    if (this.violation === undefined) await this.world.run(until);
+    if (!this.#isBroken) await this.#cluster.world.run(until);
   }
-
-  /** The protocol bears the loss of one disk at a time: all others that count must be whole and in use. */
-  #maySpare(node: SimNode): boolean {
-    const { facts } = this.#ledger;
-    const newest = facts.chosen.get(facts.newestChosen);
-    if (newest === undefined || newest.acceptors.length < 3) return false;
-    const others = newest.acceptors.filter(({ id }) => id !== node.id);
-    const whole = others.every((acceptor) => {
-      const { data } = facts.node(acceptor.id);
-      return data.ruined === undefined && facts.dataOf.get(identityKey(acceptor)) === data;
-    });
-    return whole && newest.members.some(({ id }) => id !== node.id) && this.#allInUse(newest.vid);
-  }
-
-  /** Every node's data is counted in the newest view, and knows it: else one loss more could be one too many. */
-  #allInUse(vid: number): boolean {
-    const { facts } = this.#ledger;
-    const view = facts.chosen.get(vid);
-    return this.#nodes.every(({ id }) => {
-      const { identity, data } = facts.node(id);
-      return (
-        identity !== undefined &&
-        data.durable.view?.vid === vid &&
-        view?.acceptors.some((one) => identityKey(one) === identityKey(identity))
-      );
-    });
-  }
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-function short(message: { readonly type: string }): string {
-  const { type, ...rest } = message;
-  return `${type} ${JSON.stringify(rest, (key, value: unknown) => {
-    if (value instanceof Uint8Array) return `${value.length} bytes`;
-    if (key === "entries")
-      return (value as { vid: number; seqno: number }[]).map(({ vid, seqno }) => `${vid}.${seqno}`);
-    return value;
-  })}`;
 }

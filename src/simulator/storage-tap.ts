@@ -4,6 +4,7 @@
  */
 import type { Done, SnapshotWriter, Storage } from "../protocol/storage.ts";
 import type { NodeId, Viewstamp } from "../protocol/view.ts";
+import { Digest } from "./ledger/chain.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import type { Life } from "./process.ts";
 
@@ -37,14 +38,16 @@ export function observed(storage: Storage, ledger: Ledger, id: NodeId, life: Lif
 
 function observedWriter(writer: SnapshotWriter, at: Viewstamp, ledger: Ledger, id: NodeId, life: Life): SnapshotWriter {
   let chunks = 0;
+  const digest = new Digest();
   return {
     write: (chunk, done) => {
       chunks++;
+      digest.add(chunk);
       writer.write(chunk, done);
     },
     commit: (done: Done) => {
       const snapshot = { at, chunks };
-      if (life.alive) ledger.snapshotBegun(id, snapshot);
+      if (life.alive) ledger.snapshotBegun(id, snapshot, digest.value);
       writer.commit((error) => {
         if (life.alive && error === undefined) ledger.snapshotDurable(id, snapshot);
         done(error);

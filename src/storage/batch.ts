@@ -14,12 +14,12 @@ const KEPT_BYTES = 4 << 20;
 const EMPTY_HEAD = new Uint8Array(BLOCK_HEAD_BYTES);
 
 export class Batch {
-  #writer: Writer = new Writer(64 << 10);
+  #writer: Writer = new Writer();
   /** Where its blocks begin. */
   #starts: number[] = [];
 
   clear(): void {
-    if (this.#writer.capacity > KEPT_BYTES) this.#writer = new Writer(64 << 10);
+    if (this.#writer.capacity > KEPT_BYTES) this.#writer = new Writer();
     this.#writer.reset();
     this.#starts = [];
   }

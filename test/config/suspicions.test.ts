@@ -224,4 +224,17 @@ test("only a leading primary forgets, only acceptors that are silent for so long
   assert.equal(watcher("a", "a* b | c d e").suspicions.forgettable(1e9), []);
 });
 
+test("an incarnation that was met before a view counts another has not returned until it is heard again", () => {
+  const { suspicions, enter } = watcher("a", "a* b c");
+  const { liveness } = suspicions;
+  const [counted, other] = [member("c"), { id: "c", incarnation: "c-before" }];
+  liveness.linkUp(other);
+  liveness.heard(other, 10);
+  assert.ok(liveness.hasReturned(counted));
+  enter("a* b c", 20);
+  assert.not.ok(liveness.hasReturned(counted), "it may be the older one, which the view has replaced");
+  liveness.heard(other, 30);
+  assert.ok(liveness.hasReturned(counted));
+});
+
 test.run();

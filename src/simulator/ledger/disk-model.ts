@@ -14,8 +14,8 @@ export class LogModel {
   base: Viewstamp = ORIGIN;
   /** The chain at `base`; `undefined` where only a snapshot is known, until the ledger knows what was committed there. */
   baseChain: number | undefined = ORIGIN_CHAIN;
-  readonly vids: number[] = [];
-  readonly chains: (number | undefined)[] = [];
+  vids: number[] = [];
+  chains: (number | undefined)[] = [];
 
   get end(): number {
     return this.base.seqno + this.vids.length;
@@ -61,8 +61,8 @@ export class LogModel {
     const copy = new LogModel();
     copy.base = this.base;
     copy.baseChain = this.baseChain;
-    copy.vids.push(...this.vids);
-    copy.chains.push(...this.chains);
+    copy.vids = this.vids.slice();
+    copy.chains = this.chains.slice();
     return copy;
   }
 }
@@ -114,6 +114,21 @@ export class DiskModel {
     if (!this.log.holds(snapshot.at)) this.log.rebase(snapshot.at, chainOf(snapshot.at));
   }
 
+  /** The newest view's number. */
+  get vid(): number {
+    return this.view?.vid ?? 0;
+  }
+
+  /** What was accepted in an instance, if it is remembered. */
+  acceptedIn(instance: number): AcceptedValue | undefined {
+    return this.accepted?.instance === instance ? this.accepted.accepted : undefined;
+  }
+
+  /** The promise to be level that still binds, if there is one. */
+  get binding(): { readonly vid: number; readonly through: Viewstamp } | undefined {
+    return this.level !== undefined && this.level.vid >= this.vid ? this.level : undefined;
+  }
+
   /** The promise for an instance, if one is remembered. */
   promisedIn(instance: number): Ballot | undefined {
     return this.promised?.instance === instance ? this.promised.ballot : undefined;
@@ -128,13 +143,13 @@ export class DiskModel {
 
   /** In what a recovered state differs from this, or `undefined`. */
   differs(state: DurableState): string | undefined {
-    const instance = (this.view?.vid ?? 0) + 1;
+    const instance = this.vid + 1;
     const promised = this.promisedIn(instance);
-    const accepted = this.accepted?.instance === instance ? this.accepted.accepted : undefined;
-    const level = this.level !== undefined && this.level.vid >= (this.view?.vid ?? 0) ? this.level : undefined;
+    const accepted = this.acceptedIn(instance);
+    const level = this.binding;
     if (state.identity?.incarnation !== this.identity?.incarnation) return "identity";
     if (state.identity?.clusterId !== this.identity?.clusterId) return "cluster id";
-    if (keyOf(state.view) !== keyOf(this.view)) return "view";
+    if (viewKey(state.view) !== viewKey(this.view)) return "view";
     if (keyOf(state.promised) !== keyOf(promised)) return "promised";
     if (keyOf(state.accepted) !== keyOf(accepted)) return "accepted";
     if (level !== undefined && keyOf(state.level) !== keyOf(level)) return "level";
@@ -168,6 +183,16 @@ export class DiskModel {
     const promised = this.promisedIn(instance);
     if (promised === undefined || compareBallots(promised, ballot) < 0) this.promised = { instance, ballot };
   }
+}
+
+const viewKeys: WeakMap<View, string> = new WeakMap();
+
+/** Of one view, made once. */
+export function viewKey(view: View | undefined): string {
+  if (view === undefined) return "";
+  let key = viewKeys.get(view);
+  if (key === undefined) viewKeys.set(view, (key = JSON.stringify(view)));
+  return key;
 }
 
 /** Two things are the same if their keys are. */

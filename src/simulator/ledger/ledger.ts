@@ -3,15 +3,19 @@
  * @module
  */
 import type { AcceptedValue } from "../../protocol/ballot.ts";
-import type { ServerMessage } from "../../protocol/client-messages.ts";
+import type { Entry } from "../../protocol/entry.ts";
+import type { ReplicatedMachine } from "../../protocol/machine.ts";
 import type { PeerMessage } from "../../protocol/messages.ts";
 import type { DurableState, SnapshotInfo, StorageRecord } from "../../protocol/storage.ts";
 import type { NodeId, View } from "../../protocol/view.ts";
 import type { CoreEvent, Effect } from "../../rsm/events.ts";
-import { identityKey } from "./disk-model.ts";
-import { DataFacts, Facts, type NodeFacts } from "./facts.ts";
-import type { CoreEye, Rule, Watcher } from "./observer.ts";
-import { recover } from "./recovery.ts";
+import type { AppliedEntry } from "../../rsm/state.ts";
+import { identityKey, viewKey } from "./disk-model.ts";
+import { DataFacts, entryIn, Facts, type NodeFacts, type ViewOptions } from "./facts.ts";
+import { type Moments, momentsOf } from "./moments.ts";
+import type { ClientsEye, CoreEye, Rule } from "./observer.ts";
+import { follow, recoveryOf } from "./recovery.ts";
+import { Replay } from "./replay.ts";
 import { RULES } from "./rules.ts";
 
 /** A rule that was broken. */
@@ -21,16 +25,31 @@ export interface Violation {
   readonly text: string;
 }
 
+/** All of it may be left out; what then cannot be seen is not looked at. */
+export interface LedgerOptions {
+  /** @default all fifteen */
+  readonly rules?: readonly Rule[];
+  /** A new machine like those of the nodes: the ledger executes what is committed, and compares. */
+  readonly machine?: () => ReplicatedMachine;
+  /** The options that all nodes share. */
+  readonly options?: ViewOptions;
+  readonly clients?: ClientsEye;
+}
+
 export class Ledger {
-  readonly facts: Facts = new Facts();
-  readonly #watchers: readonly Watcher[];
+  readonly facts: Facts;
+  readonly #moments: Moments;
   readonly #found: (violation: Violation) => void;
   readonly #rules: readonly Rule[];
+  readonly #machine: (() => ReplicatedMachine) | undefined;
 
-  constructor(found: (violation: Violation) => void, rules: readonly Rule[] = RULES) {
+  constructor(found: (violation: Violation) => void, options: LedgerOptions = {}) {
+    const { rules = RULES, machine, clients } = options;
     this.#found = found;
     this.#rules = rules;
-    this.#watchers = rules.map((rule) => rule.watch(this.facts, (text) => this.violated(rule.number, text)));
+    this.#machine = machine;
+    this.facts = new Facts(options.options, clients);
+    this.#moments = momentsOf(rules.map((rule) => rule.watch(this.facts, (text) => this.violated(rule.number, text))));
   }
 
   /** Also for checkers that see clients instead of nodes. */
@@ -39,12 +58,18 @@ export class Ledger {
     this.#found({ rule: number, statement, text });
   }
 
+  /** Asks the state after all that is committed. */
+  ask(machine: string, query: string, input: unknown): unknown {
+    return this.#replay()?.ask(machine, query, input);
+  }
+
   started(id: NodeId, life: number): void {
     const node = this.facts.node(id);
     node.life = life;
     node.alive = true;
     node.core = undefined;
-    for (const watcher of this.#watchers) watcher.started?.(node);
+    node.position = undefined;
+    for (const look of this.#moments.started) look(node);
   }
 
   died(id: NodeId): void {
@@ -55,10 +80,11 @@ export class Ledger {
 
   recovered(id: NodeId, state: DurableState): void {
     const node = this.facts.node(id);
-    const mismatch = recover(this.facts, node, state);
-    if (mismatch !== undefined) this.violated(11, mismatch);
+    const recovery = recoveryOf(this.facts, node, state);
+    for (const look of this.#moments.recovering) look(node, state, recovery);
+    follow(node, recovery);
     this.#learnIdentity(node);
-    for (const watcher of this.#watchers) watcher.recovered?.(node, state);
+    for (const look of this.#moments.recovered) look(node, state);
     // A write that was never called done may have reached the disk all the same.
     const { view, accepted } = state;
     if (view !== undefined) this.#viewDurable(view);
@@ -67,10 +93,13 @@ export class Ledger {
 
   written(id: NodeId, records: readonly StorageRecord[]): void {
     const node = this.facts.node(id);
-    for (const record of records) node.data.written.apply(record, this.facts.chainOf);
+    for (const record of records) {
+      for (const look of this.#moments.writing) look(node, record);
+      if (record.kind === "accepted") this.#proposed(record.instance, record.accepted);
+      node.data.written.apply(record, this.facts.chainOf);
+      if (record.kind === "identity") this.#learnIdentity(node);
+    }
     node.data.pending.push(records);
-    this.#learnIdentity(node);
-    for (const watcher of this.#watchers) watcher.written?.(node, records);
   }
 
   durable(id: NodeId): void {
@@ -78,15 +107,18 @@ export class Ledger {
     const records = node.data.pending.shift();
     if (records === undefined) throw new Error("a write is done that nobody began");
     for (const record of records) node.data.durable.apply(record, this.facts.chainOf);
-    for (const watcher of this.#watchers) watcher.durable?.(node, records);
+    for (const look of this.#moments.durable) look(node, records);
     for (const record of records) {
       if (record.kind === "view") this.#viewDurable(record.view);
       if (record.kind === "accepted") this.#accepted(node, record.instance, record.accepted);
     }
   }
 
-  snapshotBegun(id: NodeId, snapshot: SnapshotInfo): void {
-    this.facts.node(id).data.pendingSnapshot = snapshot;
+  /** All chunks have been given to the storage; `digest` is of them. */
+  snapshotBegun(id: NodeId, snapshot: SnapshotInfo, digest?: number): void {
+    const node = this.facts.node(id);
+    node.data.pendingSnapshot = snapshot;
+    for (const look of this.#moments.snapshot) look(node, snapshot, digest);
   }
 
   snapshotDurable(id: NodeId, snapshot: SnapshotInfo): void {
@@ -103,38 +135,47 @@ export class Ledger {
     node.data = data;
   }
 
-  /** A running node sets its data aside because it lacks what it must hold: only a fault can have taken that. */
+  /** A running node sets its data aside because it lacks what it must hold. */
   setAside(id: NodeId, reason: string): void {
-    if (this.facts.node(id).data.ruined === undefined)
-      this.violated(11, `${id} sets its data aside without need: ${reason}`);
+    for (const look of this.#moments.settingAside) look(this.facts.node(id), reason);
     this.newData(id, new DataFacts(), `set aside: ${reason}`);
   }
 
+  /** A core has taken a step; its effects are performed next. */
   stepped(id: NodeId, core: CoreEye, event: CoreEvent, effects: readonly Effect[]): void {
     const node = this.facts.node(id);
     node.core = core;
-    this.#activations(node, core, effects);
+    if (event.type === "client") for (const look of this.#moments.asked) look(node, core, event.client, event.message);
     this.#commits(node, core);
-    for (const watcher of this.#watchers) watcher.stepped?.(node, core, event, effects);
-    for (const effect of effects)
-      if (effect.type === "answer") this.#answered(node, core, effect.client, effect.message);
+    this.#moves(node, core, event);
+    if (effects.length > 0) this.#effects(node, core, effects);
   }
 
   sent(from: NodeId, to: NodeId, message: PeerMessage): void {
-    const node = this.facts.node(from);
-    for (const watcher of this.#watchers) watcher.sent?.(node, to, message);
+    const { facts } = this;
+    const node = facts.node(from);
+    if (message.type === "invoke" || message.type === "heartbeat") facts.lead(node, message.vid, message.start);
+    else if (message.type === "promise") facts.promised(node, message);
+    else if (message.type === "accept") this.#proposed(message.instance, message);
+    else if (message.type === "confirm") facts.confirmations.asked(from, message.vid, message.round);
+    else if (message.type === "confirmed" && !message.accepted)
+      facts.confirmations.confirmed(node, to, message.vid, message.round);
+    for (const look of this.#moments.sent) look(node, to, message);
   }
 
   ended(): void {
-    for (const watcher of this.#watchers) watcher.ended?.();
+    for (const look of this.#moments.ended) look();
   }
 
-  #answered(node: NodeFacts, core: CoreEye, client: number, message: ServerMessage): void {
-    for (const watcher of this.#watchers) watcher.answered?.(node, core, client, message);
+  /** The proposer is the one whom the ballot names, whoever shows it first. */
+  #proposed(instance: number, { ballot, value }: AcceptedValue): void {
+    const proposal = this.facts.propose(instance, ballot, value);
+    if (proposal === undefined) return;
+    for (const look of this.#moments.proposed) look(this.facts.node(ballot.node), proposal);
   }
 
   #learnIdentity(node: NodeFacts): void {
-    const identity = node.identity;
+    const { identity } = node;
     if (identity !== undefined) this.facts.dataOf.set(identityKey(identity), node.data);
   }
 
@@ -149,30 +190,98 @@ export class Ledger {
   }
 
   #chosen(view: View): void {
-    if (!this.facts.choose(view)) return;
-    for (const watcher of this.#watchers) watcher.chosen?.(view);
+    const known = this.facts.chosen.get(view.vid);
+    if (known === undefined) {
+      this.facts.choose(view);
+      for (const look of this.#moments.chosen) look(view);
+    } else if (viewKey(known) !== viewKey(view)) {
+      for (const look of this.#moments.alsoChosen) look(view);
+    }
   }
 
-  #activations(node: NodeFacts, core: CoreEye, effects: readonly Effect[]): void {
-    for (const effect of effects) {
-      if (effect.type !== "happened" || effect.what.event !== "active" || core.view === undefined) continue;
-      for (const watcher of this.#watchers) watcher.activated?.(node, core.view);
-      const { vid } = effect.what;
-      if (!this.facts.activations.has(vid))
-        this.facts.activations.set(vid, { id: node.id, life: node.life, through: core.commit });
-      this.facts.newestActive = Math.max(this.facts.newestActive, vid);
-    }
+  #activated(node: NodeFacts, core: CoreEye, view: View): void {
+    for (const look of this.#moments.activated) look(node, core, view);
+    const { activations, newestActive } = this.facts;
+    if (!activations.has(view.vid)) activations.set(view.vid, { id: node.id, life: node.life, through: core.commit });
+    this.facts.newestActive = Math.max(newestActive, view.vid);
   }
 
   /** Only a primary commits first. */
   #commits(node: NodeFacts, core: CoreEye): void {
-    const from = this.facts.committedThrough;
+    const { facts } = this;
+    const from = facts.committedThrough;
     if (core.commit <= from || core.role !== "primary" || core.view === undefined) return;
     for (let seqno = from + 1; seqno <= core.commit; seqno++) {
-      const entry = core.log.entry(seqno);
-      if (entry === undefined) throw new Error(`${node.id} commits ${seqno}, which its log does not have`);
-      this.facts.commit(entry, core.view.vid);
+      const entry = entryIn(core, seqno);
+      if (entry === undefined) return this.violated(7, `${node.id} commits ${seqno}, which its log does not have`);
+      facts.commit(entry, core.view.vid);
     }
-    for (const watcher of this.#watchers) watcher.committed?.(node, core.view, from, core.commit);
+    for (const look of this.#moments.committed) look(node, core.view, from, core.commit);
+    for (let seqno = from + 1; seqno <= core.commit; seqno++) {
+      const place = facts.committed(seqno);
+      if (place !== undefined) this.#execute(place.entry);
+    }
+  }
+
+  #execute(entry: Entry): void {
+    const result = this.#replayed(entry);
+    if (result === undefined) return;
+    const locks = this.facts.locks.take(entry, result);
+    for (const look of this.#moments.applied) look(entry, result, locks);
+  }
+
+  #replayed(entry: Entry): AppliedEntry | undefined {
+    const replay = this.#replay();
+    if (replay?.applied !== entry.seqno - 1) return undefined;
+    try {
+      return replay.apply(entry);
+    } catch (error) {
+      this.violated(10, `a full replay fails at ${entry.seqno}: ${String(error)}`);
+      return undefined;
+    }
+  }
+
+  #replay(): Replay | undefined {
+    if (this.#machine === undefined) return undefined;
+    this.facts.replay ??= new Replay(this.#machine());
+    return this.facts.replay;
+  }
+
+  #moves(node: NodeFacts, core: CoreEye, event: CoreEvent): void {
+    const { view, activeVid, commit, applied, log } = core;
+    const { end } = log;
+    const base = log.base.seqno;
+    const before = node.position;
+    if (
+      before !== undefined &&
+      before.end === end &&
+      before.commit === commit &&
+      before.applied === applied &&
+      before.view === view &&
+      before.activeVid === activeVid &&
+      before.base === base
+    )
+      return;
+    node.position = { view, activeVid, commit, applied, base, end };
+    for (const look of this.#moments.moved) look(node, core, before, event);
+  }
+
+  #effects(node: NodeFacts, core: CoreEye, effects: readonly Effect[]): void {
+    let answers = 0;
+    for (const effect of effects) {
+      if (effect.type === "answer") {
+        answers++;
+        for (const look of this.#moments.answered) look(node, core, effect.client, effect.message);
+      } else if (effect.type === "send") {
+        const { message, to } = effect;
+        if (message.type !== "invoked" && message.type !== "confirmed") continue;
+        for (const look of this.#moments.says) look(node, core, to, message);
+      } else if (effect.type === "saveSnapshot") {
+        for (const look of this.#moments.saves) look(node, core, effect.at);
+      } else if (effect.type === "happened" && effect.what.event === "active" && core.view !== undefined) {
+        this.#activated(node, core, core.view);
+      }
+    }
+    if (answers > 0) for (const look of this.#moments.answeredAll) look(node, core);
   }
 }

@@ -1,13 +1,15 @@
 /**
- * Rules 12, 13 and 14 as seen in the lock machine's state, after every step of every replica.
+ * Rules 12 and 14 as seen in the lock machine's state, after every step of every replica.
  * @module
  */
 
 import { type LockCommands, locks } from "../../locks/machine.ts";
-import { isCompatible, type Lock, type LockTable } from "../../locks/machine-state.ts";
+import type { Lock, LockTable } from "../../locks/machine-state.ts";
 import type { Acquisition, Request, TenureName } from "../../locks/machine-words.ts";
 import { command } from "../../machine/define.ts";
 import type { AnyMachine, CommandContext, StepContext } from "../../machine/definition.ts";
+import { faultOfEnded, faultOfHolders } from "../ledger/rules/exclusion.ts";
+import { faultOfQueue } from "../ledger/rules/wake-ups.ts";
 
 export type Violated = (rule: number, text: string) => void;
 
@@ -37,19 +39,16 @@ export function watchedLocks(violated: Violated): AnyMachine {
     locks.sessionEnded?.(table, session, ctx);
     for (const name of names) {
       check(table, name);
-      const { holders, queue } = table.get(name);
-      if ([...holders, ...queue].some((one) => one.session === session))
-        violated(12, `session ${session} is over and still holds or waits for ${name}`);
+      const left = faultOfEnded(session, name, table.get(name));
+      if (left !== undefined) violated(12, left);
     }
   };
   return Object.freeze({ ...locks, commands, sessionEnded }) as unknown as AnyMachine;
 }
 
 function checkLock(name: string, lock: Lock, violated: Violated): void {
-  const { holders, queue } = lock;
-  if (holders.length > 1 && holders.some(({ mode }) => mode === "exclusive"))
-    violated(12, `${name} is held by ${JSON.stringify(holders.map(({ session, mode }) => `${session} ${mode}`))}`);
-  const first = queue[0];
-  if (first !== undefined && isCompatible(lock, first.mode))
-    violated(14, `${name} could be granted to ${first.session}, which is first in line, and is not`);
+  const held = faultOfHolders(name, lock);
+  if (held !== undefined) violated(12, held);
+  const line = faultOfQueue(name, lock);
+  if (line !== undefined) violated(14, line);
 }

@@ -8,6 +8,7 @@ import type { LockClient } from "../../locks/client.ts";
 import type { AcquiredLock, LockMode } from "../../locks/client-types.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Random } from "../random.ts";
+import type { Inside } from "./believers.ts";
 import type { Violated } from "./lock-checks.ts";
 
 export interface LockingOptions {
@@ -25,11 +26,18 @@ interface Hold {
   readonly lock: AcquiredLock;
 }
 
+/** What was given out of one lock. */
+interface Tokens {
+  readonly seen: Set<bigint>;
+  exclusive: bigint;
+  any: bigint;
+}
+
 export class Locking {
   readonly options: LockingOptions;
   readonly #violated: Violated;
   readonly #holds: Map<string, Set<Hold>> = new Map();
-  readonly #tokens: Map<string, { readonly seen: Set<bigint>; exclusive: bigint; any: bigint }> = new Map();
+  readonly #tokens: Map<string, Tokens> = new Map();
   readonly #robbed: Set<string> = new Set();
   #left: number;
   granted = 0;
@@ -51,6 +59,12 @@ export class Locking {
       await this.#round(client, locks, random, sleep);
       await sleep(random.between(0, this.options.holdMs));
     }
+  }
+
+  /** The tokens under which clients believe to hold the lock at this moment. */
+  believed(name: string, inside: Inside): bigint[] {
+    const holds = [...this.#holdsOf(name)];
+    return holds.filter((hold) => inside(hold.client, () => believes(hold))).map(({ lock }) => lock.token);
   }
 
   /** A dead client believes nothing. */
@@ -81,7 +95,7 @@ export class Locking {
     if (steal) this.#robbed.add(name);
     const ifAvailable = !steal && random.chance(0.15);
     const impatient = !steal && !ifAvailable && random.chance(0.3);
-    const timeout = impatient ? { timeoutMs: random.between(1, 2000) } : {};
+    const timeout = impatient ? { timeoutMs: random.between(1, random.pick([20, 200, 2000])) } : {};
     try {
       return await locks.acquire(name, { mode, steal, ifAvailable, ...timeout });
     } catch (error) {

@@ -26,6 +26,9 @@ interface OpenOp {
   readonly op: RegisterOp;
 }
 
+/** Asks the tester machine's state after all that was committed. */
+export type AskTester = (query: string, input: unknown) => unknown;
+
 /** What was called and answered, by all clients over all their lives. */
 export class Load {
   readonly options: LoadOptions;
@@ -35,6 +38,8 @@ export class Load {
   readonly #open: Map<number, OpenOp> = new Map();
   /** Sums of a tally: what was confirmed, and what may have been added beyond. */
   readonly tallies: Map<string, { sure: number; perhaps: number }> = new Map();
+  /** Commands whose reply a client has seen. */
+  readonly #acknowledged: number[] = [];
   #left: number;
   #op = 0;
   answered = 0;
@@ -56,6 +61,20 @@ export class Load {
   /** Calls made whose end nobody has learned, by clients that live. */
   get under(): number {
     return this.#open.size;
+  }
+
+  /** When all is over: what was answered was done, nothing was done twice, and tallies are what was added to them. */
+  judge(ask: AskTester): void {
+    const repeated = ask("repeated", null) as number[];
+    if (repeated.length > 0) this.#violated(9, `commands ${repeated.join(", ")} were executed more than once`);
+    const missing = ask("missing", this.#acknowledged) as number[];
+    if (missing.length > 0) this.#violated(7, `commands ${missing.join(", ")} were answered and are lost`);
+    for (const [name, { sure, perhaps }] of this.tallies) {
+      const total = ask("total", name) as number;
+      if (total < sure) this.#violated(7, `tally ${name} is ${total}, and ${sure} adds were confirmed`);
+      if (total > sure + perhaps)
+        this.#violated(9, `tally ${name} is ${total}, and only ${sure + perhaps} adds were asked`);
+    }
   }
 
   /** One lane of a client: calls one after another until the load is done. */
@@ -181,6 +200,7 @@ export class Load {
   }
 
   #once(op: number, { times }: Reply): void {
+    this.#acknowledged.push(op);
     if (times !== 1) this.#violated(9, `command ${op} was executed ${times} times`);
   }
 

@@ -47,6 +47,10 @@ export type TesterCommands = {
 export type TesterQueries = {
   readonly get: Query<TesterState, string, string | null>;
   readonly total: Query<TesterState, string, number>;
+  /** Of these commands, those that were not executed. */
+  readonly missing: Query<TesterState, number[], number[]>;
+  /** All commands that were executed more than once. */
+  readonly repeated: Query<TesterState, null, number[]>;
 };
 
 function count(state: TesterState, op: number): number {
@@ -83,5 +87,9 @@ export const tester: Machine<"tester", TesterState, TesterCommands, TesterQuerie
   queries: {
     get: query(v.string(), (state: TesterState, key) => state.registers.get(key) ?? null),
     total: query(v.string(), (state: TesterState, name) => state.tallies.get(name) ?? 0),
+    missing: query(v.array(v.number()), (state: TesterState, ops) => ops.filter((op) => !state.done.has(op))),
+    repeated: query(v.null(), (state: TesterState) =>
+      [...state.done].filter(([, times]) => times > 1).map(([op]) => op),
+    ),
   },
 });

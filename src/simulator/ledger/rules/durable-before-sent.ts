@@ -2,8 +2,8 @@
  * Rule 2.
  * @module
  */
-import { compareBallots } from "../../../protocol/ballot.ts";
-import type { PeerMessage } from "../../../protocol/messages.ts";
+import { type Ballot, compareBallots } from "../../../protocol/ballot.ts";
+import type { PeerMessage, Promised } from "../../../protocol/messages.ts";
 import { type Facts, holdsChain, type NodeFacts } from "../facts.ts";
 import type { Rule } from "../observer.ts";
 
@@ -25,26 +25,18 @@ function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): str
   switch (message.type) {
     case "prepare":
       return viewMissing(node, message.view.vid) ?? promiseMissing(node, message.view.vid + 1, message.ballot);
-    case "promise": {
-      const accepted = disk.accepted?.instance === message.instance ? disk.accepted.accepted : undefined;
-      const dropped = (disk.view?.vid ?? 0) >= message.instance;
-      // A later accept may have become durable since; an earlier one must not be hidden.
-      if (!dropped && message.accepted === undefined && accepted !== undefined)
-        if (compareBallots(accepted.ballot, message.ballot) < 0)
-          return "nothing, but the promise hides an accepted value";
-      return promiseMissing(node, message.instance, message.ballot);
-    }
+    case "promise":
+      return promiseMissing(node, message.instance, message.ballot) ?? acceptedHidden(node, message);
     case "accept":
       return promiseMissing(node, message.instance, message.ballot);
-    case "accepted": {
-      if ((disk.view?.vid ?? 0) >= message.instance) return undefined;
-      const accepted = disk.accepted?.instance === message.instance ? disk.accepted.accepted : undefined;
-      return accepted === undefined || compareBallots(accepted.ballot, message.ballot) < 0
-        ? "the accepted value"
-        : undefined;
-    }
+    case "accepted":
+      return acceptedMissing(node, message.instance, message.ballot);
+    case "refused":
+      return viewMissing(node, message.instance - 1);
     case "decided":
       return viewMissing(node, message.view.vid);
+    case "fresh":
+      return disk.identity === undefined ? "the identity that says to be fresh" : undefined;
     case "genesis":
       return (
         viewMissing(node, message.view.vid) ??
@@ -54,10 +46,14 @@ function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): str
       return viewMissing(node, message.vid) ?? logMissing(facts, node, message.vid, message.seqno);
     case "leveled": {
       const { vid, through } = message;
-      if ((disk.view?.vid ?? 0) > vid) return undefined;
+      if (disk.vid > vid) return undefined;
       if (disk.level?.vid !== vid || disk.level.through.seqno < through.seqno) return "the promise to be level";
       return disk.log.holds(through) ? viewMissing(node, vid) : "the log it says to hold";
     }
+    case "fetch":
+    case "join":
+    case "joinRefused":
+    case "leaving":
     case "invoke":
     case "heartbeat":
     case "alive":
@@ -69,46 +65,57 @@ function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): str
     case "snapshotWant":
     case "snapshotChunk":
       return viewMissing(node, message.vid);
-    // An acceptor that is behind may confirm, and who asks is told where it stands.
+    // An acceptor that is behind may confirm.
     case "confirmed":
-    case "refused":
-    case "fetch":
-    case "fresh":
-    case "join":
-    case "joinRefused":
-    case "leaving":
       return undefined;
   }
 }
 
 function viewMissing(node: NodeFacts, vid: number): string | undefined {
-  return (node.data.durable.view?.vid ?? 0) >= vid ? undefined : `view ${vid}`;
+  return node.data.durable.vid >= vid ? undefined : `view ${vid}`;
 }
 
-function promiseMissing(
-  node: NodeFacts,
-  instance: number,
-  ballot: { round: number; node: string },
-): string | undefined {
+function promiseMissing(node: NodeFacts, instance: number, ballot: Ballot): string | undefined {
   const disk = node.data.durable;
-  if ((disk.view?.vid ?? 0) >= instance) return undefined;
+  if (disk.vid >= instance) return undefined;
   const promised = disk.promisedIn(instance);
   return promised !== undefined && compareBallots(promised, ballot) >= 0 ? undefined : "the promise";
 }
 
-/** The log through `seqno`, equal to that of the primary of `vid` as long as that primary is in its view. */
+function acceptedMissing(node: NodeFacts, instance: number, ballot: Ballot): string | undefined {
+  const disk = node.data.durable;
+  if (disk.vid >= instance) return undefined;
+  const accepted = disk.acceptedIn(instance);
+  return accepted === undefined || compareBallots(accepted.ballot, ballot) < 0 ? "the accepted value" : undefined;
+}
+
+/** A later accept may have become durable since; one before this promise must be reported, the highest of them. */
+function acceptedHidden(node: NodeFacts, { instance, ballot, accepted }: Promised): string | undefined {
+  const disk = node.data.durable;
+  if (disk.vid >= instance) return undefined;
+  const held = disk.acceptedIn(instance);
+  if (accepted !== undefined && (held === undefined || compareBallots(held.ballot, accepted.ballot) < 0))
+    return "the accepted value that it reports";
+  if (held === undefined || compareBallots(held.ballot, ballot) >= 0) return undefined;
+  const isHidden = accepted === undefined || compareBallots(accepted.ballot, held.ballot) < 0;
+  return isHidden ? "nothing, but the promise hides an accepted value" : undefined;
+}
+
+/**
+ * The log through `seqno`, equal to that of the primary of `vid` as long as that primary is in its view, and no entry of an
+ * older view beyond the view's start.
+ */
 function logMissing(facts: Facts, node: NodeFacts, vid: number, seqno: number): string | undefined {
-  const { log } = node.data.durable;
-  const newer = (node.data.durable.view?.vid ?? 0) > vid;
-  if (!newer && log.end < seqno) return `entries through ${seqno} (it ends at ${log.end})`;
-  const view = facts.chosen.get(vid);
-  const primary = view?.members.find((member) => member.id === view.primary);
-  const leader = primary === undefined ? undefined : facts.nodes.get(primary.id);
-  if (newer || primary === undefined || leader?.core?.view?.vid !== vid) return undefined;
-  if (leader.identity?.incarnation !== primary.incarnation) return undefined;
-  const theirs = leader.data.written;
-  if (seqno <= theirs.log.base.seqno) return undefined;
-  return holdsChain(node.data.durable, seqno, theirs.log.chainAt(seqno))
+  const { log, vid: newest } = node.data.durable;
+  if (newest > vid) return undefined;
+  if (log.end < seqno) return `entries through ${seqno} (it ends at ${log.end})`;
+  const start = facts.leads.get(vid)?.start;
+  const beyond = start === undefined ? undefined : log.vidAt(start + 1);
+  if (start !== undefined && start >= log.base.seqno && beyond !== undefined && beyond < vid)
+    return `the drop of entry ${beyond}.${start + 1}, beyond the start of view ${vid}`;
+  const theirs = facts.leaderOf(vid)?.data.written.log;
+  if (theirs === undefined || seqno <= theirs.base.seqno) return undefined;
+  return holdsChain(node.data.durable, seqno, theirs.chainAt(seqno))
     ? undefined
     : "the primary's entries at that place";
 }

@@ -1,14 +1,66 @@
 /**
- * Rule 12. The checks are in `workload/lock-checks.ts`, which sees the lock machine and its clients.
+ * Rule 12. Looked at three times: in the lock table of every replica, in what the committed history tells clients, and in
+ * what clients believe when they act.
  * @module
  */
+import type { Lock } from "../../../locks/machine-state.ts";
+import type { Facts } from "../facts.ts";
+import type { Asked, Grant, LockStep } from "../lock-model.ts";
 import type { Rule } from "../observer.ts";
 
 export const exclusion: Rule = {
   number: 12,
   statement:
     "Never two exclusive holders, or an exclusive beside a shared one; never a dead session holding or waiting.",
-  watch() {
-    return {};
+  watch(facts, violated) {
+    return {
+      applied(entry, _result, locks) {
+        const fault = locks === undefined ? undefined : faultOfStep(facts, locks);
+        if (fault !== undefined) violated(`${fault} (at ${entry.seqno})`);
+      },
+      ended() {
+        for (const { name, holders, queue } of facts.locks.locks)
+          for (const { session } of [...holders, ...queue])
+            if (!facts.locks.sessions.has(session))
+              violated(`session ${session} is over and holds or waits for ${name}`);
+      },
+    };
   },
 };
+
+function faultOfStep(facts: Facts, { grants }: LockStep): string | undefined {
+  for (const grant of grants) {
+    const fault = faultOfGrant(grant);
+    if (fault !== undefined) return fault;
+    const { session } = grant.tenure;
+    if (!facts.locks.sessions.has(session)) return `${grant.lock.name} is granted to session ${session}, which is over`;
+  }
+  return undefined;
+}
+
+function faultOfGrant({ lock, tenure, beside }: Grant): string | undefined {
+  const other = beside.find((one) => isConflict(one, tenure));
+  if (other === undefined) return undefined;
+  return `${lock.name} is granted to ${nameOf(tenure)} while ${nameOf(other)} holds it`;
+}
+
+/** Whether two may not hold a lock at the same time. */
+export function isConflict(a: Pick<Asked, "mode">, b: Pick<Asked, "mode">): boolean {
+  return a.mode === "exclusive" || b.mode === "exclusive";
+}
+
+/** What is wrong with the holders of a lock, as a replica has them. */
+export function faultOfHolders(name: string, { holders }: Lock): string | undefined {
+  if (holders.length < 2 || holders.every(({ mode }) => mode === "shared")) return undefined;
+  return `${name} is held by ${holders.map(nameOf).join(" and ")}`;
+}
+
+/** A session is over, and a replica has let go of what it had. */
+export function faultOfEnded(session: string, name: string, { holders, queue }: Lock): string | undefined {
+  const isLeft = [...holders, ...queue].some((one) => one.session === session);
+  return isLeft ? `session ${session} is over and still holds or waits for ${name}` : undefined;
+}
+
+function nameOf({ session, xid, mode }: Asked): string {
+  return `${session}/${xid} (${mode})`;
+}

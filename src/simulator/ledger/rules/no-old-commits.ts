@@ -2,6 +2,7 @@
  * Rule 5.
  * @module
  */
+import { entryIn } from "../facts.ts";
 import type { Rule } from "../observer.ts";
 
 export const noOldCommits: Rule = {
@@ -10,25 +11,28 @@ export const noOldCommits: Rule = {
   watch(facts, violated) {
     return {
       committed(node, view, _from, through) {
-        for (const [vid, activation] of facts.activations) {
-          if (vid <= view.vid || through <= activation.through) continue;
+        for (let vid = view.vid + 1; vid <= facts.newestActive; vid++) {
+          const activation = facts.activations.get(vid);
+          if (activation === undefined || through <= activation.through) continue;
           violated(
             `${node.id} commits ${through} in view ${view.vid}, while view ${vid} is active since ${activation.through}`,
           );
         }
       },
-      stepped(node, core) {
-        if (core.role !== "primary" || core.activeVid === undefined) return;
-        for (let vid = core.activeVid + 1; vid <= facts.newestActive; vid++) {
-          const activation = facts.activations.get(vid);
-          if (activation !== undefined && core.commit > activation.through && core.log.end >= core.commit) {
-            const place = facts.committed(core.commit);
-            if (place !== undefined && core.log.entry(core.commit)?.vid === place.entry.vid) continue;
-            violated(
-              `${node.id} has committed ${core.commit} in view ${core.activeVid}, which view ${vid} does not hold`,
-            );
-          }
-        }
+      moved(node, core) {
+        if (core.activeVid === undefined || core.activeVid >= facts.newestActive || core.role !== "primary") return;
+        // What it holds at that place must be what the newer view began with.
+        const entry = entryIn(core, core.commit);
+        const place = facts.committed(core.commit);
+        if (entry !== undefined && place !== undefined && entry.vid !== place.entry.vid)
+          violated(
+            `${node.id} has committed ${entry.vid}.${core.commit} in view ${core.activeVid}, and view ${facts.newestActive} is active with another entry there`,
+          );
+      },
+      says(node, core, to, message) {
+        // Who knows a newer view acknowledges nothing in an older one, or that could go on committing.
+        if (message.type === "invoked" && message.vid < (core.view?.vid ?? 0))
+          violated(`${node.id} acknowledges view ${message.vid} to ${to}, and knows view ${core.view?.vid}`);
       },
     };
   },

@@ -1,13 +1,100 @@
 /**
- * Rule 14. The checks are in `workload/lock-checks.ts`, which sees the lock machine and its clients.
+ * Rule 14. Looked at in the lock table of every replica, in what the committed history tells clients, and in what a primary
+ * tells a client that has come to it.
  * @module
  */
+import { isCompatible, type Lock } from "../../../locks/machine-state.ts";
+import { sessionIdOf } from "../../../protocol/session.ts";
+import { hashBytes } from "../chain.ts";
+import type { NodeFacts } from "../facts.ts";
+import type { Asked, Grant, LockStep, ModelLock } from "../lock-model.ts";
 import type { Rule } from "../observer.ts";
+import { isConflict } from "./exclusion.ts";
 
 export const wakeUps: Rule = {
   number: 14,
   statement: "Never a free lock with a waiter and no grant under way; never a lost wake-up after fail-over.",
-  watch() {
-    return {};
+  watch(_facts, violated) {
+    /** By question: the session that asks to be kept alive. */
+    const asking = new Map<string, string>();
+    /** By connection: the notices that were sent on it. */
+    const told = new Map<string, Set<number>>();
+    /** Sessions kept alive in the present step, with their connections. */
+    const kept: (readonly [session: string, connection: string])[] = [];
+    return {
+      applied(entry, _result, locks) {
+        const fault = locks === undefined ? undefined : faultOfStep(locks);
+        if (fault !== undefined) violated(`${fault} (at ${entry.seqno})`);
+      },
+      asked(node, _core, client, message) {
+        if (message.type !== "keepAlive") return;
+        asking.set(`${connectionOf(node, client)} ${message.xid}`, sessionIdOf(message.session));
+      },
+      answered(node, _core, client, message) {
+        const { type } = message;
+        if (type !== "notice" && type !== "keptAlive" && type !== "declined") return;
+        const connection = connectionOf(node, client);
+        if (type === "notice") return void listOf(told, connection).add(hashBytes(message.body));
+        const question = `${connection} ${message.xid}`;
+        const session = asking.get(question);
+        asking.delete(question);
+        if (session !== undefined && type === "keptAlive") kept.push([session, connection]);
+      },
+      answeredAll(node, core) {
+        for (const [session, connection] of kept) {
+          const sent = told.get(connection);
+          const outstanding = core.state.machine.outstanding(session);
+          if (outstanding.some((body) => sent?.has(hashBytes(body)) !== true))
+            violated(`${node.id} keeps session ${session} alive and does not tell it what is outstanding`);
+        }
+        kept.length = 0;
+      },
+    };
   },
 };
+
+function connectionOf(node: NodeFacts, client: number): string {
+  return `${node.id} ${node.life} ${client}`;
+}
+
+function listOf(lists: Map<string, Set<number>>, key: string): Set<number> {
+  let list = lists.get(key);
+  if (list === undefined) lists.set(key, (list = new Set()));
+  return list;
+}
+
+function faultOfStep({ grants, touched }: LockStep): string | undefined {
+  for (const grant of grants) {
+    const fault = faultOfTurn(grant);
+    if (fault !== undefined) return fault;
+  }
+  for (const lock of touched) {
+    const fault = faultOfLine(lock);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function faultOfTurn({ lock, tenure, overtaken, isUnasked }: Grant): string | undefined {
+  if (isUnasked) return `${lock.name} is granted to ${nameOf(tenure)}, which does not wait for it`;
+  return overtaken === undefined
+    ? undefined
+    : `${lock.name} is granted to ${nameOf(tenure)} before ${nameOf(overtaken)}, which came first`;
+}
+
+function faultOfLine({ name, holders, queue }: ModelLock): string | undefined {
+  const [first] = queue;
+  if (first === undefined || holders.some((holder) => isConflict(holder, first))) return undefined;
+  return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+}
+
+/** The same, as a replica has it. */
+export function faultOfQueue(name: string, lock: Lock): string | undefined {
+  const [first] = lock.queue;
+  if (first === undefined || !isCompatible(lock, first.mode)) return undefined;
+  return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+}
+
+function nameOf({ session, xid, mode }: Asked): string {
+  return `${session}/${xid} (${mode})`;
+}

@@ -1,0 +1,35 @@
+/**
+ * The watchers of all rules, moment by moment: a moment costs nothing that no rule looks at.
+ * @module
+ */
+import type { Watcher } from "./observer.ts";
+
+export type Moments = { readonly [Moment in keyof Watcher]-?: readonly NonNullable<Watcher[Moment]>[] };
+
+export function momentsOf(watchers: readonly Watcher[]): Moments {
+  const of = <Moment extends keyof Watcher>(moment: Moment): NonNullable<Watcher[Moment]>[] =>
+    watchers.flatMap((watcher) => watcher[moment] ?? []);
+  return {
+    moved: of("moved"),
+    says: of("says"),
+    sent: of("sent"),
+    asked: of("asked"),
+    answered: of("answered"),
+    answeredAll: of("answeredAll"),
+    writing: of("writing"),
+    durable: of("durable"),
+    recovering: of("recovering"),
+    recovered: of("recovered"),
+    settingAside: of("settingAside"),
+    saves: of("saves"),
+    snapshot: of("snapshot"),
+    proposed: of("proposed"),
+    chosen: of("chosen"),
+    alsoChosen: of("alsoChosen"),
+    activated: of("activated"),
+    committed: of("committed"),
+    applied: of("applied"),
+    started: of("started"),
+    ended: of("ended"),
+  };
+}

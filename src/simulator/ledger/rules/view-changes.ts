@@ -1,0 +1,72 @@
+/**
+ * The three ways in which a view may follow another (design.md 4.2), as rule 3 looks at them: shrink, takeover, admit.
+ * @module
+ */
+import {
+  compareIds,
+  findById,
+  includesIdentity,
+  type Member,
+  sameIdentity,
+  type View,
+} from "../../../protocol/view.ts";
+import { identityKey } from "../disk-model.ts";
+import { type Facts, holdsChain, type NodeFacts } from "../facts.ts";
+import type { Proposal } from "../observer.ts";
+
+/** What is wrong with a value that its proposer has made itself. */
+export function faultOfChange(facts: Facts, proposer: NodeFacts, proposal: Proposal, base: View): string | undefined {
+  const { value } = proposal;
+  const self = proposer.identity;
+  if (self === undefined || !includesIdentity(base.members, self)) return "and is no member of the one before";
+  const added = value.members.filter((member) => !includesIdentity(base.members, member));
+  const removed = base.members.filter((member) => !includesIdentity(value.members, member));
+  const [learner] = added;
+  if (learner === undefined) return faultOfShrink(facts, proposer, proposal, base, removed);
+  if (added.length > 1 || removed.length > 0) return `with members ${ids(value.members)} after ${ids(base.members)}`;
+  return faultOfAdmission(facts, proposer, base, value, learner);
+}
+
+function faultOfShrink(
+  facts: Facts,
+  proposer: NodeFacts,
+  { instance, ballot, value }: Proposal,
+  base: View,
+  removed: readonly Member[],
+): string | undefined {
+  const isTakeover = removed.length === 0 && value.primary === proposer.id;
+  if (isTakeover) return undefined;
+  const heir =
+    findById(value.members, base.primary)?.id ?? [...value.members].sort((a, b) => compareIds(a.id, b.id))[0]?.id;
+  if (value.primary !== heir) return `with the primary ${value.primary} instead of ${heir}`;
+  const promises = facts.promises(instance, ballot);
+  const absent = value.members.find((member) => member.id !== proposer.id && !promises.has(identityKey(member)));
+  return absent === undefined ? undefined : `with ${identityKey(absent)}, which has not answered the roll call`;
+}
+
+function faultOfAdmission(
+  facts: Facts,
+  proposer: NodeFacts,
+  base: View,
+  value: View,
+  learner: Member,
+): string | undefined {
+  const self = proposer.identity;
+  if (base.primary !== proposer.id) return `with ${learner.id}, and only ${base.primary} may admit`;
+  if (value.primary !== base.primary) return `with another primary and ${learner.id}`;
+  if (self !== undefined && sameIdentity(self, learner)) return "with itself";
+  const other = findById(base.members, learner.id);
+  if (other !== undefined) return `with ${identityKey(learner)} beside ${identityKey(other)}`;
+  const { log } = proposer.data.written;
+  const data = facts.dataOf.get(identityKey(learner));
+  const level = data?.durable.level;
+  if (data === undefined || level === undefined || level.vid !== base.vid || level.through.seqno < log.end)
+    return `with ${learner.id}, which has not promised to hold the log through ${log.end}`;
+  return holdsChain(data.durable, log.end, log.chainAt(log.end))
+    ? undefined
+    : `with ${learner.id}, which does not hold the log through ${log.end}`;
+}
+
+function ids(members: readonly Member[]): string {
+  return `{${members.map(identityKey).join(", ")}}`;
+}

@@ -1,0 +1,90 @@
+/**
+ * The workload of the simulator's own campaigns: registers, tallies and the lock tester, on the same clients.
+ * @module
+ */
+import { LockClient } from "../../locks/client.ts";
+import { ViewstampError } from "../../protocol/errors.ts";
+import { checkRegisters } from "../checkers/linearizability.ts";
+import type { Inside } from "./believers.ts";
+import type { AskState, ClientLife, Workload } from "./contract.ts";
+import type { Violated } from "./lock-checks.ts";
+import { Locking, type LockingOptions } from "./locking.ts";
+import { Load, type LoadOptions } from "./registers.ts";
+
+export interface TesterOptions {
+  readonly load: LoadOptions;
+  readonly locking: LockingOptions;
+  /** Calls that one client has under way at once. */
+  readonly lanes: number;
+}
+
+/** So many of a client's lanes take locks. */
+const LOCKING_LANES = 2;
+const PROBE_AGAIN_MS = 50;
+
+export class TesterWorkload implements Workload {
+  readonly #load: Load;
+  readonly #locking: Locking;
+  readonly #lanes: number;
+  readonly #violated: Violated;
+  #probes = 0;
+
+  constructor(options: TesterOptions, now: () => number, violated: Violated) {
+    this.#load = new Load(options.load, now, violated);
+    this.#locking = new Locking(options.locking, violated);
+    this.#lanes = options.lanes;
+    this.#violated = violated;
+  }
+
+  get answered(): number {
+    return this.#load.answered;
+  }
+
+  get isDone(): boolean {
+    return this.#load.left === 0 && this.#locking.left === 0;
+  }
+
+  begin({ number, core, random, sleep }: ClientLife): Promise<void>[] {
+    const locks = new LockClient(core);
+    const work: Promise<void>[] = [];
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      const own = random.fork(`lane ${lane}`);
+      work.push(this.#load.lane(number, core, own, sleep));
+      if (lane < LOCKING_LANES) work.push(this.#locking.lane(number, locks, own.fork("locks"), sleep));
+    }
+    return work;
+  }
+
+  async probe({ number, core, sleep }: ClientLife): Promise<void> {
+    for (;;) {
+      try {
+        await core.execute("tester", "put", { op: -++this.#probes, key: `probe ${number}`, value: "" });
+        await core.ask("tester", "get", `probe ${number}`);
+        return;
+      } catch (error) {
+        // A session that ended in the trouble before is news to its client only now.
+        if (!(error instanceof ViewstampError)) throw error;
+        await sleep(PROBE_AGAIN_MS);
+      }
+    }
+  }
+
+  died(client: number): void {
+    this.#load.died(client);
+    this.#locking.died(client);
+  }
+
+  open(): string {
+    return `${this.#load.under} calls are still waiting, ${this.#load.left} not made`;
+  }
+
+  believed(name: string, inside: Inside): bigint[] {
+    return this.#locking.believed(name, inside);
+  }
+
+  judge(ask?: AskState): void {
+    if (ask !== undefined) this.#load.judge((query, input) => ask("tester", query, input));
+    const { verdict, key } = checkRegisters(this.#load.histories);
+    if (verdict !== "linearizable") this.#violated(8, `the history of register ${key} is ${verdict}`);
+  }
+}

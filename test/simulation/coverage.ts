@@ -1,0 +1,28 @@
+/**
+ * What a campaign must have met to mean anything: every kind of fault, and every rare path of the code under test.
+ * @module
+ */
+import { FAULTS } from "../../src/simulator/faults.ts";
+import { LASTING_FAULTS } from "../../src/simulator/lasting.ts";
+
+const RARE_PATHS: readonly string[] = [
+  ...["acceptedValueAdopted", "acceptedValueMet", "activationInterrupted", "admitGivenUp", "campaignAbandoned"],
+  ...["conflictDropped", "duelOfProposers", "duplicateRecognised", "learnerJoined", "logCompacted", "noticesSentAgain"],
+  ...["previousMissing", "receptionGivenUp", "relocated", "repliedAgain", "sessionExpired", "snapshotInstalled"],
+  ...["snapshotOffered", "staleTailDropped", "stickyRefusal", "transferResumed"],
+];
+
+const TROUBLES: readonly string[] = ["frame dropped", "frame reordered", "frame repeated"];
+
+/** Happen in a few hundred seeds already. */
+export const FAULT_KINDS: readonly string[] = [...Object.keys(FAULTS), ...Object.keys(LASTING_FAULTS), ...TROUBLES];
+
+export const REQUIRED: readonly string[] = [...FAULT_KINDS, ...RARE_PATHS.map((name) => `path ${name}`)];
+
+/** So many seeds of the usual draw meet everything. */
+export const ENOUGH_SEEDS = 1000;
+
+/** What has not happened, of all that must. */
+export function missing(counts: Readonly<Record<string, number>>): string[] {
+  return REQUIRED.filter((kind) => (counts[kind] ?? 0) === 0);
+}

@@ -1,0 +1,322 @@
+// Rules 12 to 15: what the history tells clients of locks, whom they trust, who is woken, and how it all ends.
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { encodeCall, encodeNotice, encodeReply } from "../../../src/protocol/calls.ts";
+import type { Notice } from "../../../src/protocol/machine.ts";
+import { parseSessionId } from "../../../src/protocol/session.ts";
+import { ORIGIN, type Viewstamp } from "../../../src/protocol/view.ts";
+import { Facts } from "../../../src/simulator/ledger/facts.ts";
+import type { ClientsEye, Watcher } from "../../../src/simulator/ledger/observer.ts";
+import { exclusion, faultOfEnded, faultOfHolders } from "../../../src/simulator/ledger/rules/exclusion.ts";
+import { grown } from "../../../src/simulator/ledger/rules/good-end.ts";
+import { tokens } from "../../../src/simulator/ledger/rules/tokens.ts";
+import { faultOfQueue, wakeUps } from "../../../src/simulator/ledger/rules/wake-ups.ts";
+import { viewOf } from "../../config/views.ts";
+import { ballot, EMPTY_DISK, entry, Scene, stateOf } from "./scene.ts";
+
+const NOTHING = { reply: undefined, duplicate: false, notices: [] };
+
+/** A made-up history of one lock, told to rules 12 to 14 by two sessions, `one` and `two`. */
+class Story {
+  readonly one: string;
+  readonly two: string;
+  readonly #facts: Facts;
+  readonly #watchers: readonly Watcher[];
+  readonly #broken: Set<number> = new Set();
+  #seqno = 0;
+
+  constructor(clients?: ClientsEye) {
+    this.#facts = new Facts(undefined, clients);
+    this.#watchers = [exclusion, tokens, wakeUps].map((rule) =>
+      rule.watch(this.#facts, () => this.#broken.add(rule.number)),
+    );
+    this.one = this.#open();
+    this.two = this.#open();
+  }
+
+  get broken(): number[] {
+    return [...this.#broken];
+  }
+
+  acquire(
+    session: string,
+    xid: number,
+    reply: bigint | "queued" | "unavailable",
+    how = "wait",
+    mode = "exclusive",
+  ): void {
+    const value = typeof reply === "bigint" ? { status: "granted", token: reply } : { status: reply };
+    this.#command(session, "acquire", { name: "x", xid, mode, owner: "", how }, value, []);
+  }
+
+  release(session: string, xid: number, token: bigint, grants: readonly Notice[] = []): void {
+    this.#command(session, "release", { name: "x", xid, token }, true, grants);
+  }
+
+  cancel(session: string, xid: number, grants: readonly Notice[] = []): void {
+    this.#command(session, "cancel", { name: "x", xid }, "held", grants);
+  }
+
+  end(session: string, grants: readonly Notice[] = []): void {
+    const opened = parseSessionId(session) as Viewstamp;
+    this.#take({ kind: "end", session: opened, number: 0 }, { ...NOTHING, notices: grants });
+  }
+
+  over(): void {
+    for (const { ended } of this.#watchers) ended?.();
+  }
+
+  #open(): string {
+    this.#take({ kind: "open", session: ORIGIN, number: 0 }, NOTHING);
+    return `1.${this.#seqno}`;
+  }
+
+  #command(session: string, name: string, input: unknown, value: unknown, notices: readonly Notice[]): void {
+    const fields = { session: parseSessionId(session) as Viewstamp, body: encodeCall("locks", name, input) };
+    this.#take(fields, { reply: encodeReply({ type: "ok", value }), duplicate: false, notices });
+  }
+
+  #take(fields: Parameters<typeof entry>[2], result: Parameters<NonNullable<Watcher["applied"]>>[1]): void {
+    const taken = entry(1, ++this.#seqno, fields);
+    const step = this.#facts.locks.take(taken, result);
+    for (const { applied } of this.#watchers) applied?.(taken, result, step);
+  }
+}
+
+function granted(session: string, xid: number, token: bigint): Notice {
+  return { session, body: encodeNotice("locks", { type: "granted", name: "x", xid, token }) };
+}
+
+const twelve = suite("rule 12");
+
+twelve("a lock goes from one to the next", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.acquire(story.two, 1, "queued");
+  story.acquire(story.two, 2, "unavailable", "ifAvailable");
+  story.release(story.one, 1, 10n, [granted(story.two, 1, 20n)]);
+  story.cancel(story.two, 1);
+  story.end(story.one);
+  story.end(story.two);
+  story.over();
+  assert.equal(story.broken, []);
+});
+
+twelve("shared holders stand beside each other, and none beside an exclusive one", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n, "wait", "shared");
+  story.acquire(story.two, 1, 20n, "wait", "shared");
+  assert.equal(story.broken, []);
+  story.acquire(story.two, 2, 30n);
+  assert.equal(story.broken, [12]);
+});
+
+twelve("a release under another tenure's token frees nothing", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.release(story.one, 1, 9n);
+  assert.equal(story.broken, []);
+  story.acquire(story.two, 1, 20n);
+  assert.equal(story.broken, [12]);
+});
+
+twelve("a robbed holder does not count, and may hear of it late", () => {
+  const story = new Story({ trusting: () => undefined, believed: () => [10n] });
+  story.acquire(story.one, 1, 10n);
+  story.acquire(story.two, 1, 20n, "steal");
+  assert.equal(story.broken, []);
+});
+
+twelve("a grant to a session that is over is seen", () => {
+  const story = new Story();
+  story.end(story.one);
+  story.acquire(story.one, 1, 10n);
+  assert.equal(story.broken, [12]);
+});
+
+twelve("a replica's own table is looked at", () => {
+  const one = { session: "1.1", xid: 1, mode: "exclusive", since: 0, owner: "", token: 1n, waited: false } as const;
+  const two = { ...one, session: "1.2" };
+  const lock = { holders: [one], queue: [], stolen: [] };
+  assert.is(faultOfHolders("x", lock), undefined);
+  assert.type(faultOfHolders("x", { ...lock, holders: [one, two] }), "string");
+  assert.is(faultOfEnded("1.2", "x", lock), undefined);
+  assert.type(faultOfEnded("1.1", "x", lock), "string");
+  assert.is(faultOfQueue("x", { ...lock, queue: [two] }), undefined);
+  assert.type(faultOfQueue("x", { ...lock, holders: [], queue: [two] }), "string");
+});
+
+twelve.run();
+
+const thirteen = suite("rule 13");
+
+thirteen("a token that repeats or falls is seen, one that is told again is not", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.acquire(story.one, 1, 10n);
+  assert.equal(story.broken, []);
+  story.release(story.one, 1, 10n);
+  story.acquire(story.two, 1, 10n);
+  assert.equal(story.broken, [13]);
+});
+
+thirteen("a client that trusts a session or a tenure that is over is seen", () => {
+  const calm = new Story({ trusting: () => undefined, believed: () => [] });
+  calm.acquire(calm.one, 1, 10n);
+  calm.end(calm.one);
+  assert.equal(calm.broken, []);
+  const session = new Story({ trusting: () => 1, believed: () => [] });
+  session.end(session.one);
+  assert.equal(session.broken, [13]);
+  const tenure = new Story({ trusting: () => undefined, believed: () => [10n] });
+  tenure.acquire(tenure.one, 1, 10n);
+  assert.equal(tenure.broken, []);
+  tenure.end(tenure.one);
+  assert.equal(tenure.broken, [13]);
+});
+
+thirteen("a local re-acquisition belongs to its tenure", () => {
+  const story = new Story({ trusting: () => undefined, believed: () => [15n] });
+  story.acquire(story.one, 1, 10n);
+  story.acquire(story.two, 1, "queued");
+  assert.equal(story.broken, []);
+});
+
+const KEEP = { type: "keepAlive", xid: 1, session: { vid: 1, seqno: 1 } } as const;
+const KEPT = { type: "keptAlive", xid: 1 } as const;
+
+thirteen("a keep-alive that is confirmed after the session's end was stamped is seen", () => {
+  const scene = Scene.of("a* b");
+  const open = entry(1, 1, { kind: "open", session: ORIGIN, number: 0 });
+  scene.append("ab", open);
+  scene.commit("a", 1);
+  scene.ask("a", KEEP);
+  scene.answer("a", KEPT);
+  assert.equal(scene.texts, []);
+  scene.ask("a", KEEP);
+  scene.step("a", { entries: [open, entry(1, 2, { kind: "end", number: 0 })] });
+  scene.answer("a", KEPT);
+  assert.equal(scene.broken, [13]);
+});
+
+thirteen("a keep-alive that no majority has confirmed is seen", () => {
+  const scene = Scene.of("a* b c");
+  scene.askOnly("a", KEEP);
+  scene.answer("a", KEPT);
+  assert.equal(scene.broken, [13]);
+});
+
+thirteen("a keep-alive confirmed in a view whose successor was chosen before is seen", () => {
+  const scene = Scene.of("a* b c");
+  scene.choose(viewOf("b* c | a", 2), ballot(1, "b"), "bc");
+  scene.ask("a", KEEP);
+  scene.answer("a", KEPT);
+  assert.equal(scene.broken, [13]);
+});
+
+thirteen.run();
+
+const fourteen = suite("rule 14");
+
+fourteen("a waiter that is forgotten at a release is seen", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.acquire(story.two, 1, "queued");
+  assert.equal(story.broken, []);
+  story.release(story.one, 1, 10n);
+  assert.equal(story.broken, [14]);
+});
+
+fourteen("a waiter lost with another's cancellation is seen", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.acquire(story.two, 1, "queued");
+  story.acquire(story.two, 2, "queued");
+  story.cancel(story.two, 1);
+  assert.equal(story.broken, []);
+  story.release(story.one, 1, 10n);
+  assert.equal(story.broken, [14]);
+});
+
+fourteen("one that overtakes the line is seen", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n, "wait", "shared");
+  story.acquire(story.two, 1, "queued");
+  story.acquire(story.one, 2, 20n, "ifAvailable", "shared");
+  assert.equal(story.broken, [14]);
+});
+
+fourteen("a grant to somebody who does not wait is seen", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.release(story.one, 1, 10n, [granted(story.two, 7, 20n)]);
+  assert.equal(story.broken, [14]);
+});
+
+fourteen("a primary tells a session that comes to it what is outstanding", () => {
+  const body = encodeNotice("locks", { type: "granted", name: "x", xid: 1, token: 1n });
+  const told = Scene.of("a* b");
+  told.core("a").state = stateOf(7, [body]);
+  told.ask("a", KEEP);
+  told.answer("a", KEPT, { type: "notice", session: KEEP.session, body });
+  told.ask("a", KEEP);
+  told.answer("a", KEPT);
+  assert.equal(told.texts, []);
+  const silent = Scene.of("a* b");
+  silent.core("a").state = stateOf(7, [body]);
+  silent.ask("a", KEEP);
+  silent.answer("a", KEPT);
+  assert.equal(silent.broken, [14]);
+});
+
+fourteen.run();
+
+const fifteen = suite("rule 15");
+const OPTIONS = { options: { minCopies: 2, forgetAfterMs: undefined } };
+
+fifteen("what grows while nothing is asked is named", () => {
+  assert.is(grown({ timers: 10, entries: 5 }, { timers: 12, entries: 5 }, { timers: 2 }), undefined);
+  assert.is(grown({ timers: 10 }, { timers: 3 }), undefined);
+  assert.match(
+    grown({ timers: 10, entries: 5 }, { timers: 13, entries: 5 }, { timers: 2 }) ?? "",
+    "timers from 10 to 13",
+  );
+});
+
+fifteen("an acceptor that goes with its membership is seen, one that an operator removed is not", () => {
+  const propose = (text: string): Scene => {
+    const scene = Scene.of("a* b c", OPTIONS);
+    scene.promise("b", 2, ballot(1, "b"));
+    scene.promise("c", 2, ballot(1, "b"));
+    scene.accept("b", ballot(1, "b"), viewOf(text, 2));
+    return scene;
+  };
+  assert.equal(propose("b* c | a").texts, []);
+  assert.equal(propose("b* c | !a").texts, []);
+  assert.equal(propose("b* c").broken, [15]);
+});
+
+fifteen("a view of too few copies is seen, unless the dropped one has lost its disk", () => {
+  const propose = (scene: Scene): Scene => {
+    scene.promise("a", 2, ballot(1, "a"));
+    scene.promise("c", 2, ballot(1, "a"));
+    scene.accept("a", ballot(1, "a"), viewOf("a* | b2 c", 2));
+    return scene;
+  };
+  const whole = Scene.of("a* b | c", OPTIONS);
+  assert.equal(propose(whole).broken, [15]);
+  const lost = Scene.of("a* b | c", OPTIONS);
+  lost.ledger.facts.node("b").data.ruined = "its disk is gone";
+  lost.start("b", { ...EMPTY_DISK, setAside: { clusterId: "c", reason: "test" } });
+  lost.keep("b", { kind: "identity", incarnation: "b2", clusterId: "c" });
+  assert.equal(propose(lost).texts, []);
+});
+
+fifteen("a commit on too few copies is seen", () => {
+  const scene = Scene.of("a*", OPTIONS);
+  scene.append("a", entry(1, 1));
+  scene.commit("a", 1);
+  assert.equal(scene.broken, [15]);
+});
+
+fifteen.run();

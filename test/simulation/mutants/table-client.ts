@@ -1,0 +1,106 @@
+/**
+ * Mutants of the client: its session's deadline, and what it says of calls (design.md 4.7).
+ * @module
+ */
+import type { Mutant } from "./mutant.ts";
+
+const SESSION = "src/client/session.ts";
+const TRUST = "src/client/trust.ts";
+
+export const CLIENT_MUTANTS: readonly Mutant[] = [
+  {
+    name: "client deadline counted from the answer",
+    rules: [12, 13],
+    patches: [
+      {
+        file: SESSION,
+        find: "this.#live?.trust.confirm(sent, driftPercent);",
+        replace: "this.#live?.trust.confirm({ ...sent, ...momentOf(this.#environment) }, driftPercent);",
+      },
+    ],
+  },
+  {
+    name: "client deadline not shortened by the drift",
+    rules: [12, 13],
+    patches: [
+      {
+        file: TRUST,
+        find: "return this.#ttlMs * (1 - driftPercent / 100);",
+        replace: "return this.#ttlMs * (1 - Math.min(0, driftPercent));",
+      },
+    ],
+  },
+  {
+    name: "a sleep of the machine is not counted",
+    rules: [12, 13],
+    patches: [
+      {
+        file: TRUST,
+        find: "return now + Math.max(0, asleep) >= this.#until;",
+        replace: "return now + Math.min(0, asleep) >= this.#until;",
+      },
+    ],
+  },
+  {
+    name: "a session is trusted until its timer fires",
+    rules: [12, 13],
+    patches: [
+      {
+        file: "src/locks/client-claims.ts",
+        find: "return session?.id === claim.session && this.#core.environment.now() < session.trustedUntil;",
+        replace: "return session?.id === claim.session;",
+      },
+      {
+        file: "src/client/engine.ts",
+        find: "get session(): LiveSession | undefined {\n    this.#keeper.check();",
+        replace: "get session(): LiveSession | undefined {",
+      },
+    ],
+    why: "a process that wakes up acts under its lock before its timers are looked at",
+  },
+  {
+    name: "a call that was sent is said not to be done",
+    rules: [7, 8, 9],
+    patches: [
+      {
+        file: "src/client/requests.ts",
+        find: `return this.#inDoubt || this.state !== "unsent";`,
+        replace: "return this.#inDoubt;",
+      },
+    ],
+  },
+  {
+    name: "a late answer is taken for that of the next question",
+    rules: [8],
+    patches: [
+      {
+        file: "src/client/questions.ts",
+        find: "answered(xid: number): Call | undefined {\n    const question = this.#all.get(xid);",
+        replace: "answered(_xid: number): Call | undefined {\n    const [question] = this.#all.values();",
+      },
+    ],
+    why: "a question whose time was up is forgotten, and its answer comes all the same",
+  },
+  {
+    name: "a call is not sent again on a new connection",
+    rules: [15],
+    patches: [
+      {
+        file: "src/client/requests.ts",
+        find: 'if (pending.state === "sent") pending.unsend(true);',
+        replace: 'if (pending.state === "sent" && pending.call === undefined) pending.unsend(true);',
+      },
+    ],
+  },
+  {
+    name: "a client does not try again after BUSY",
+    rules: [15],
+    patches: [
+      {
+        file: "src/client/requests.ts",
+        find: "if (pending.number < this.#firstUnsent) this.#firstUnsent = pending.number;",
+        replace: "",
+      },
+    ],
+  },
+];

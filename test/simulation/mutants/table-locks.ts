@@ -1,0 +1,237 @@
+/**
+ * Mutants of the lock machine and the lock client (design.md 4.8).
+ * @module
+ */
+import type { Mutant } from "./mutant.ts";
+
+const GRANTS = "src/locks/machine-grants.ts";
+const MACHINE = "src/locks/machine.ts";
+const STATE = "src/locks/machine-state.ts";
+const CLAIMS = "src/locks/client-claims.ts";
+
+export const LOCK_MUTANTS: readonly Mutant[] = [
+  {
+    name: "a shared request is compatible with anything",
+    rules: [12],
+    patches: [
+      {
+        file: STATE,
+        find: `(mode === "shared" && first.mode === "shared");`,
+        replace: `mode === "shared";`,
+      },
+    ],
+  },
+  {
+    name: "shared waiters are granted past an exclusive one",
+    rules: [12],
+    patches: [
+      {
+        file: GRANTS,
+        find: "return end === -1 ? queue.length : end;",
+        replace: `return end === -1 ? queue.length : queue.filter(({ mode }) => mode === "shared").length;`,
+      },
+    ],
+  },
+  {
+    name: "release of another tenure accepted",
+    rules: [12],
+    patches: [
+      {
+        file: GRANTS,
+        find: "one.session === session && one.xid === tenure.xid && one.token === tenure.token;",
+        replace: "one.session === session || one.xid === tenure.xid;",
+      },
+    ],
+  },
+  {
+    name: "ifAvailable overtakes",
+    rules: [14],
+    patches: [
+      {
+        file: GRANTS,
+        find: "if (lock.queue.length === 0 && isCompatible(lock, mode)) {",
+        replace: `if ((lock.queue.length === 0 || wanted.how === "ifAvailable") && isCompatible(lock, mode)) {`,
+      },
+    ],
+    why: "shared requests that do not wait overtake an exclusive one for ever",
+  },
+  {
+    name: "grant to a dead session",
+    rules: [12],
+    patches: [
+      {
+        file: GRANTS,
+        find: "const rest = without(table.get(name), isIts, isIts);",
+        replace: "const rest = without(table.get(name), isIts, () => false);",
+      },
+    ],
+  },
+  {
+    name: "the next one is not let in when a session ends",
+    rules: [14],
+    patches: [
+      {
+        file: GRANTS,
+        find: "if (rest !== undefined) table.put(name, grantNext(name, rest, at));",
+        replace: "if (rest !== undefined) table.put(name, rest);",
+      },
+    ],
+  },
+  {
+    name: "the next one is not let in at a release",
+    rules: [14],
+    patches: [
+      {
+        file: GRANTS,
+        find: "table.leave(session, name);\n  table.put(name, grantNext(name, rest, at));",
+        replace: "table.leave(session, name);\n  table.put(name, rest);",
+      },
+    ],
+  },
+  {
+    name: "waiter lost at abort: those behind are not let in",
+    rules: [14],
+    patches: [
+      {
+        file: GRANTS,
+        find: "table.leave(session, name);\n  table.put(name, grantNext(name, rest, at));",
+        replace: `table.leave(session, name);
+  table.put(name, rest.holders.length === lock.holders.length ? rest : grantNext(name, rest, at));`,
+      },
+    ],
+    why: "shared ones behind an exclusive one that gives up stay in line beside shared holders",
+  },
+  {
+    name: "waiter lost at abort: the cluster is not told",
+    rules: [14, 15],
+    patches: [
+      {
+        file: "src/locks/client-request.ts",
+        find: "if (this.#claim !== undefined) void this.#claims.letGo(this.#claim);",
+        replace: "",
+      },
+    ],
+    why: "it is granted the lock, and nobody knows",
+  },
+  {
+    name: "no notice to who is next",
+    rules: [14, 15],
+    patches: [
+      {
+        file: GRANTS,
+        find: `for (const { session, xid, token } of granted) at.notify(session, { type: "granted", name, xid, token });`,
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a grant is not outstanding",
+    rules: [14, 15],
+    patches: [
+      {
+        file: GRANTS,
+        find: "if (holder === session && waited) notices.push(",
+        replace: "if (holder === session && waited && token < 0n) notices.push(",
+      },
+    ],
+    why: "a notice that was lost with its connection is never said again",
+  },
+  {
+    name: "those in line missing from the snapshot",
+    rules: [10, 14, 15],
+    patches: [
+      {
+        file: "src/locks/machine-snapshot.ts",
+        find: "queue.slice(from, to).map(waiterToRow)",
+        replace: "queue.slice(to, to).map(waiterToRow)",
+      },
+    ],
+  },
+  {
+    name: "token restarts after a restore",
+    rules: [10, 13],
+    patches: [
+      { file: STATE, find: "export class LockTable {", replace: "export class LockTable {\n  issued = 0;" },
+      { file: MACHINE, find: "wanted, at(ctx))", replace: "wanted, at(ctx, table))" },
+      { file: MACHINE, find: "tenure, at(ctx))", replace: "tenure, at(ctx, table))" },
+      { file: MACHINE, find: "request, at(ctx))", replace: "request, at(ctx, table))" },
+      { file: MACHINE, find: "session, at(ctx))", replace: "session, at(ctx, table))" },
+      {
+        file: MACHINE,
+        find: "function at(ctx: StepContext): At {",
+        replace: "function at(ctx: StepContext, table: LockTable): At {",
+      },
+      { file: MACHINE, find: "seqno: ctx.viewstamp.seqno,", replace: "seqno: ++table.issued," },
+    ],
+    why: "tokens count the steps of the machine, and the count is not in its snapshot",
+  },
+  {
+    name: "token from replicated time",
+    rules: [13],
+    patches: [
+      {
+        file: GRANTS,
+        find: "BigInt(at.seqno) * BigInt(TOKENS_PER_ENTRY)",
+        replace: "BigInt(Math.floor(at.now)) * BigInt(TOKENS_PER_ENTRY)",
+      },
+    ],
+    why: "two grants within a millisecond have the same",
+  },
+  {
+    name: "machine reads the wall clock",
+    rules: [10],
+    patches: [
+      {
+        file: GRANTS,
+        find: "BigInt(at.seqno) * BigInt(TOKENS_PER_ENTRY)",
+        replace: "BigInt(Date.now()) * BigInt(TOKENS_PER_ENTRY)",
+      },
+    ],
+  },
+  {
+    name: "those let in together share a token",
+    rules: [13],
+    patches: [{ file: GRANTS, find: "BigInt(index * part);", replace: "BigInt(0 * index * part);" }],
+  },
+  {
+    name: "map order differs",
+    rules: [10, 13],
+    patches: [
+      {
+        file: GRANTS,
+        find: "const granted = lock.queue.slice(0, count).map(",
+        replace: "const granted = [...new Set(lock.queue.slice(0, count))].sort(() => Math.random() - 0.5).map(",
+      },
+    ],
+    why: "those let in together get their tokens in the order of an unordered set, another one on each replica",
+  },
+  {
+    name: "a lost lock's signal stays silent",
+    rules: [13],
+    patches: [
+      {
+        file: CLAIMS,
+        find: "for (const claim of locked) claim.loss = lossOf(claim, reason);\n    for (const claim of locked) claim.onLoss?.(claim.loss!);",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a lock client looks at the clock only when it is granted",
+    rules: [12, 13],
+    patches: [
+      {
+        file: "src/locks/client-lock.ts",
+        find: `if (claim.state === "locked" && !this.#claims.isTrusted(claim)) this.#claims.distrust(claim);`,
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "an untrusted grant is taken",
+    rules: [12, 13],
+    patches: [
+      { file: CLAIMS, find: "const trusted = this.isTrusted(claim);", replace: "const trusted = claim.xid > 0;" },
+    ],
+  },
+];

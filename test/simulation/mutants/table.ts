@@ -1,0 +1,22 @@
+/**
+ * All mutants, by layer. Every row of mutants.md is among them.
+ * @module
+ */
+import type { Mutant } from "./mutant.ts";
+import { CLIENT_MUTANTS } from "./table-client.ts";
+import { CONFIG_MUTANTS } from "./table-config.ts";
+import { LOCK_MUTANTS } from "./table-locks.ts";
+import { PAXOS_MUTANTS } from "./table-paxos.ts";
+import { RSM_MUTANTS } from "./table-rsm.ts";
+import { SERVING_MUTANTS } from "./table-serving.ts";
+import { STORAGE_MUTANTS } from "./table-storage.ts";
+
+export const MUTANTS: readonly Mutant[] = [
+  ...PAXOS_MUTANTS,
+  ...CONFIG_MUTANTS,
+  ...RSM_MUTANTS,
+  ...SERVING_MUTANTS,
+  ...STORAGE_MUTANTS,
+  ...CLIENT_MUTANTS,
+  ...LOCK_MUTANTS,
+];

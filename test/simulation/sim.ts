@@ -1,0 +1,89 @@
+/**
+ * The program `npm run sim`: campaigns of the simulator, from the command line.
+ */
+import { campaign, type Failure, type Totals } from "../../src/simulator/campaign.ts";
+import { DEMANDED_FAULTS, FAULTS } from "../../src/simulator/faults.ts";
+import { REAL_PARTS } from "../../src/simulator/parts.ts";
+import { ENOUGH_SEEDS, missing } from "./coverage.ts";
+import { runMutants } from "./mutants/run.ts";
+import { parseOptions, type SimOptions, USAGE, wishArguments } from "./options.ts";
+import { WorkerProgram } from "./workers.ts";
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+async function run(options: SimOptions): Promise<Totals> {
+  const { firstSeed, seeds, stride, wishes, keepGoing, trace, hash, workers } = options;
+  if (!trace && !hash) {
+    const program = await WorkerProgram.build();
+    try {
+      return await program.runTogether(options, workers);
+    } finally {
+      await program.remove();
+    }
+  }
+  return campaign({ firstSeed, seeds, stride, wishes, tell: trace, failFast: !keepGoing }, REAL_PARTS, (outcome) => {
+    for (const line of outcome.story) say(line);
+    if (hash) say(`${outcome.seed} ${outcome.hash}`);
+  });
+}
+
+/** What did not happen, if this was a campaign of the usual draw that is large enough to say so. */
+function missed({ wishes, seeds }: SimOptions, totals: Totals): string[] {
+  const isUsual = Object.keys(wishes).length === 0;
+  return isUsual && seeds >= ENOUGH_SEEDS && totals.failures.length === 0 ? missing(totals.counts) : [];
+}
+
+function report(totals: Totals, options: SimOptions, seconds: number): void {
+  const counts = Object.entries(totals.counts).sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [kind, count] of counts) say(`  ${kind.padEnd(32)} ${count}`);
+  const rate = (totals.seeds / seconds).toFixed(1);
+  const hours = (totals.simulatedMs / 3_600_000).toFixed(2);
+  say(
+    `${totals.seeds} seeds in ${seconds.toFixed(1)} s (${rate}/s), ${hours} simulated hours, ${totals.steps} steps, ${totals.calls} calls answered`,
+  );
+  for (const failure of totals.failures) reportFailure(failure, options);
+}
+
+function reportFailure({ seed, rule, statement, text }: Failure, { wishes }: SimOptions): void {
+  const replay = ["npm run sim --", `--seed=${seed}`, "--trace", ...wishArguments(wishes).map(quoted)].join(" ");
+  say(`FAILED rule ${rule} (${statement}): ${text}`);
+  say(`  replay: ${replay}`);
+}
+
+function quoted(argument: string): string {
+  return argument.includes(" ") ? `"${argument}"` : argument;
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.help) say(USAGE);
+  else if (options.listFaults) for (const kind of Object.keys({ ...FAULTS, ...DEMANDED_FAULTS })) say(kind);
+  else if (options.mutants !== undefined) {
+    const { firstSeed, seeds, workers, mutants, json } = options;
+    const only = mutants === "" ? {} : { only: mutants.split(",") };
+    const result = await runMutants({ ...only, firstSeed, seeds, workers, say: json ? () => {} : say });
+    if (json) say(JSON.stringify(result));
+    return result.survivors.length > 0 ? 1 : 0;
+  } else {
+    const began = performance.now();
+    const totals = await run(options);
+    const seconds = (performance.now() - began) / 1000;
+    const never = missed(options, totals);
+    if (options.json) say(JSON.stringify({ ...totals, seconds, never }));
+    else report(totals, options, seconds);
+    if (never.length > 0) say(`FAILED: never happened: ${never.join(", ")}`);
+    return totals.failures.length > 0 || never.length > 0 ? 1 : 0;
+  }
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof TypeError)) throw error;
+  say(error.message);
+  say(USAGE);
+  process.exitCode = 2;
+}
