@@ -37,8 +37,7 @@ export class Stepper {
     if (this.#over) return;
     this.#queue.push(event);
     if (this.#stepping) return;
-    this.#drain();
-    this.plan();
+    if (this.#drain()) this.plan();
   }
 
   /** Something waits for the end of this turn. */
@@ -55,10 +54,11 @@ export class Stepper {
   }
 
   readonly #endTurn = (): void => {
-    this.#turnPlanned = false;
     if (this.#over) return;
     this.#queue.push(TURN);
     this.#drain();
+    // What the end of the turn gives rise to leaves with it; what the batch gives rise to has a turn of its own.
+    this.#turnPlanned = false;
     if (this.#over) return;
     try {
       this.#options.flush();
@@ -67,25 +67,34 @@ export class Stepper {
     }
   };
 
-  #drain(): void {
+  /** Whether something waits for the end of the turn: not after a tick at which nothing was due. */
+  #drain(): boolean {
+    let waits = false;
     this.#stepping = true;
     try {
-      for (let next = 0; next < this.#queue.length; next++) this.#step(this.#queue[next] as CoreEvent);
+      for (let next = 0; next < this.#queue.length; next++) {
+        const event = this.#queue[next] as CoreEvent;
+        const effects = this.#step(event);
+        waits ||= event.type !== "tick" || effects > 0;
+      }
     } catch (error) {
       this.#options.failed(error);
     }
     this.#stepping = false;
     this.#queue = [];
+    return waits;
   }
 
-  #step(event: CoreEvent): void {
+  /** Gives how many effects it had. */
+  #step(event: CoreEvent): number {
     const { core, environment, perform, tap } = this.#options;
     const now = environment.now();
     const effects = core.step(event, now);
     tap?.stepped(core, event, effects);
     for (const effect of effects) {
-      if (this.#over) return;
+      if (this.#over) break;
       perform(effect, now);
     }
+    return effects.length;
   }
 }

@@ -159,7 +159,8 @@ export class Core {
     try {
       this.#dispatch(event, now);
       this.#advance(now);
-      if (event.type === "turn") this.#flush(now);
+      // A tick is a turn of its own: what it stamps waits for nothing.
+      if (event.type === "turn" || event.type === "tick") this.#flush(now);
       this.#maybeSaveSnapshot(now);
       this.#announce();
     } catch (error) {

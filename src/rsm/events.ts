@@ -38,7 +38,7 @@ export type CoreEvent =
   | { readonly type: "snapshotInstalled"; readonly snapshot: SnapshotInfo }
   /** The answer to `saveSnapshot`: it is durable and the newest. */
   | { readonly type: "snapshotSaved"; readonly snapshot: SnapshotInfo; readonly pauseMs: number }
-  /** Time passes: every `tickMs` of the core. */
+  /** Time passes: every `tickMs` of the core. It ends the turn too: what was stamped leaves now. */
   | { readonly type: "tick" }
   /** The turn ends: stamp-and-send batches leave now. */
   | { readonly type: "turn" }

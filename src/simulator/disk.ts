@@ -20,6 +20,8 @@ export interface DiskTemper {
 export const QUICK_DISK: DiskTemper = { write: { least: 0, most: 0.05 }, sync: { least: 0.05, most: 1 } };
 export const SLOW_DISK: DiskTemper = { write: { least: 0, most: 2 }, sync: { least: 2, most: 40 } };
 
+const END_BYTES = 200;
+
 type DirectoryChange =
   | { readonly type: "put"; readonly name: string; readonly inode: Inode }
   | { readonly type: "rename"; readonly from: string; readonly to: string; readonly inode: Inode }
@@ -40,6 +42,7 @@ export class SimDisk {
   #changes: DirectoryChange[] = [];
   #lockedBy: Life | undefined;
   #hung: (() => void)[] | undefined;
+  #hangsSyncsOnly = false;
   #lied = false;
 
   constructor(host: Host) {
@@ -82,23 +85,27 @@ export class SimDisk {
     this.#lied = false;
   }
 
-  /** Operations no longer end until `unhang`. */
-  hang(): void {
+  /** Operations no longer end until `unhang`; or syncs only, so that much is written that is not synced. */
+  hang(syncsOnly: boolean = false): void {
     this.#hung ??= [];
+    this.#hangsSyncsOnly = syncsOnly;
   }
 
   unhang(): void {
     const hung = this.#hung;
     this.#hung = undefined;
-    if (hung !== undefined) for (const go of hung) this.#later(this.temper.write, go);
+    if (hung !== undefined) for (const go of hung) this.#later(this.temper.write, go, false);
   }
 
   /** Flips a bit of synced bytes; false if there are none. */
   rot(): boolean {
     const files = [...this.#files].filter(([, inode]) => inode.syncedLength > 0);
     if (files.length === 0) return false;
-    const [, inode] = this.random.pick(files);
-    inode.flip(this.random.integer(0, inode.syncedLength - 1), this.random.integer(0, 7));
+    // The end of the newest file is where torn and rotten are hardest to tell apart.
+    const atEnd = this.random.chance(0.5);
+    const [, inode] = atEnd ? (files[files.length - 1] as [string, Inode]) : this.random.pick(files);
+    const least = atEnd ? Math.max(0, inode.syncedLength - END_BYTES) : 0;
+    inode.flip(this.random.integer(least, inode.syncedLength - 1), this.random.integer(0, 7));
     return true;
   }
 
@@ -206,12 +213,12 @@ export class SimDisk {
       }
       life.enter(() => done(error));
     };
-    this.#later(time, end);
+    this.#later(time, end, time === this.temper.sync);
   }
 
-  #later(time: { readonly least: number; readonly most: number }, end: () => void): void {
+  #later(time: { readonly least: number; readonly most: number }, end: () => void, isSync: boolean): void {
     this.host.world.after(this.random.between(time.least, time.most), () => {
-      if (this.#hung === undefined) end();
+      if (this.#hung === undefined || (this.#hangsSyncsOnly && !isSync)) end();
       else this.#hung.push(end);
     });
   }

@@ -227,7 +227,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     });
   }),
   "hanging disk": onNode((node, stage, random) => {
-    node.disk.hang();
+    node.disk.hang(random.chance(0.3));
     later(stage, random, 50, 3000, () => node.disk.unhang());
   }),
   "full disk": onNode((node, stage, random) => {
@@ -248,7 +248,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   }),
   "torn records": onNode((node, stage, random) => {
     // A hanging disk has much to lose.
-    node.disk.hang();
+    node.disk.hang(random.chance(0.7));
     later(stage, random, 20, 300, () => {
       node.die("power");
       node.disk.unhang();
@@ -274,7 +274,9 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     return true;
   },
   "clock drift": (stage, random) => {
-    random.pick(allHosts(stage)).setClockRate(1 + random.between(-MOST_DRIFT, MOST_DRIFT));
+    random
+      .pick(allHosts(stage))
+      .setClockRate(1 + (random.chance(0.5) ? random.pick([-1, 1]) : random.between(-1, 1)) * MOST_DRIFT);
     return true;
   },
   "client dies": (stage, random) => {
@@ -284,6 +286,14 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     client.die();
     later(stage, random, 0, 2000, () => client.start());
     return true;
+  },
+  "client cut off": (stage, random) => {
+    const up = stage.clients.filter((client) => client.up);
+    if (up.length === 0) return false;
+    const { host } = random.pick(up);
+    const alsoDeaf = random.chance(0.5);
+    const pairs = stage.nodes.map((node) => [host, node.host] as const);
+    return cutFor(stage, random, alsoDeaf ? [...pairs, ...pairs.map(([a, b]) => [b, a] as const)] : pairs);
   },
   "client pauses": (stage, random) => {
     const up = stage.clients.filter((client) => client.up);

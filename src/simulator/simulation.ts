@@ -32,7 +32,7 @@ const LEAST_STEP_MS = 50;
 const FINISH_MS = 60_000;
 /** After all calls have ended, all nodes are members and equal within this time. */
 const CONVERGE_MS = 60_000;
-const QUIET_MS = 300;
+const QUIET_MS = 200;
 /** Timers, frames under way and redials differ from moment to moment by so much. */
 const SLACK: Sizes = { planned: 20, connections: 3 };
 

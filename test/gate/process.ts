@@ -21,6 +21,8 @@ export interface RunOptions {
 
 const live = new Set<ChildProcess>();
 const drainMs = 1_000;
+/** A helper that ends when its parent's pipe closes, as the one of tsx does, gets so long to notice. */
+const noticeMs = 500;
 
 export function runCommand(command: readonly string[], options: RunOptions): Promise<Outcome> {
   const [file = "", ...args] = command;
@@ -35,7 +37,6 @@ export function runCommand(command: readonly string[], options: RunOptions): Pro
     live.add(child);
     let output = "";
     let timedOut = false;
-    let strays = 0;
     const collect = (chunk: Uint8Array): void => {
       output += new TextDecoder().decode(chunk);
     };
@@ -46,15 +47,15 @@ export function runCommand(command: readonly string[], options: RunOptions): Pro
       killGroup(child);
     }, options.limitMs);
     child.on("exit", () => {
-      strays = timedOut ? 0 : survivors(child.pid);
       // A stray that holds the pipes open would keep `close` from ever coming.
       setTimeout(() => killGroup(child), drainMs).unref();
     });
     const finish = async (code: number | null, signal: string | null): Promise<void> => {
       clearTimeout(limit);
       const elapsedMs = performance.now() - startedAt;
+      const strays = timedOut ? 0 : await groupIsGone(child, noticeMs);
       killGroup(child);
-      await groupIsGone(child);
+      await groupIsGone(child, drainMs);
       live.delete(child);
       resolve({ code, signal, output, timedOut, strays, elapsedMs });
     };
@@ -79,10 +80,14 @@ function killGroup(child: ChildProcess): void {
   }
 }
 
-/** A killed process is not gone at once; one that the kernel cannot end is not waited for longer than the drain. */
-async function groupIsGone(child: ChildProcess): Promise<void> {
-  const end = performance.now() + drainMs;
-  while (survivors(child.pid) > 0 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+/** Waits until no process of the group lives, for at most so long (the kernel cannot end each one); gives how many do. */
+async function groupIsGone(child: ChildProcess, ms: number): Promise<number> {
+  const end = performance.now() + ms;
+  for (;;) {
+    const living = survivors(child.pid);
+    if (living === 0 || performance.now() >= end) return living;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** The living processes of a group. Only Linux lets us look; zombies don't count, someone else must reap them. */

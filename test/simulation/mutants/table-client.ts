@@ -70,18 +70,6 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "a late answer is taken for that of the next question",
-    rules: [8],
-    patches: [
-      {
-        file: "src/client/questions.ts",
-        find: "answered(xid: number): Call | undefined {\n    const question = this.#all.get(xid);",
-        replace: "answered(_xid: number): Call | undefined {\n    const [question] = this.#all.values();",
-      },
-    ],
-    why: "a question whose time was up is forgotten, and its answer comes all the same",
-  },
-  {
     name: "a call is not sent again on a new connection",
     rules: [15],
     patches: [

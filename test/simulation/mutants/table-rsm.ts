@@ -266,12 +266,6 @@ harmless without the first, and the first is without the second`,
     patches: [{ file: CORE, find: "return vid === own;", replace: "return vid <= own;" }],
   },
   {
-    name: "stamped and not written when the view changes",
-    rules: [2, 7, 11],
-    patches: [{ file: CORE, find: "this.#replica.persistStamped();\n", replace: "" }],
-    why: "what was stamped in the turn of the change is part of the new view's start, and not on the primary's disk",
-  },
-  {
     name: "old disk completion counted for a new entry",
     rules: [2, 7],
     patches: [
