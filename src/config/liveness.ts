@@ -2,7 +2,7 @@
  * Who was heard when: life signs, counted per incarnation.
  * @module
  */
-import { type Identity, type Incarnation, type NodeId, sameIdentity } from "../protocol/view.ts";
+import { findById, type Identity, type Incarnation, type NodeId, sameIdentity } from "../protocol/view.ts";
 
 interface Peer {
   /** The incarnation last met, on either connection. */
@@ -23,6 +23,8 @@ interface Peer {
 
 export class Liveness {
   readonly #peers: Map<NodeId, Peer> = new Map();
+  /** Incarnations whose place others have taken in a view. */
+  readonly #replaced: Map<NodeId, Incarnation> = new Map();
   readonly #startedAt: number;
 
   constructor(now: number) {
@@ -30,6 +32,7 @@ export class Liveness {
   }
 
   linkUp(peer: Identity): void {
+    if (this.#isReplaced(peer)) return;
     const state = this.#meet(peer);
     state.linked = true;
     state.refused = false;
@@ -42,7 +45,7 @@ export class Liveness {
   }
 
   heardUp(peer: Identity): void {
-    this.#meet(peer).listening = true;
+    if (!this.#isReplaced(peer)) this.#meet(peer).listening = true;
   }
 
   heardDown(id: NodeId): void {
@@ -50,12 +53,13 @@ export class Liveness {
   }
 
   heard(from: Identity, now: number): void {
+    if (this.#isReplaced(from)) return;
     const state = this.#meet(from);
     if (!state.impaired) state.heardAt = now;
   }
 
   setImpaired(from: Identity, impaired: boolean): void {
-    this.#meet(from).impaired = impaired;
+    if (!this.#isReplaced(from)) this.#meet(from).impaired = impaired;
   }
 
   /**
@@ -63,9 +67,11 @@ export class Liveness {
    * than the view counts may be the older one, which the view has replaced: it is not known to have returned until it
    * is heard again.
    */
-  newView(acceptors: readonly Identity[]): void {
+  newView(previous: readonly Identity[], acceptors: readonly Identity[]): void {
     for (const peer of this.#peers.values()) peer.impaired = false;
     for (const acceptor of acceptors) {
+      const before = findById(previous, acceptor.id)?.incarnation;
+      if (before !== undefined && before !== acceptor.incarnation) this.#replaced.set(acceptor.id, before);
       if (!this.hasReturned(acceptor)) continue;
       const state = this.#peer(acceptor.id);
       state.incarnation = undefined;
@@ -115,6 +121,11 @@ export class Liveness {
 
   incarnationOf(id: NodeId): Incarnation | undefined {
     return this.#peer(id).incarnation;
+  }
+
+  /** What it had sent before it died may arrive long after. */
+  #isReplaced({ id, incarnation }: Identity): boolean {
+    return this.#replaced.get(id) === incarnation;
   }
 
   #meet(peer: Identity): Peer {

@@ -70,7 +70,7 @@ export class Suspicions {
     this.#primarySuspectedSince = undefined;
     this.#unfit.clear();
     this.#suspected.clear();
-    this.liveness.newView(view.acceptors);
+    this.liveness.newView(previous?.acceptors ?? [], view.acceptors);
     // Members do not talk to each other, only with the primary.
     if (view.primary !== previous?.primary) {
       this.liveness.grace(view.primary, now);

@@ -237,4 +237,15 @@ test("an incarnation that was met before a view counts another has not returned 
   assert.ok(liveness.hasReturned(counted));
 });
 
+test("what an incarnation that a view has replaced had sent is no life sign", () => {
+  const { suspicions, enter } = watcher("a", "a* b c");
+  const { liveness } = suspicions;
+  enter("a* b | c2", 20);
+  liveness.heard(member("c2"), 25);
+  liveness.heard(member("c"), 30);
+  liveness.heardUp(member("c"));
+  assert.not.ok(liveness.hasReturned(member("c2")));
+  assert.is(liveness.heardAt(member("c2")), 25);
+});
+
 test.run();

@@ -5,6 +5,7 @@
 import type { Mutant } from "./mutant.ts";
 import { CLIENT_MUTANTS } from "./table-client.ts";
 import { CONFIG_MUTANTS } from "./table-config.ts";
+import { FOUND_MUTANTS } from "./table-found.ts";
 import { LOCK_MUTANTS } from "./table-locks.ts";
 import { PAXOS_MUTANTS } from "./table-paxos.ts";
 import { RSM_MUTANTS } from "./table-rsm.ts";
@@ -19,4 +20,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORAGE_MUTANTS,
   ...CLIENT_MUTANTS,
   ...LOCK_MUTANTS,
+  ...FOUND_MUTANTS,
 ];

@@ -3,7 +3,7 @@
  * view that can only end badly are looked at when they are made.
  * @module
  */
-import { findById, includesIdentity, type View } from "../../../protocol/view.ts";
+import { findById, type Identity, includesIdentity, type View } from "../../../protocol/view.ts";
 import type { Facts } from "../facts.ts";
 import type { CoreEye, Proposal, Rule } from "../observer.ts";
 
@@ -17,6 +17,11 @@ export const goodEnd: Rule = {
         const base = facts.chosen.get(proposal.instance - 1);
         const fault = base === undefined || !proposal.isNew ? undefined : faultOfSize(facts, proposal, base);
         if (fault !== undefined) violated(`${node.id} proposes view ${proposal.instance} ${fault}`);
+        const dead = base === undefined ? undefined : countedAgain(facts, proposal.value, base);
+        if (dead !== undefined)
+          violated(
+            `${node.id} proposes view ${proposal.instance} with ${dead} of before, whose place other data has taken`,
+          );
       },
       committed(node, view, _from, through) {
         const least = facts.options?.minCopies ?? 1;
@@ -26,6 +31,18 @@ export const goodEnd: Rule = {
     };
   },
 };
+
+/** An acceptor that the view before does not count, and an earlier one did: it died before its successor came. */
+function countedAgain(facts: Facts, value: View, base: View): string | undefined {
+  const isCounted = (view: View, acceptor: Identity): boolean => includesIdentity(view.acceptors, acceptor);
+  const again = value.acceptors.find(
+    (acceptor) =>
+      findById(base.acceptors, acceptor.id) !== undefined &&
+      !isCounted(base, acceptor) &&
+      [...facts.chosen.values()].some((view) => view.vid < base.vid && isCounted(view, acceptor)),
+  );
+  return again?.id;
+}
 
 /** Numbers that must not grow while nobody asks for anything, by name. */
 export type Sizes = Readonly<Record<string, number>>;

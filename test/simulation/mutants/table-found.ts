@@ -1,0 +1,32 @@
+/**
+ * Bugs that were really there, and that the simulator found: planted again, so that it would find them again however
+ * seeds are drawn.
+ */
+import type { Mutant } from "./mutant.ts";
+
+export const FOUND_MUTANTS: readonly Mutant[] = [
+  {
+    name: "found: whoever was met before a view counts other data is taken for returned",
+    rules: [15],
+    why: "the incarnation met last may be the older one, which is dead: it took its successor's place as an acceptor",
+    patches: [
+      {
+        file: "src/config/liveness.ts",
+        find: "      if (!this.hasReturned(acceptor)) continue;",
+        replace: "      if (acceptor !== undefined) continue;",
+      },
+    ],
+  },
+  {
+    name: "found: a former primary that was impaired is never heard again",
+    rules: [15],
+    why: "its word was not forgotten with its view: as a backup it was removed and admitted hundreds of times",
+    patches: [
+      {
+        file: "src/config/liveness.ts",
+        find: "    for (const peer of this.#peers.values()) peer.impaired = false;",
+        replace: "",
+      },
+    ],
+  },
+];
