@@ -44,6 +44,11 @@ export class SimNode {
   #replica: Replica | undefined;
   #core: CoreEye | undefined;
   #why = "";
+  /**
+   * The power went, and nobody has opened the storage since: the mark of the last batch may be lost, and rot of a batch
+   * without its mark cannot be told from a torn write (design.md 4.5).
+   */
+  #marksLost = false;
 
   constructor(id: NodeId, setup: NodeSetup, host: Host) {
     this.id = id;
@@ -76,7 +81,8 @@ export class SimNode {
     network.world.story.tell(this.id, "starts");
     this.host.start((life) => {
       ledger.started(this.id, life.number);
-      life.onEnd(() => {
+      life.onEnd((death) => {
+        if (death === "power") this.#marksLost = true;
         ledger.died(this.id);
         this.#core = undefined;
       });
@@ -108,7 +114,7 @@ export class SimNode {
 
   /** A bit on its disk flips; the node must be down. False if nothing is there to rot. */
   rot(): boolean {
-    if (!this.disk.rot()) return false;
+    if (this.#marksLost || !this.disk.rot()) return false;
     this.host.world.story.tell(this.id, "has a bit flipped on its disk");
     this.#setup.ledger.facts.node(this.id).data.ruined = "a bit of its disk was flipped";
     return true;
@@ -165,6 +171,7 @@ export class SimNode {
     if (!life.alive) return;
     if (story.told) story.tell(this.id, `** ${said(event)}`);
     this.watch?.(event);
+    if (event.event === "listening") this.#marksLost = false;
     if (event.event !== "stopped") return;
     const { error } = event;
     if (error !== undefined && BUGS.includes(error.code))
