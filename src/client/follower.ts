@@ -201,6 +201,9 @@ export class Follower implements LinkOwner {
     const former = this.#home;
     if (former !== undefined && !isPrimary && news.vid <= (this.#homeNews?.vid ?? -1)) {
       scout.drop("knows no more than another node");
+      // The news are old: whoever they call the primary is one no more, and home may be long dead without a word.
+      if (this.#news !== undefined && this.#options.addresses.ofPrimary(this.#news) === scout.url)
+        this.#failedPrimary = scout.url;
       if (news.primary === former.welcome?.node.id) this.#reown();
       return;
     }

@@ -132,6 +132,24 @@ test("stale news of a node do not draw the client back", async () => {
   assert.is(call.state, "resolved");
 });
 
+test("when home is dead without a word and the primary of its news knows nothing any more, the others are asked", async () => {
+  const { world, a, b, c } = cluster();
+  const client = world.client();
+  watch(client.openSession());
+  await world.settle();
+  a.kill();
+  await world.settle();
+  assert.is(b.open.length, 1, "home is b, which never says anything again");
+  // It lost its disk: it is a node without a view.
+  a.news = { type: "news", vid: 0, primary: "", primaryUrl: "", active: false, urls: [] };
+  a.down = false;
+  c.follow(c, 2);
+  const call = watch(client.execute("m", "put", 1));
+  await world.pass(2000);
+  assert.is(call.state, "resolved");
+  assert.is(c.open.length, 1);
+});
+
 test("NOTPRIMARY from a node that the news call primary makes it ask the others", async () => {
   const { world, a, b } = cluster();
   a.answer = (message, end) => (message.type === "request" ? [refuse(message, "NOTPRIMARY")] : obey(message, end));
