@@ -28,8 +28,9 @@ export interface Outcome {
 }
 
 const LEAST_STEP_MS = 50;
-/** After everything has healed, all calls end within this time. */
+/** After everything has healed, all calls end within this time, and so much more for each round of the lock tester. */
 const FINISH_MS = 60_000;
+const FINISH_MS_PER_ROUND = 400;
 /** After all calls have ended, all nodes are members and equal within this time. */
 const CONVERGE_MS = 60_000;
 const QUIET_MS = 200;
@@ -161,9 +162,10 @@ class Run {
     const cluster = this.#cluster;
     if (this.#isBroken) return;
     const isAnswered = cluster.probe();
-    const { startMs } = this.#plan;
+    const { startMs, locking } = this.#plan;
     const isOver = (): boolean => isAnswered() && cluster.isIdle && cluster.world.now > startMs;
-    if (!(await this.#until(FINISH_MS, isOver))) this.#stuck(`${cluster.workload.open()}: ${cluster.views()}`);
+    const finishMs = FINISH_MS + FINISH_MS_PER_ROUND * locking.rounds;
+    if (!(await this.#until(finishMs, isOver))) this.#stuck(`${cluster.workload.open()}: ${cluster.views()}`);
   }
 
   #sizes(): Sizes {
