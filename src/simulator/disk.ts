@@ -97,8 +97,15 @@ export class SimDisk {
     if (hung !== undefined) for (const go of hung) this.#later(this.temper.write, go, false);
   }
 
-  /** Flips a bit of synced bytes; false if there are none. */
+  /** All that was written is on the platter, as it is after a while without anybody's doing. */
+  writeBack(): void {
+    for (const change of this.#changes.splice(0)) applyChange(this.#durable, change);
+    for (const inode of this.#files.values()) inode.synced(inode.mark());
+  }
+
+  /** Flips a bit of bytes that have long been written; false if there are none. */
   rot(): boolean {
+    this.writeBack();
     const files = [...this.#files].filter(([, inode]) => inode.syncedLength > 0);
     if (files.length === 0) return false;
     // The end of the newest file is where torn and rotten are hardest to tell apart.

@@ -163,6 +163,22 @@ disk("lies about syncs, fills up, fails and hangs when it is told to", async () 
   assert.ok(bench.disk.lied);
 });
 
+disk("flips bits only of what no loss of power takes back", async () => {
+  const lengths = new Set<number>();
+  for (let seed = 0; seed < 20; seed++) {
+    const bench = new Bench(seed);
+    await bench.write(await bench.make("log"), "abcdef", false);
+    bench.host.die("kill");
+    assert.ok(bench.disk.rot());
+    bench.host.start(() => {});
+    await bench.crash("power");
+    const content = await bench.content("log");
+    assert.is.not(content, "abcdef");
+    lengths.add(content?.length ?? 0);
+  }
+  assert.equal([...lengths], [6]);
+});
+
 disk("locks out a second process until the first is dead", async () => {
   const bench = new Bench(1);
   await bench.op((done) => bench.view.lock(done));

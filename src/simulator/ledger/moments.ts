@@ -14,6 +14,7 @@ export function momentsOf(watchers: readonly Watcher[]): Moments {
     says: of("says"),
     sent: of("sent"),
     asked: of("asked"),
+    gone: of("gone"),
     answered: of("answered"),
     answeredAll: of("answeredAll"),
     writing: of("writing"),

@@ -85,6 +85,8 @@ export interface Watcher {
   sent?(node: NodeFacts, to: NodeId, message: PeerMessage): void;
   /** A client's message has been taken by a core. */
   asked?(node: NodeFacts, core: CoreEye, client: number, message: ClientMessage): void;
+  /** A core has learned that a client's connection is gone. */
+  gone?(node: NodeFacts, client: number): void;
   /** A core has answered a client (the answer may still wait for the disk). */
   answered?(node: NodeFacts, core: CoreEye, client: number, message: ServerMessage): void;
   /** All answers of a step have been seen. */

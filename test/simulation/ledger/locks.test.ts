@@ -269,6 +269,21 @@ fourteen("a primary tells a session that comes to it what is outstanding", () =>
   assert.equal(silent.broken, [14]);
 });
 
+fourteen("nobody is told anything on a connection that is gone, or that its session has left for another", () => {
+  const body = encodeNotice("locks", { type: "granted", name: "x", xid: 1, token: 1n });
+  const late = Scene.of("a* b");
+  late.ask("a", KEEP);
+  late.step("a", { state: stateOf(7, [body]) }, { type: "clientGone", client: 1 });
+  late.answer("a", KEPT);
+  assert.equal(late.texts, []);
+  const moved = Scene.of("a* b");
+  moved.ask("a", KEEP);
+  moved.core("a").state = stateOf(7, [body]);
+  moved.step("a", {}, { type: "client", client: 2, message: { ...KEEP, xid: 2 } });
+  moved.answer("a", KEPT);
+  assert.equal(moved.texts, []);
+});
+
 fourteen.run();
 
 const fifteen = suite("rule 15");
