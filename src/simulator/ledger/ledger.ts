@@ -164,6 +164,11 @@ export class Ledger {
     for (const look of this.#moments.sent) look(node, to, message);
   }
 
+  /** A client acts under a lock, and believes that it may. */
+  acts(client: number, lock: string, token: bigint): void {
+    for (const look of this.#moments.acts) look(client, lock, token);
+  }
+
   ended(): void {
     for (const look of this.#moments.ended) look();
   }

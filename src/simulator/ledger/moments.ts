@@ -30,6 +30,7 @@ export function momentsOf(watchers: readonly Watcher[]): Moments {
     activated: of("activated"),
     committed: of("committed"),
     applied: of("applied"),
+    acts: of("acts"),
     started: of("started"),
     ended: of("ended"),
   };

@@ -117,6 +117,8 @@ export interface Watcher {
   committed?(node: NodeFacts, view: View, from: number, through: number): void;
   /** The ledger has executed a committed entry itself; `locks` if it was about locks or ended a session. */
   applied?(entry: Entry, result: AppliedEntry, locks: LockStep | undefined): void;
+  /** A client acts under a lock that it believes to hold. */
+  acts?(client: number, lock: string, token: bigint): void;
   /** A process began a life. */
   started?(node: NodeFacts): void;
   /** The run is over and healed. */

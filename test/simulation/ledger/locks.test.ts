@@ -62,6 +62,10 @@ class Story {
     this.#take({ kind: "end", session: opened, number: 0 }, { ...NOTHING, notices: grants });
   }
 
+  act(token: bigint): void {
+    for (const { acts } of this.#watchers) acts?.(1, "x", token);
+  }
+
   over(): void {
     for (const { ended } of this.#watchers) ended?.();
   }
@@ -173,6 +177,24 @@ thirteen("a client that trusts a session or a tenure that is over is seen", () =
   assert.equal(tenure.broken, []);
   tenure.end(tenure.one);
   assert.equal(tenure.broken, [13]);
+});
+
+thirteen("a client that acts under a tenure that is over is seen, one that was robbed may not know", () => {
+  const held = new Story();
+  held.acquire(held.one, 1, 10n);
+  held.act(10n);
+  held.act(12n);
+  held.acquire(held.two, 1, 20n, "steal");
+  held.act(10n);
+  held.act(20n);
+  assert.equal(held.broken, []);
+  held.end(held.two);
+  held.act(20n);
+  assert.equal(held.broken, [13]);
+  const never = new Story();
+  never.acquire(never.one, 1, "queued");
+  never.act(5n);
+  assert.equal(never.broken, [13]);
 });
 
 thirteen("a local re-acquisition belongs to its tenure", () => {
