@@ -168,6 +168,10 @@ export class SimCluster {
     });
   }
 
+  get hasNoSessions(): boolean {
+    return this.nodes.every(({ core }) => core?.state.sessions.size === 0);
+  }
+
   /** What each node takes for the present. */
   views(): string {
     const said = this.nodes.map(({ id, core, up }) => {
