@@ -3,13 +3,12 @@
  * continue the segment before it, a record that cannot follow, a sealed segment that is the last.
  * @module
  */
-import { Reader } from "../protocol/bytes.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
-import type { Disk, Got } from "./disk.ts";
+import type { DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { type Inventory, segmentName } from "./names.ts";
-import { readRecord } from "./records.ts";
+import { readRecords } from "./records.ts";
 import { Remembered } from "./remembered.ts";
 import { type Block, scanTorn, scanWhole } from "./scan.ts";
 import { encodeCheckpoint, readSegmentHead, type SegmentHead } from "./segment.ts";
@@ -23,13 +22,13 @@ export interface Replayed {
 }
 
 export class Replay {
-  readonly #disk: Disk;
+  readonly #disk: DiskReader;
   readonly #inventory: Inventory;
   readonly #heads: SegmentHead[] = [];
   #remembered: Remembered = new Remembered();
   #end = 0;
 
-  constructor(disk: Disk, inventory: Inventory) {
+  constructor(disk: DiskReader, inventory: Inventory) {
     this.#disk = disk;
     this.#inventory = inventory;
   }
@@ -99,9 +98,7 @@ export class Replay {
 
   #replay({ name }: SegmentHead, { content, offset }: Block): void {
     const fault = errorOf(() => {
-      const reader = new Reader(content);
-      while (reader.left > 0) {
-        const record = readRecord(reader);
+      for (const record of readRecords(content)) {
         if (record.kind === "seal") throw new Damage(`${segmentName(record.next)} is missing`);
         this.#remembered.apply(record);
       }
