@@ -27,6 +27,7 @@ export interface Recovered {
 export function recover(disk: Disk, randomId: () => string, done: Got<Recovered>): void {
   examine(
     disk,
+    { keepsEntries: true },
     then(
       (error) => done(error, undefined),
       (finding) => new Recovery(disk, randomId, finding, done).run(),

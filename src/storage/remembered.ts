@@ -48,6 +48,10 @@ export class Remembered {
     return this.#shape.base;
   }
 
+  get end(): Viewstamp {
+    return this.#shape.end;
+  }
+
   checkpoint(previousBytes: number): Checkpoint {
     return { previousBytes, facts: this.#facts, base: this.#shape.base, runs: this.#shape.runs };
   }

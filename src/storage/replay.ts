@@ -24,12 +24,14 @@ export interface Replayed {
 export class Replay {
   readonly #disk: DiskReader;
   readonly #inventory: Inventory;
+  readonly #keepsEntries: boolean;
   readonly #heads: SegmentHead[] = [];
   #remembered: Remembered = new Remembered();
   #end = 0;
 
-  constructor(disk: DiskReader, inventory: Inventory) {
+  constructor(disk: DiskReader, inventory: Inventory, keepsEntries: boolean) {
     this.#disk = disk;
+    this.#keepsEntries = keepsEntries;
     this.#inventory = inventory;
   }
 
@@ -68,8 +70,10 @@ export class Replay {
   #scan(index: number, next: Done): void {
     const head = this.#heads[index]!;
     const follower = this.#heads[index + 1];
-    if (index === 0) this.#remembered = new Remembered(head.checkpoint);
-    else {
+    if (index === 0) {
+      this.#remembered = new Remembered(head.checkpoint);
+      if (!this.#keepsEntries) this.#remembered.forgetEntries();
+    } else {
       const fault = this.#continues(head);
       if (fault !== undefined) return next(fault);
     }

@@ -85,7 +85,7 @@ export function readSegmentHead(disk: DiskReader, number: number, limit: number,
   );
 }
 
-function decodeCheckpoint(content: Uint8Array): Checkpoint {
+export function decodeCheckpoint(content: Uint8Array): Checkpoint {
   const reader = new Reader(content);
   const checkpoint = readCheckpoint(reader);
   reader.finish();
