@@ -129,7 +129,7 @@ export class Remembered {
     const instance = (view?.vid ?? 0) + 1;
     return {
       identity,
-      setAside: identity?.clusterId === undefined ? setAside : undefined,
+      setAside: view === undefined ? setAside : undefined,
       view,
       promised: promised?.instance === instance ? promised.ballot : undefined,
       accepted: accepted?.instance === instance ? accepted.accepted : undefined,
