@@ -138,8 +138,8 @@ export class SimDisk {
 
   #lock(life: Life, done: Done): void {
     this.#do(life, done, () => {
-      if (this.#lockedBy !== undefined && this.#lockedBy !== life)
-        throw new ViewstampError("DataInUse", `${this.host.name}: another process has the disk`);
+      if (this.#lockedBy !== undefined)
+        throw new ViewstampError("DataInUse", `${this.host.name}: another replica has the disk`);
       this.#lockedBy = life;
     });
   }
