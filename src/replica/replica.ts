@@ -31,6 +31,8 @@ export class Replica implements LifeOwner {
   #life: Life;
   #url: string;
   #stopping = false;
+  /** Why data was set aside last. */
+  #setAside: string | undefined;
 
   /** `started`: it listens, or why it cannot; called once, not from inside this call. */
   constructor(setup: ReplicaSetup, started: (error: ViewstampError | undefined) => void) {
@@ -79,9 +81,15 @@ export class Replica implements LifeOwner {
     this.#start(undefined);
   }
 
+  foundDamaged(reason: string): void {
+    // A life that ended so has said it already.
+    if (reason !== this.#setAside) this.tell({ event: "setAside", reason });
+    this.#setAside = reason;
+  }
+
   ended(ending: Ending): void {
     if (ending.kind === "setAside") {
-      this.tell({ event: "setAside", reason: ending.reason });
+      this.foundDamaged(ending.reason);
       // Where the others know it, though the first life may have been given any free port.
       if (!this.#stopping) this.#life = new Life(this.#setup, this.#url, this);
     }
