@@ -58,8 +58,10 @@ export interface HandLimits {
   readonly helloMs: number;
   /** Messages in one frame of a client. */
   readonly maxFrameMessages: number;
-  /** A snapshot is taken in slices of about this long. */
+  /** A snapshot is taken, a long log executed, in slices of about this long. */
   readonly sliceMs: number;
+  /** The core executes so many entries at a time at most: a slice is longer than `sliceMs` by the time these take. */
+  readonly sliceEntries: number;
 }
 
 export const HAND_LIMITS: HandLimits = {
@@ -69,6 +71,7 @@ export const HAND_LIMITS: HandLimits = {
   helloMs: 2_000,
   maxFrameMessages: 8_192,
   sliceMs: 5,
+  sliceEntries: 16,
 };
 
 /** Everything that a replica is started with; defaults are chosen in `src/entry`. */

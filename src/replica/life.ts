@@ -130,11 +130,13 @@ export class Life {
   }
 
   #makeRooms({ durable, incarnation, mayFound }: Booted, boundUrl: string): Rooms {
-    const { id, cluster, advertise, options, environment, runtime } = this.#setup;
+    const { id, cluster, advertise, options, limits, environment, runtime } = this.#setup;
+    const { sliceEntries } = limits;
     const self = { id, incarnation, url: advertise ?? boundUrl };
     const seed = Math.floor(environment.random() * 2 ** 32);
     const now = environment.now();
-    const core: CoreLike = this.#brain.wake({ self, cluster, options, durable, seed, now, runtime, mayFound });
+    const start = { self, cluster, options, durable, seed, now, runtime, mayFound, sliceEntries };
+    const core: CoreLike = this.#brain.wake(start);
     return new Rooms(this.#setup, core, self, this.#machine.versions, {
       tell: (event) => this.#owner.tell(event),
       last: (effect) => this.#last(effect),

@@ -20,12 +20,14 @@ export interface PerformerRooms {
   readonly durability: Durability;
   readonly snapshots: Snapshots;
   readonly tell: (event: ReplicaEvent) => void;
+  /** The core has more to do. */
+  readonly goOn: () => void;
   /** The life ends: nothing is performed any more. */
   readonly end: (last: LastEffect) => void;
 }
 
 export function performWith(rooms: PerformerRooms): (effect: Effect, steppedAt: number) => void {
-  const { environment, mesh, clients, durability, snapshots, tell, end } = rooms;
+  const { environment, mesh, clients, durability, snapshots, tell, goOn, end } = rooms;
   return (effect, steppedAt) => {
     switch (effect.type) {
       case "write":
@@ -56,6 +58,8 @@ export function performWith(rooms: PerformerRooms): (effect: Effect, steppedAt: 
         // Nothing written before may reach the disk after it.
         durability.flush();
         return snapshots.install(effect.at);
+      case "continue":
+        return goOn();
       case "happened":
         return tell(effect.what);
       case "setAside":

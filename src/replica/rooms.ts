@@ -69,9 +69,11 @@ export class Rooms {
       durability: this.#durability,
       snapshots: this.#snapshots,
       tell,
+      goOn: () => this.#stepper.goOn(),
       end: (effect) => owner.last(effect),
     });
-    this.#stepper = new Stepper({ core, environment, tap: setup.tap, perform, flush: () => this.#flush(), failed });
+    const { tap } = setup;
+    this.#stepper = new Stepper({ core, environment, sliceMs, tap, perform, flush: () => this.#flush(), failed });
   }
 
   accept(event: CoreEvent): void {

@@ -47,6 +47,8 @@ export interface CoreSetup {
   readonly runtime: string;
   /** Whether this node's data was never anything but empty. */
   readonly mayFound: boolean;
+  /** Committed entries executed in one step at most. */
+  readonly sliceEntries: number;
 }
 
 export class Core {
@@ -103,6 +105,7 @@ export class Core {
     return this.#replica.state;
   }
 
+  /** Known to be committed through this place; executed is what `applied` says. */
   get commit(): number {
     return this.#replica.commit;
   }
@@ -121,7 +124,7 @@ export class Core {
   }
 
   get applied(): number {
-    return this.state.applied.seqno;
+    return this.#replica.applied;
   }
 
   get role(): NodeStatus["role"] {
@@ -211,6 +214,8 @@ export class Core {
         return this.#following?.onInstalled(event.snapshot.at);
       case "snapshotSaved":
         return this.#replica.snapshotSaved(event.snapshot, event.pauseMs);
+      case "continue":
+        return this.#replica.continued();
       case "tick":
         return this.#onTick(now);
       case "stop":
@@ -387,14 +392,15 @@ export class Core {
     this.#attendance.tick(now);
   }
 
-  /** After every event: what has become committed, active or level is noticed here, and nowhere else. */
+  /** After every event: what has become committed, executed, active or level is noticed here, and nowhere else. */
   #advance(now: number): void {
-    this.#following?.acknowledgeIfMoved();
     const leadership = this.#leadership;
     const serving = this.#serving;
+    leadership?.advanceCommit(now);
+    this.#replica.execute(serving && ((entry, applied) => serving.onApplied(entry, applied, now)));
+    this.#following?.acknowledgeIfMoved();
     if (leadership === undefined || serving === undefined) return this.#tellFollowing();
-    const activated = leadership.advanceCommit(now, (entry, applied) => serving.onApplied(entry, applied, now));
-    if (activated) {
+    if (leadership.activate(now)) {
       serving.activate(now);
       this.output.happened({ event: "active", vid: leadership.view.vid });
     }

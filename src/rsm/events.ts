@@ -38,6 +38,8 @@ export type CoreEvent =
   | { readonly type: "snapshotInstalled"; readonly snapshot: SnapshotInfo }
   /** The answer to `saveSnapshot`: it is durable and the newest. */
   | { readonly type: "snapshotSaved"; readonly snapshot: SnapshotInfo; readonly pauseMs: number }
+  /** The answer to `continue`: the next slice of what is committed is executed. */
+  | { readonly type: "continue" }
   /** Time passes: every `tickMs` of the core. It ends the turn too: what was stamped leaves now. */
   | { readonly type: "tick" }
   /** The turn ends: stamp-and-send batches leave now. */
@@ -67,6 +69,8 @@ export type Effect =
   | { readonly type: "installSnapshot"; readonly at: Viewstamp }
   /** The data lacks what it must hold: set it aside and start again as a new incarnation. */
   | { readonly type: "setAside"; readonly reason: string }
+  /** More is committed than one step may execute: say `continue` soon, in this turn if there is time. One at a time. */
+  | { readonly type: "continue" }
   /** Something worth telling people; never needed for correctness. */
   | { readonly type: "happened"; readonly what: Happening }
   /** The core stops for good: no more votes or replies. */

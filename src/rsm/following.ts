@@ -128,6 +128,7 @@ export class Following {
     const { durability, config } = this.#replica;
     const seqno = Math.min(this.#matched, durability.seqno);
     if (seqno <= this.#acked && !this.#ackDue) return;
+    if (this.#isOverrun()) return;
     // Older entries beyond the view's start are dropped for good before anything is promised in this view.
     if (!durability.isTruncated || durability.write < config.viewWrite) return;
     this.#ackDue = false;
@@ -160,6 +161,15 @@ export class Following {
       this.#replica.truncate(first - 1);
     }
     this.#replica.append(entries);
+  }
+
+  /**
+   * It executes more slowly than the view commits, and holds its acknowledgements back until it has caught up. What the
+   * view began with does not count: it has to be executed anyway, and waiting for that would only cost its membership.
+   */
+  #isOverrun(): boolean {
+    const { commit, applied, options } = this.#replica;
+    return commit - Math.max(applied, this.#start ?? 0) > options.maxPendingEntries;
   }
 
   #follow(commit: number): void {

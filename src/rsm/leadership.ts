@@ -9,10 +9,7 @@ import { findById, type Identity, type NodeId, sameIdentity, sameViewstamp, type
 import { Admission } from "./admission.ts";
 import { Progress } from "./progress.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
-import type { AppliedEntry } from "./state.ts";
 import { continueTransfer, resumeTransfer, startTransfer } from "./transfer.ts";
-
-export type Commits = (entry: Entry, applied: AppliedEntry) => void;
 
 export class Leadership {
   readonly view: View;
@@ -21,6 +18,8 @@ export class Leadership {
   readonly admission: Admission;
   readonly #replica: ReplicatedLog;
   readonly #progress: Map<NodeId, Progress> = new Map();
+  /** Every member has durably the log through the view's start: it is committed, and the view active once it is executed. */
+  #isLevel = false;
   #active = false;
   /** Since when something stamped waits to be committed, without progress. */
   #waitingSince: number | undefined;
@@ -151,18 +150,23 @@ export class Leadership {
     for (const progress of this.#progress.values()) this.#pump(progress, now);
   }
 
-  /** Commits what all members have durably; `true` if that activated the view. */
-  advanceCommit(now: number, each: Commits): boolean {
+  /** Commits what all members have durably. */
+  advanceCommit(now: number): void {
     const { durability, config, commit } = this.#replica;
-    if (config.lacksCopies || durability.write < config.viewWrite) return false;
+    if (config.lacksCopies || durability.write < config.viewWrite) return;
     let through = durability.seqno;
     for (const progress of this.#progress.values()) {
       if (!progress.isLearner) through = Math.min(through, progress.acked);
     }
-    if (through < this.start || (this.#active && through <= commit)) return false;
-    this.#replica.commitThrough(through, each);
+    if (through < this.start || (this.#isLevel && through <= commit)) return;
+    this.#isLevel = true;
+    this.#replica.commitThrough(through);
     this.#waitingSince = through < this.#replica.log.end ? now : undefined;
-    if (this.#active) return false;
+  }
+
+  /** Once what the view began with is committed and executed; `true` if that is now. */
+  activate(now: number): boolean {
+    if (this.#active || !this.#isLevel || this.#replica.applied < this.start) return false;
     this.#active = true;
     for (const progress of this.#progress.values()) this.#heartbeat(progress, now);
     return true;

@@ -16,6 +16,9 @@ import { Log } from "./log.ts";
 import type { Output } from "./output.ts";
 import type { AppliedEntry, ReplicatedState } from "./state.ts";
 
+/** What one step executes at most, beside `sliceEntries`. */
+const SLICE_BYTES = 128 * 1024;
+
 export interface ReplicatedLogSetup {
   readonly options: CoreOptions;
   readonly config: Config;
@@ -23,6 +26,11 @@ export interface ReplicatedLogSetup {
   readonly durable: DurableState;
   /** Restored from the newest snapshot, if there is one. */
   readonly state: ReplicatedState;
+  /**
+   * One step executes so many entries at most, so that a long log is no long pause: few, for the hands know the time and may
+   * ask for more within the turn.
+   */
+  readonly sliceEntries: number;
 }
 
 export class ReplicatedLog {
@@ -34,12 +42,16 @@ export class ReplicatedLog {
   readonly state: ReplicatedState;
   readonly #hashes: HashTrail = new HashTrail();
   #snapshot: SnapshotInfo | undefined;
+  readonly #sliceEntries: number;
+  #commit: number;
+  /** `continue` has been asked for and not come yet. */
+  #continues = false;
   #isSaving = false;
   #snapshotPauseMs = 0;
   /** The log through this place has been given to the disk, durable or not. */
   #handedThrough: number;
 
-  constructor({ options, config, output, durable, state }: ReplicatedLogSetup) {
+  constructor({ options, config, output, durable, state, sliceEntries }: ReplicatedLogSetup) {
     this.options = options;
     this.config = config;
     this.output = output;
@@ -47,11 +59,18 @@ export class ReplicatedLog {
     this.log = new Log(durable.base, durable.entries);
     this.durability = new Durability(this.log.end);
     this.#snapshot = durable.snapshot;
+    this.#sliceEntries = sliceEntries;
+    this.#commit = state.applied.seqno;
     this.#handedThrough = this.log.end;
   }
 
-  /** What is known to be committed is executed at once: both are one place. */
+  /** Known to be committed through this place, executed or not. */
   get commit(): number {
+    return this.#commit;
+  }
+
+  /** Executed through this place; never beyond `commit`. */
+  get applied(): number {
     return this.state.applied.seqno;
   }
 
@@ -95,14 +114,29 @@ export class ReplicatedLog {
     this.durability.truncated(this.output.persist({ kind: "truncate", seqno }), seqno);
   }
 
-  commitThrough(seqno: number, each?: (entry: Entry, applied: AppliedEntry) => void): void {
+  commitThrough(seqno: number): void {
     assert(seqno <= this.log.end, "only what is in the log is committed");
-    while (this.commit < seqno) {
-      const entry = this.log.entry(this.commit + 1);
+    this.#commit = Math.max(this.#commit, seqno);
+  }
+
+  /** Executes the next slice of what is committed; asks to go on if that is not all. */
+  execute(each: ((entry: Entry, applied: AppliedEntry) => void) | undefined): void {
+    let bytes = 0;
+    for (let count = 0; count < this.#sliceEntries && bytes < SLICE_BYTES && this.applied < this.#commit; count++) {
+      const entry = this.log.entry(this.applied + 1);
       const applied = this.state.apply(entry);
+      bytes += entry.bytes.length;
       this.#hashes.note(entry.seqno, this.state.hash);
       each?.(entry, applied);
     }
+    if (this.applied === this.#commit || this.#continues) return;
+    this.#continues = true;
+    this.output.push({ type: "continue" });
+  }
+
+  /** The hands have time for the next slice. */
+  continued(): void {
+    this.#continues = false;
   }
 
   /** Receiving a snapshot ends any of its own that is being taken. */
@@ -117,6 +151,7 @@ export class ReplicatedLog {
     this.#snapshot = snapshot;
     this.durability.restarted(at.seqno, this.log.contains(at));
     this.log.startAfter(at);
+    this.#commit = Math.max(this.#commit, at.seqno);
     this.#handedThrough = this.log.end;
     this.#hashes.note(at.seqno, this.state.hash);
     this.output.persist({ kind: "base", at });
@@ -132,7 +167,9 @@ export class ReplicatedLog {
   maybeSaveSnapshot(): void {
     if (this.#isSaving) return;
     const since = this.#snapshot?.at.seqno ?? ORIGIN.seqno;
-    if (this.commit <= since || this.log.bytesAfter(since) < this.options.snapshotEveryBytes) return;
+    if (this.applied <= since) return;
+    const executedBytes = this.log.bytesAfter(since) - this.log.bytesAfter(this.applied);
+    if (executedBytes < this.options.snapshotEveryBytes) return;
     this.#isSaving = true;
     this.output.push({ type: "saveSnapshot", at: this.state.applied, chunks: this.state.snapshot() });
   }

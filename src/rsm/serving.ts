@@ -70,6 +70,7 @@ export class Serving {
 
   /** Looks again whether requests can be taken; what waits is told if not. */
   refresh(now: number, impaired: boolean): void {
+    this.#answerAll(this.#confirmation.executed());
     const stalled = this.#leadership.isStalled(now);
     const taking = this.#leadership.isActive && !stalled && !impaired && !this.#leadership.admission.stopsStamping;
     if (this.#taking && !taking) this.#refuseAll(this.#confirmation.cancel());
@@ -295,7 +296,7 @@ export class Serving {
 
   /** Opened in a view that this primary, deposed without knowing it, cannot know of. */
   #isFromLater(session: Viewstamp): boolean {
-    return session.vid > this.#leadership.view.vid || session.seqno > this.#replica.commit;
+    return session.vid > this.#leadership.view.vid || session.seqno > this.#replica.applied;
   }
 
   #isRoundFull(): boolean {
@@ -303,8 +304,8 @@ export class Serving {
   }
 
   #isFull(bytes: number): boolean {
-    const { log, commit, options } = this.#replica;
-    return log.end - commit >= options.maxPendingEntries || this.#pendingBytes + bytes > options.maxPendingBytes;
+    const { log, applied, options } = this.#replica;
+    return log.end - applied >= options.maxPendingEntries || this.#pendingBytes + bytes > options.maxPendingBytes;
   }
 
   #stamp(
@@ -336,9 +337,9 @@ export class Serving {
   }
 
   #stampTick(now: number): void {
-    const { state, commit } = this.#replica;
+    const { state, applied } = this.#replica;
     const deadline = state.machine.nextDeadline();
-    if (deadline === undefined || deadline > this.#replicatedTime(now) || this.#tickStamped > commit) return;
+    if (deadline === undefined || deadline > this.#replicatedTime(now) || this.#tickStamped > applied) return;
     this.#tickStamped = this.#stamp("tick", ORIGIN, undefined, EMPTY, now).seqno;
   }
 
@@ -355,8 +356,8 @@ export class Serving {
 
   /** Requests stamped and not committed are answered too: their outcome is not known yet. */
   #refuseStamped(): void {
-    const { log, commit } = this.#replica;
-    const first = Math.max(commit, this.#leadership.start);
+    const { log, applied } = this.#replica;
+    const first = Math.max(applied, this.#leadership.start);
     for (let seqno = first + 1; seqno <= log.end; seqno++) {
       const entry = log.entry(seqno);
       const client = this.#live.get(entry.session.seqno)?.client;

@@ -118,6 +118,7 @@ export class ReplicatedState {
       return { reply: session.replies.get(entry.number), duplicate: true, notices: [] };
     }
     assert(entry.number === session.lastNumber + 1, "a session's numbers are stamped consecutively");
+    this.#sessions.changes(session);
     session.acknowledge(entry.acknowledgedThrough);
     session.lastNumber = entry.number;
     const { reply, notices } = this.#run(entry, session.id, context);

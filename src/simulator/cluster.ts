@@ -196,7 +196,8 @@ export class SimCluster {
       machine: (node: NodeId) => this.#parts.machine(this.violated, node),
       makeBrain: this.#parts.makeBrain,
       options,
-      limits: HAND_LIMITS,
+      // Time does not pass within a turn: whatever is done in slices has a turn for each.
+      limits: { ...HAND_LIMITS, sliceMs: 0, sliceEntries: this.world.random.fork("slices").pick([1, 2, 16]) },
       segmentBytes,
       broken: (node: SimNode, code: string, text: string) =>
         this.found({

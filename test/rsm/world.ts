@@ -70,6 +70,10 @@ export class World {
   /** Messages for which this says true are lost. */
   drop: Drop = () => false;
   intercept: Intercept = () => false;
+  /** Called around each step. */
+  watch: (id: string, core: Core, step: () => void) => void = (_id, _core, step) => step();
+  /** How long until a node that has more to execute goes on. */
+  sliceMs = 0.1;
   /** With it a killed node's last write may also be torn between two records. */
   trouble: Trouble | undefined;
   readonly sent: { from: string; to: string; message: PeerMessage }[] = [];
@@ -181,6 +185,7 @@ export class World {
       now: this.now,
       runtime: "test",
       mayFound,
+      sliceEntries: 16,
     });
     const node: SimNode = {
       member,
@@ -235,7 +240,11 @@ export class World {
 
   #feed(node: SimNode, event: CoreEvent): void {
     if (!node.up) return;
-    for (const effect of node.core.step(event, this.now)) this.#perform(node, effect);
+    let effects: readonly Effect[] = [];
+    this.watch(node.member.id, node.core, () => {
+      effects = node.core.step(event, this.now);
+    });
+    for (const effect of effects) this.#perform(node, effect);
   }
 
   #perform(node: SimNode, effect: Effect): void {
@@ -297,6 +306,9 @@ export class World {
         );
         return;
       }
+      case "continue":
+        this.#later(this.sliceMs, () => this.#step(node, { type: "continue" }), node);
+        return;
       case "announce":
       case "peers":
         return;
