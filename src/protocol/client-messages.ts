@@ -195,6 +195,8 @@ export interface NodeStatus {
   readonly sessions: number;
   /** The longest pause that taking a snapshot has cost, in milliseconds; 0 before the first. */
   readonly snapshotPauseMs: number;
+  /** Its machines by name: the version that runs, and those that its program is able to run, oldest first. */
+  readonly machines: readonly { readonly name: string; readonly version: number; readonly able: readonly number[] }[];
 }
 
 export interface StatusMessage {

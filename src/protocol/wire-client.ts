@@ -25,6 +25,7 @@ import {
   invitation,
   MAX_TEXT_LENGTH,
   member,
+  name,
   positive,
   quantity,
   type Schema,
@@ -156,6 +157,7 @@ const status: Schema<NodeStatus> = v.strictObject({
   hash: count,
   sessions: count,
   snapshotPauseMs: quantity,
+  machines: v.array(v.strictObject({ name, version: positive, able: v.array(positive) })),
 });
 
 export const serverCodecs: CodecTable<ServerMessage> = {

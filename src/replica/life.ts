@@ -90,7 +90,7 @@ export class Life {
       this.#storage = isOpen ? "open" : "refused";
       this.#whenOpened?.();
     };
-    boot({ storage, environment, versions: this.#machine.versions, restore, opened }, (error, booted) => {
+    boot({ storage, environment, able: this.#machine.able, restore, opened }, (error, booted) => {
       if (this.#over) return;
       if (booted === undefined) this.#fail(storageFailure(error));
       else this.#listen(booted);
@@ -133,7 +133,7 @@ export class Life {
     const seed = Math.floor(environment.random() * 2 ** 32);
     const now = environment.now();
     const core: CoreLike = this.#brain.wake({ self, cluster, options, durable, seed, now, runtime, mayFound });
-    return new Rooms(this.#setup, core, self, this.#machine.versions, {
+    return new Rooms(this.#setup, core, self, this.#machine.able, {
       tell: (event) => this.#owner.tell(event),
       last: (effect) => this.#last(effect),
       failed: (error) => this.#fail(brokenInvariant(error)),

@@ -67,6 +67,8 @@ export class Core {
   #pausedMs = 0;
   /** As of the last tick. */
   #impaired = false;
+  /** Whether this node knew a view before: genesis is over. */
+  #hasBegun: boolean;
   /** Writes handed out and not yet durable, oldest first, with their times. */
   #writes: { readonly write: number; readonly at: number }[] = [];
   #isHalted = false;
@@ -75,12 +77,15 @@ export class Core {
     const { durable, now } = setup;
     this.#setup = setup;
     this.options = setup.options;
-    this.config = new Config({ ...setup, random: new SeededRandom(setup.seed) }, this.output);
+    const random = new SeededRandom(setup.seed);
+    this.config = new Config({ ...setup, able: setup.state.machine.able, random }, this.output);
     this.#replica = new ReplicatedLog({ ...setup, config: this.config, output: this.output });
     this.#reception = new Reception(this.#replica);
     this.#changes = new Changes(this.#replica);
     this.#attendance = new Attendance(this.#replica);
     this.#steppedAt = now;
+    if (durable.snapshot === undefined) this.#beginState();
+    this.#hasBegun = durable.view !== undefined;
     const { view } = this.config;
     if (view !== undefined) this.#followFromDisk(view, durable);
     this.#tellPeers();
@@ -232,7 +237,7 @@ export class Core {
       case "confirm":
         return this.#onConfirm(from, message, now);
       case "joinRefused":
-        return this.#attendance.joinRefused(now);
+        return this.#attendance.joinRefused(from, message, now);
       default:
         if (this.#isOfThisView(from, message.vid, now)) this.#onViewMessage(from, message, now);
         return undefined;
@@ -279,6 +284,8 @@ export class Core {
         return leadership?.onInvoked(from, message, now);
       case "leveled":
         return leadership?.onLeveled(from, message, now);
+      case "readied":
+        return leadership?.onReadied(from, message);
       case "snapshotWant":
         return leadership?.onSnapshotWant(from, message, now);
       case "confirmed":
@@ -294,6 +301,8 @@ export class Core {
         return following === undefined ? undefined : this.#replica.compareHashes(message);
       case "level":
         return following?.onLevel(message);
+      case "ready":
+        return following?.onReady(message);
       case "snapshotOffer":
         return following?.onOffer(message, now);
       case "snapshotChunk":
@@ -412,6 +421,8 @@ export class Core {
   /** A newer view is known and on its way to the disk: older ones are not acknowledged from now on. */
   #enterView(view: View, now: number): void {
     const { config } = this;
+    if (!this.#hasBegun) this.#beginState();
+    this.#hasBegun = true;
     const wasMember =
       this.#following?.view.members.some((member) => sameIdentity(member, config.self)) ??
       this.#leadership !== undefined;
@@ -435,6 +446,12 @@ export class Core {
     }
     this.#changes.onView(view);
     this.#tellPeers();
+  }
+
+  /** The empty state is that of the versions in which the cluster began. */
+  #beginState(): void {
+    const { origin } = this.config;
+    if (origin !== undefined) this.state.begin(origin);
   }
 
   #followFromDisk(view: View, durable: DurableState): void {

@@ -6,6 +6,8 @@
 import type { Config } from "../config/config.ts";
 import type { Entry } from "../protocol/entry.ts";
 import { assert, ViewstampError } from "../protocol/errors.ts";
+import type { MachineAbility, MachineVersion } from "../protocol/machine.ts";
+import { sameVersions } from "../protocol/machine-versions.ts";
 import type { Heartbeat } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { DurableState, SnapshotInfo } from "../protocol/storage.ts";
@@ -15,6 +17,7 @@ import { HashTrail } from "./hash-trail.ts";
 import { Log } from "./log.ts";
 import type { Output } from "./output.ts";
 import type { AppliedEntry, ReplicatedState } from "./state.ts";
+import { Switches } from "./switches.ts";
 
 export interface ReplicatedLogSetup {
   readonly options: CoreOptions;
@@ -32,12 +35,18 @@ export class ReplicatedLog {
   readonly log: Log;
   readonly durability: Durability;
   readonly state: ReplicatedState;
+  readonly switches: Switches;
   readonly #hashes: HashTrail = new HashTrail();
   #snapshot: SnapshotInfo | undefined;
   #isSaving = false;
   #snapshotPauseMs = 0;
   /** The log through this place has been given to the disk, durable or not. */
   #handedThrough: number;
+  #promised: readonly MachineVersion[];
+  /** The write that made the promise durable. */
+  #promiseWrite = 0;
+  /** The last upgrade executed: the snapshot that it calls for lets newer programs do without older versions. */
+  #upgradedAt = 0;
 
   constructor({ options, config, output, durable, state }: ReplicatedLogSetup) {
     this.options = options;
@@ -46,8 +55,35 @@ export class ReplicatedLog {
     this.state = state;
     this.log = new Log(durable.base, durable.entries);
     this.durability = new Durability(this.log.end);
+    this.switches = new Switches(durable.entries);
+    this.#promised = durable.machines?.promised ?? [];
     this.#snapshot = durable.snapshot;
     this.#handedThrough = this.log.end;
+  }
+
+  /** What this program can run. */
+  get able(): readonly MachineAbility[] {
+    return this.state.machine.able;
+  }
+
+  /** The versions that the log has after this place. */
+  versionsAfter(seqno: number): readonly MachineVersion[] {
+    return this.switches.versionsAfter(seqno, this.commit, this.state.versions);
+  }
+
+  /**
+   * Promises that no program which cannot run these versions ever starts on this data; gives the write that makes the
+   * promise durable. It never promises less than before.
+   */
+  promise(versions: readonly MachineVersion[]): number {
+    const promised = versions.map(({ name, version }) => {
+      const before = this.#promised.find((one) => one.name === name)?.version ?? 0;
+      return { name, version: Math.max(version, before) };
+    });
+    if (sameVersions(promised, this.#promised)) return this.#promiseWrite;
+    this.#promised = promised;
+    this.#promiseWrite = this.output.persist({ kind: "machines", origin: this.config.origin ?? [], promised });
+    return this.#promiseWrite;
   }
 
   /** What is known to be committed is executed at once: both are one place. */
@@ -67,6 +103,7 @@ export class ReplicatedLog {
   /** The primary's next entry: in the log at once, given to the disk with all others of its turn. */
   stamp(entry: Entry): void {
     this.log.append([entry]);
+    this.switches.append([entry]);
   }
 
   /**
@@ -81,6 +118,7 @@ export class ReplicatedLog {
   /** A backup's or learner's next entries. */
   append(entries: readonly Entry[]): void {
     this.log.append(entries);
+    this.switches.append(entries);
     this.#persist(entries);
   }
 
@@ -91,6 +129,7 @@ export class ReplicatedLog {
       throw new ViewstampError("Diverged", text);
     }
     this.log.truncate(seqno);
+    this.switches.truncate(seqno);
     this.#handedThrough = Math.min(this.#handedThrough, seqno);
     this.durability.truncated(this.output.persist({ kind: "truncate", seqno }), seqno);
   }
@@ -101,8 +140,15 @@ export class ReplicatedLog {
       const entry = this.log.entry(this.commit + 1);
       const applied = this.state.apply(entry);
       this.#hashes.note(entry.seqno, this.state.hash);
+      if (entry.kind === "upgrade") this.#upgraded(entry.seqno);
       each?.(entry, applied);
     }
+  }
+
+  #upgraded(seqno: number): void {
+    this.#upgradedAt = seqno;
+    this.output.happened({ event: "upgraded", machines: this.state.versions });
+    this.output.path("machineUpgraded");
   }
 
   /** Receiving a snapshot ends any of its own that is being taken. */
@@ -117,6 +163,8 @@ export class ReplicatedLog {
     this.#snapshot = snapshot;
     this.durability.restarted(at.seqno, this.log.contains(at));
     this.log.startAfter(at);
+    this.switches.startAfter(at.seqno);
+    this.switches.truncate(this.log.end);
     this.#handedThrough = this.log.end;
     this.#hashes.note(at.seqno, this.state.hash);
     this.output.persist({ kind: "base", at });
@@ -132,7 +180,8 @@ export class ReplicatedLog {
   maybeSaveSnapshot(): void {
     if (this.#isSaving) return;
     const since = this.#snapshot?.at.seqno ?? ORIGIN.seqno;
-    if (this.commit <= since || this.log.bytesAfter(since) < this.options.snapshotEveryBytes) return;
+    if (this.commit <= since) return;
+    if (since >= this.#upgradedAt && this.log.bytesAfter(since) < this.options.snapshotEveryBytes) return;
     this.#isSaving = true;
     this.output.push({ type: "saveSnapshot", at: this.state.applied, chunks: this.state.snapshot() });
   }
@@ -146,6 +195,7 @@ export class ReplicatedLog {
     this.#snapshot = snapshot;
     if (before.seqno <= this.log.base.seqno) return;
     this.log.startAfter(before);
+    this.switches.startAfter(before.seqno);
     this.output.persist({ kind: "base", at: before });
     this.output.path("logCompacted");
   }

@@ -39,5 +39,6 @@ export function statusOf(
     hash: state.hash,
     sessions: state.sessions.size,
     snapshotPauseMs: replica.snapshotPauseMs,
+    machines: state.versions.map((running, at) => ({ ...running, able: replica.able[at]?.versions ?? [] })),
   };
 }

@@ -17,6 +17,7 @@ import { viewOf } from "../../config/views.ts";
 
 export const EMPTY_DISK: DurableState = {
   identity: undefined,
+  machines: undefined,
   setAside: undefined,
   view: undefined,
   promised: undefined,

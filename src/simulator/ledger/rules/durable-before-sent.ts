@@ -4,6 +4,7 @@
  */
 import { type Ballot, compareBallots } from "../../../protocol/ballot.ts";
 import type { PeerMessage, Promised } from "../../../protocol/messages.ts";
+import { keyOf } from "../disk-model.ts";
 import { type Facts, holdsChain, type NodeFacts } from "../facts.ts";
 import type { Rule } from "../observer.ts";
 
@@ -40,7 +41,8 @@ function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): str
     case "genesis":
       return (
         viewMissing(node, message.view.vid) ??
-        (disk.identity?.clusterId === message.clusterId ? undefined : "the cluster id")
+        (disk.identity?.clusterId === message.clusterId ? undefined : "the cluster id") ??
+        (keyOf(disk.machines?.origin) === keyOf(message.origin) ? undefined : "the versions the log begins with")
       );
     case "invoked":
       return viewMissing(node, message.vid) ?? logMissing(facts, node, message.vid, message.seqno);
@@ -50,7 +52,13 @@ function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): str
       if (disk.level?.vid !== vid || disk.level.through.seqno < through.seqno) return "the promise to be level";
       return disk.log.holds(through) ? viewMissing(node, vid) : "the log it says to hold";
     }
+    case "readied": {
+      const promised = (name: string): number => disk.machines?.promised.find((one) => one.name === name)?.version ?? 0;
+      const isPromised = message.versions.every(({ name, version }) => promised(name) >= version);
+      return isPromised ? viewMissing(node, message.vid) : "the promise to be ready";
+    }
     case "fetch":
+    case "ready":
     case "join":
     case "joinRefused":
     case "leaving":
