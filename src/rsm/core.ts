@@ -67,8 +67,6 @@ export class Core {
   #pausedMs = 0;
   /** As of the last tick. */
   #impaired = false;
-  /** Whether this node knew a view before: genesis is over. */
-  #hasBegun: boolean;
   /** Writes handed out and not yet durable, oldest first, with their times. */
   #writes: { readonly write: number; readonly at: number }[] = [];
   #isHalted = false;
@@ -84,8 +82,6 @@ export class Core {
     this.#changes = new Changes(this.#replica);
     this.#attendance = new Attendance(this.#replica);
     this.#steppedAt = now;
-    if (durable.snapshot === undefined) this.#beginState();
-    this.#hasBegun = durable.view !== undefined;
     const { view } = this.config;
     if (view !== undefined) this.#followFromDisk(view, durable);
     this.#tellPeers();
@@ -421,8 +417,7 @@ export class Core {
   /** A newer view is known and on its way to the disk: older ones are not acknowledged from now on. */
   #enterView(view: View, now: number): void {
     const { config } = this;
-    if (!this.#hasBegun) this.#beginState();
-    this.#hasBegun = true;
+    this.#replica.begin();
     const wasMember =
       this.#following?.view.members.some((member) => sameIdentity(member, config.self)) ??
       this.#leadership !== undefined;
@@ -446,12 +441,6 @@ export class Core {
     }
     this.#changes.onView(view);
     this.#tellPeers();
-  }
-
-  /** The empty state is that of the versions in which the cluster began. */
-  #beginState(): void {
-    const { origin } = this.config;
-    if (origin !== undefined) this.state.begin(origin);
   }
 
   #followFromDisk(view: View, durable: DurableState): void {

@@ -42,6 +42,8 @@ export class ReplicatedLog {
   #snapshotPauseMs = 0;
   /** The log through this place has been given to the disk, durable or not. */
   #handedThrough: number;
+  /** The empty state is that of the versions in which the cluster began. */
+  #hasBegun = false;
   #promised: readonly MachineVersion[];
   /** The write that made the promise durable. */
   #promiseWrite = 0;
@@ -59,6 +61,16 @@ export class ReplicatedLog {
     this.#promised = durable.machines?.promised ?? [];
     this.#snapshot = durable.snapshot;
     this.#handedThrough = this.log.end;
+    this.#hasBegun = durable.snapshot !== undefined;
+    if (durable.view !== undefined) this.begin();
+  }
+
+  /** A view is known: if it is the first, genesis has said in which versions the cluster's log begins. */
+  begin(): void {
+    const { origin } = this.config;
+    if (this.#hasBegun || origin === undefined) return;
+    this.#hasBegun = true;
+    this.state.begin(origin);
   }
 
   /** What this program can run. */
