@@ -22,6 +22,8 @@ export interface Stage {
   readonly maySpare: (node: SimNode) => boolean;
   /** Faults that wait for a message. */
   readonly aims: Aims;
+  /** The newest machine version that any program can run. */
+  readonly newestProgram: number;
   /** Nothing may fail any more. */
   healed: boolean;
 }
@@ -57,6 +59,14 @@ function onNode(act: (node: SimNode, stage: Stage, random: Random) => unknown): 
 function startLater(node: SimNode, stage: Stage, random: Random): void {
   const short = random.chance(0.5);
   later(stage, random, 0, short ? 300 : 4000, () => node.start());
+}
+
+function replaceProgram(node: SimNode, stage: Stage, random: Random, program: number): void {
+  if (random.chance(0.5)) node.stop();
+  else node.die(random.chance(0.8) ? "kill" : "power");
+  // A stop takes its time; it is the next start that counts.
+  node.program = program;
+  later(stage, random, 0, 2000, () => node.start());
 }
 
 function cutFor(stage: Stage, random: Random, pairs: readonly (readonly [Host, Host])[]): boolean {
@@ -269,6 +279,18 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     startLater(node, stage, random);
     return true;
   }),
+  /** Its operator gives it the program with newer machines. */
+  "newer program": onNode((node, stage, random) => {
+    if (node.program >= stage.newestProgram) return false;
+    replaceProgram(node, stage, random, random.integer(node.program + 1, stage.newestProgram));
+    return true;
+  }),
+  /** Its operator thinks better of it. */
+  "older program": onNode((node, stage, random) => {
+    if (node.program <= 1) return false;
+    replaceProgram(node, stage, random, random.integer(1, node.program - 1));
+    return true;
+  }),
   "wall clock set": (stage, random) => {
     random.pick(allHosts(stage)).jumpWall(random.between(-100_000, 100_000));
     return true;
@@ -373,6 +395,8 @@ export function heal(stage: Stage): void {
     node.disk.unhang();
     node.host.resume();
     node.host.life?.neverMind();
+    if (node.program < stage.newestProgram) node.die("kill");
+    node.program = stage.newestProgram;
     node.start();
   }
   for (const client of clients) {

@@ -3,16 +3,31 @@
  * @module
  */
 import { type Ballot, compareBallots } from "../../../protocol/ballot.ts";
+import type { Entry } from "../../../protocol/entry.ts";
 import type { PeerMessage, Promised } from "../../../protocol/messages.ts";
-import { keyOf } from "../disk-model.ts";
+import { decodeUpgrade } from "../../../protocol/upgrade-body.ts";
+import type { Identity } from "../../../protocol/view.ts";
+import { identityKey, keyOf } from "../disk-model.ts";
 import { type Facts, holdsChain, type NodeFacts } from "../facts.ts";
 import type { Rule } from "../observer.ts";
 
 export const durableBeforeSent: Rule = {
   number: 2,
-  statement: "Never a promise, accept, `invoked` or view adoption sent before the sender's disk holds it.",
+  statement:
+    "Never a promise, accept, `invoked`, `readied` or view adoption sent before the sender's disk holds it; never an " +
+    "upgrade stamped before all members have promised to run it.",
   watch(facts, violated) {
     return {
+      writing(node, record) {
+        if (record.kind !== "append") return;
+        for (const entry of record.entries) {
+          const unready = entry.kind === "upgrade" ? unreadyMember(facts, entry) : undefined;
+          if (unready !== undefined)
+            violated(
+              `${node.id} has the upgrade ${entry.vid}.${entry.seqno}, which ${unready} has not promised to run`,
+            );
+        }
+      },
       sent(node, to, message) {
         const missing = missingOnDisk(facts, node, message);
         if (missing !== undefined) violated(`${node.id} sent ${message.type} to ${to}, and its disk lacks ${missing}`);
@@ -20,6 +35,16 @@ export const durableBeforeSent: Rule = {
     };
   },
 };
+
+/** A member of the view in which it was stamped that has not durably promised to run what the entry switches to. */
+function unreadyMember(facts: Facts, { vid, body }: Entry): string | undefined {
+  const { to } = decodeUpgrade(body);
+  const isReady = (member: Identity): boolean => {
+    const promised = facts.dataOf.get(identityKey(member))?.durable.machines?.promised ?? [];
+    return to.every(({ name, version }) => promised.some((one) => one.name === name && one.version >= version));
+  };
+  return facts.chosen.get(vid)?.members.find((member) => !isReady(member))?.id;
+}
 
 function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): string | undefined {
   const disk = node.data.durable;
