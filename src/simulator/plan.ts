@@ -40,7 +40,9 @@ export interface Plan {
 }
 
 /** What may be asked for instead of drawn. */
-export type PlanWishes = Partial<Pick<Plan, "nodes" | "clients" | "faults" | "faultEveryMs" | "newestProgram">> & {
+export type PlanWishes = Partial<Pick<Plan, "nodes" | "clients" | "faults" | "faultEveryMs">> & {
+  /** `newestProgram`. */
+  readonly versions?: number;
   readonly calls?: number;
 };
 
@@ -66,7 +68,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
   const rounds = Math.round(calls * random.pick([0, 0.1, 0.25]));
   const drawn = kinds.filter(() => random.chance(density));
   const upgrade = random.fork("upgrade");
-  const newestProgram = wishes.newestProgram ?? upgrade.pick([1, 1, 1, 2, 2, 3]);
+  const newestProgram = wishes.versions ?? upgrade.pick([1, 1, 1, 2, 2, 3]);
   // Programs are replaced whatever else goes wrong.
   const faults = newestProgram > 1 ? [...new Set([...drawn, "newer program", ...upgrade.pick(TAKEN_BACK)])] : drawn;
   return {
