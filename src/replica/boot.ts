@@ -4,9 +4,11 @@
  */
 import type { Environment } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
-import type { MachineVersion, Restoration } from "../protocol/machine.ts";
+import type { MachineAbility, Restoration } from "../protocol/machine.ts";
+import { abilitiesText } from "../protocol/machine-versions.ts";
 import type { DurableState, Storage } from "../protocol/storage.ts";
 import type { Incarnation, Viewstamp } from "../protocol/view.ts";
+import { refuseData } from "./data-versions.ts";
 import { storageFailure } from "./failures.ts";
 
 /** What a node wakes up with. */
@@ -22,7 +24,7 @@ export interface Booted {
 export interface BootOptions {
   readonly storage: Storage;
   readonly environment: Environment;
-  readonly versions: readonly MachineVersion[];
+  readonly able: readonly MachineAbility[];
   readonly restore: (at: Viewstamp) => Restoration;
   /** From now on the storage must be closed; not so if it could not be opened: another replica may have it. */
   readonly opened: (isOpen: boolean) => void;
@@ -35,6 +37,8 @@ export function boot(options: BootOptions, done: BootDone): void {
   options.storage.open((error, durable) => {
     options.opened(durable !== undefined);
     if (durable === undefined) return fail(error);
+    const refusal = refuseData(options.able, durable);
+    if (refusal !== undefined) return done(refusal, undefined);
     identify(options, durable, (identifyError, booted) => {
       if (booted === undefined) return fail(identifyError);
       restore(options, booted, done);
@@ -59,7 +63,7 @@ function identify({ storage, environment }: BootOptions, durable: DurableState, 
   });
 }
 
-function restore({ storage, versions, restore: begin }: BootOptions, booted: Booted, done: BootDone): void {
+function restore({ storage, able, restore: begin }: BootOptions, booted: Booted, done: BootDone): void {
   const { snapshot } = booted.durable;
   if (snapshot === undefined) {
     done(undefined, booted);
@@ -72,7 +76,7 @@ function restore({ storage, versions, restore: begin }: BootOptions, booted: Boo
       work();
       return true;
     } catch (error) {
-      done(foreignSnapshot(at, versions, error), undefined);
+      done(foreignSnapshot(at, able, error), undefined);
       return false;
     }
   };
@@ -89,11 +93,12 @@ function restore({ storage, versions, restore: begin }: BootOptions, booted: Boo
   next(0);
 }
 
-function foreignSnapshot({ seqno }: Viewstamp, versions: readonly MachineVersion[], cause: unknown): ViewstampError {
-  const names = versions.map(({ name, version }) => `"${name}" version ${version}`).join(" and ");
+function foreignSnapshot({ seqno }: Viewstamp, able: readonly MachineAbility[], cause: unknown): ViewstampError {
+  const why = cause instanceof ViewstampError && cause.code === "WrongMachine" ? ` (${cause.message})` : "";
   return new ViewstampError(
     "WrongMachine",
-    `the snapshot at ${seqno} in the data is not one of ${names}: start the node with the machines that wrote it`,
+    `the snapshot at ${seqno} in the data is not one of ${abilitiesText(able)}${why}: start the node with the machines ` +
+      "that wrote it",
     { cause },
   );
 }

@@ -91,7 +91,7 @@ export class Life {
       this.#storage = isOpen ? "open" : "refused";
       this.#whenOpened?.();
     };
-    boot({ storage, environment, versions: this.#machine.versions, restore, opened }, (error, booted) => {
+    boot({ storage, environment, able: this.#machine.able, restore, opened }, (error, booted) => {
       if (this.#over) return;
       if (booted === undefined) this.#fail(storageFailure(error));
       else this.#listen(booted);
@@ -137,7 +137,7 @@ export class Life {
     const now = environment.now();
     const start = { self, cluster, options, durable, seed, now, runtime, mayFound, sliceEntries };
     const core: CoreLike = this.#brain.wake(start);
-    return new Rooms(this.#setup, core, self, this.#machine.versions, {
+    return new Rooms(this.#setup, core, self, this.#machine.able, {
       tell: (event) => this.#owner.tell(event),
       last: (effect) => this.#last(effect),
       failed: (error) => this.#fail(brokenInvariant(error)),

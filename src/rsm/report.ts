@@ -41,5 +41,6 @@ export function statusOf(
     sessions: state.sessions.size,
     snapshotPauseMs: replica.snapshotPauseMs,
     trouble,
+    machines: state.versions.map((running, at) => ({ ...running, able: replica.able[at]?.versions ?? [] })),
   };
 }

@@ -10,6 +10,7 @@ import { assert } from "../protocol/errors.ts";
 import type { Notice } from "../protocol/machine.ts";
 import type { Confirmed } from "../protocol/messages.ts";
 import { parseSessionId } from "../protocol/session.ts";
+import { encodeUpgrade } from "../protocol/upgrade-body.ts";
 import { encodeValue } from "../protocol/values.ts";
 import { type Identity, ORIGIN, type Viewstamp } from "../protocol/view.ts";
 import { Confirmation, type Waiting } from "./confirmation.ts";
@@ -194,6 +195,7 @@ export class Serving {
       this.#stampEnd(live, now);
     }
     this.#stampTick(now);
+    this.#stampUpgrade(now);
   }
 
   /** An entry was committed and executed: its session or asker is told, and its notices go out. */
@@ -212,6 +214,9 @@ export class Serving {
         this.#ended(entry);
         break;
       case "tick":
+        break;
+      case "upgrade":
+        this.#leadership.upgrade.executed();
         break;
     }
     for (const notice of applied.notices) this.#notify(notice);
@@ -341,6 +346,13 @@ export class Serving {
     const deadline = state.machine.nextDeadline();
     if (deadline === undefined || deadline > this.#replicatedTime(now) || this.#tickStamped > applied) return;
     this.#tickStamped = this.#stamp("tick", ORIGIN, undefined, EMPTY, now).seqno;
+  }
+
+  #stampUpgrade(now: number): void {
+    const to = this.#leadership.upgrade.due;
+    if (to === undefined) return;
+    const { log } = this.#replica;
+    this.#stamp("upgrade", ORIGIN, undefined, encodeUpgrade({ from: this.#replica.versionsAfter(log.end), to }), now);
   }
 
   /** The last applied time at activation plus monotonic time since: never a wall clock. */

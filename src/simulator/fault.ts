@@ -19,6 +19,8 @@ export interface Stage {
   readonly maySpare: (node: SimNode) => boolean;
   /** Faults that wait for a message. */
   readonly aims: Aims;
+  /** The newest machine version that any program can run. */
+  readonly newestProgram: number;
   /** Nothing may fail any more. */
   healed: boolean;
 }

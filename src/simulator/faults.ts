@@ -6,6 +6,7 @@
 
 import { type DiskOperation, QUICK_DISK, SLOW_DISK } from "./disk.ts";
 import { allHosts, cutFor, type Fault, isolate, later, onMessage, onNode, type Stage, startLater } from "./fault.ts";
+import type { SimNode } from "./node.ts";
 import { PLOTS } from "./plots.ts";
 import type { Random } from "./random.ts";
 
@@ -13,6 +14,14 @@ import type { Random } from "./random.ts";
 export const MOST_DRIFT = 0.0045;
 
 const DISK_OPERATIONS: readonly DiskOperation[] = ["append", "sync", "create", "rename", "remove", "syncDirectory"];
+
+function replaceProgram(node: SimNode, stage: Stage, random: Random, program: number): void {
+  if (random.chance(0.5)) node.stop();
+  else node.die(random.chance(0.8) ? "kill" : "power");
+  // A stop takes its time; it is the next start that counts.
+  node.program = program;
+  later(stage, random, 0, 2000, () => node.start());
+}
 
 export const FAULTS: Readonly<Record<string, Fault>> = {
   kill: onNode((node, stage, random) => {
@@ -187,6 +196,18 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     startLater(node, stage, random);
     return true;
   }),
+  /** Its operator gives it the program with newer machines. */
+  "newer program": onNode((node, stage, random) => {
+    if (node.program >= stage.newestProgram) return false;
+    replaceProgram(node, stage, random, random.integer(node.program + 1, stage.newestProgram));
+    return true;
+  }),
+  /** Its operator thinks better of it. */
+  "older program": onNode((node, stage, random) => {
+    if (node.program <= 1) return false;
+    replaceProgram(node, stage, random, random.integer(1, node.program - 1));
+    return true;
+  }),
   "wall clock set": (stage, random) => {
     random.pick(allHosts(stage)).jumpWall(random.between(-100_000, 100_000));
     return true;
@@ -315,6 +336,8 @@ export function heal(stage: Stage): void {
     node.disk.unhang();
     node.host.resume();
     node.host.life?.neverMind();
+    if (node.program < stage.newestProgram) node.die("kill");
+    node.program = stage.newestProgram;
     node.start();
   }
   for (const client of clients) {

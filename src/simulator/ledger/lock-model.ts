@@ -89,6 +89,7 @@ export class LockModel {
         return result.duplicate || result.reply === undefined ? undefined : this.#command(entry, result.reply, result);
       case "skip":
       case "tick":
+      case "upgrade":
         return undefined;
     }
   }

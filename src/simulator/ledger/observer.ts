@@ -5,6 +5,7 @@
 import type { Ballot } from "../../protocol/ballot.ts";
 import type { ClientMessage, ServerMessage } from "../../protocol/client-messages.ts";
 import type { Entry } from "../../protocol/entry.ts";
+import type { MachineAbility, MachineVersion } from "../../protocol/machine.ts";
 import type { PeerMessage } from "../../protocol/messages.ts";
 import type { DurableState, SnapshotInfo, StorageRecord } from "../../protocol/storage.ts";
 import type { NodeId, View, Viewstamp } from "../../protocol/view.ts";
@@ -30,7 +31,11 @@ export interface StateEye {
   readonly time: number;
   readonly sessions: Iterable<SessionEye> & { readonly size: number };
   query(body: Uint8Array): Uint8Array;
-  readonly machine: { outstanding(session: string): readonly Uint8Array[] };
+  readonly machine: {
+    readonly versions: readonly MachineVersion[];
+    readonly able: readonly MachineAbility[];
+    outstanding(session: string): readonly Uint8Array[];
+  };
   /** The state now; it stays usable while the state changes, and must be drained. */
   snapshot(): Iterator<Uint8Array>;
 }

@@ -17,6 +17,8 @@ export interface LoadOptions {
   /** Of the calls, how many are reads. */
   readonly reads: number;
   readonly timeoutMs: number;
+  /** Whether clients may know a newer machine than the cluster runs; not by default. */
+  readonly mayBeTooNew?: boolean;
 }
 
 interface OpenOp {
@@ -235,6 +237,11 @@ export class Load {
       return true;
     }
     switch (error.code) {
+      case "WrongMachine":
+        // A client that is newer than its cluster.
+        if (this.options.mayBeTooNew !== true) this.#violated(9, `a client was given ${error.code}: ${error.message}`);
+        this.refused++;
+        return false;
       case "Timeout":
       case "SessionExpired":
       case "NoQuorum":
