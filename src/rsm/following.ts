@@ -136,11 +136,15 @@ export class Following {
     if (Math.min(this.#matched, this.#replica.durability.seqno) > this.#acked) this.acknowledge();
   }
 
-  /** At the end of a turn, even if nothing moved: acknowledges what is durable and compared equal. */
+  /**
+   * At the end of a turn: acknowledges what is durable and compared equal, also if nothing moved, lest the primary wait for an
+   * answer that was lost. What is on its way to the disk is acknowledged when it is there.
+   */
   acknowledge(): void {
     const { durability, config } = this.#replica;
     const seqno = Math.min(this.#matched, durability.seqno);
-    if (seqno <= this.#acked && !this.#ackDue) return;
+    const isAnswerDue = this.#ackDue && this.#matched <= durability.seqno;
+    if (seqno <= this.#acked && !isAnswerDue) return;
     if (this.#isOverrun()) return;
     // Older entries beyond the view's start are dropped for good before anything is promised in this view.
     if (!durability.isTruncated || durability.write < config.viewWrite) return;
