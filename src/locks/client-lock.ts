@@ -2,64 +2,67 @@
  * The lock in its holder's hands.
  * @module
  */
-import { ViewstampError } from "../protocol/errors.ts";
-import { type Claim, type Claims, quoted } from "./client-claims.ts";
+import type { ViewstampError } from "../protocol/errors.ts";
+import type { Use } from "./client-claim.ts";
+import type { Claims } from "./client-claims.ts";
+import { releasedError } from "./client-errors.ts";
 import type { AcquiredLock, LockMode } from "./client-types.ts";
 
 export class HeldLock implements AcquiredLock {
-  readonly #claim: Claim;
+  readonly #use: Use;
   readonly #claims: Claims;
   /** Made when it is first asked for: most holders never look. */
-  #controller: AbortController | undefined;
+  #controller: AbortController | undefined = undefined;
 
-  /** `onLoss` is called when the lock is lost before it was released, after its signal is aborted. */
-  constructor(claim: Claim, claims: Claims, onLoss?: (loss: ViewstampError) => void) {
-    this.#claim = claim;
+  constructor(use: Use, claims: Claims) {
+    this.#use = use;
     this.#claims = claims;
-    claim.onLoss = (loss) => {
-      this.#controller?.abort(loss);
-      onLoss?.(loss);
-    };
   }
 
   get name(): string {
-    return this.#claim.terms.name;
+    return this.#use.claim.name;
   }
 
   get mode(): LockMode {
-    return this.#claim.terms.mode;
+    return this.#use.mode;
   }
 
   get token(): bigint {
-    return this.#claim.token;
+    return this.#use.token;
   }
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.#claim.loss !== undefined) this.#controller.abort(this.#claim.loss);
+      const { loss } = this.#use;
+      if (loss === undefined) this.onLoss(() => {});
+      else this.#controller.abort(loss);
     }
     return this.#controller.signal;
   }
 
+  /** Has this called when the lock is lost before it was released, after its signal is aborted. */
+  onLoss(told: (loss: ViewstampError) => void): void {
+    const before = this.#use.onLoss;
+    this.#use.onLoss = (loss) => {
+      this.#controller?.abort(loss);
+      before?.(loss);
+      told(loss);
+    };
+  }
+
   assertHeld(): void {
-    const claim = this.#claim;
-    if (claim.state === "locked" && !this.#claims.isTrusted(claim)) this.#claims.distrust(claim);
-    if (claim.loss !== undefined) throw claim.loss;
-    if (claim.state !== "locked") throw releasedError(claim);
+    const use = this.#use;
+    if (!use.isOver && !this.#claims.isTrusted(use.claim)) this.#claims.distrust(use);
+    if (use.loss !== undefined) throw use.loss;
+    if (use.isOver) throw releasedError(use.claim.name, use.token);
   }
 
   release(): Promise<void> {
-    return this.#claims.letGo(this.#claim);
+    return this.#claims.giveBack(this.#use);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
   }
-}
-
-function releasedError({ terms, token }: Claim): ViewstampError {
-  return new ViewstampError("LockLost", `the lock ${quoted(terms.name)} is not held: it was released`, {
-    data: { reason: "released", name: terms.name, token },
-  });
 }
