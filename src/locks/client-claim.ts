@@ -5,6 +5,8 @@
 import type { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
 import type { Keeping } from "./client-cache.ts";
+import { releasedError } from "./client-errors.ts";
+import type { AcquiredLock } from "./client-types.ts";
 import type { LockMode } from "./machine-state.ts";
 
 /** Whoever waits for a lock; told one of these once. */
@@ -26,8 +28,19 @@ export interface ClaimWaiter {
  */
 export type ClaimState = "acquiring" | "locked" | "free" | "releasing" | "none";
 
+/** Whoever speaks with the cluster about claims. */
+export interface ClaimKeeper {
+  /** Whether the cluster cannot have given the lock to another by now. Looks at the clock. */
+  isTrusted(claim: Claim): boolean;
+  /** Ends a use that its holder has found to be lost before anyone said so. */
+  distrust(use: Use): void;
+  /** Ends a use. Resolves when others can have the lock, as far as this use was in their way. */
+  giveBack(use: Use): Promise<void>;
+}
+
 /** One request at the cluster, and the tenure that it becomes. */
 export class Claim {
+  readonly keeper: ClaimKeeper;
   readonly name: string;
   readonly mode: LockMode;
   readonly session: SessionId;
@@ -53,7 +66,8 @@ export class Claim {
   /** Settles when a claim that is let go is back. */
   returned: Promise<void> | undefined = undefined;
 
-  constructor(name: string, mode: LockMode, session: SessionId, xid: number, state: ClaimState) {
+  constructor(keeper: ClaimKeeper, name: string, mode: LockMode, session: SessionId, xid: number, state: ClaimState) {
+    this.keeper = keeper;
     this.name = name;
     this.mode = mode;
     this.session = session;
@@ -62,31 +76,103 @@ export class Claim {
   }
 }
 
-/** From the grant of one request until its holder lets go. */
-export class Use {
-  /** What it stands on: another claim after a settlement. */
-  claim: Claim;
-  readonly mode: LockMode;
-  /** When it began, by `environment.now()`. */
-  readonly since: number;
+type Told = (loss: ViewstampError) => void;
+
+/**
+ * From the grant of one request until its holder lets go: the lock in the holder's hands. It is made for every grant, also
+ * of kept locks, so it is small; what most holders never ask for is made when it is asked for.
+ */
+export class Use implements AcquiredLock {
+  #claim: Claim;
+  readonly #mode: LockMode;
+  readonly #since: number;
   readonly #block: bigint;
   readonly #place: number;
-  /** Given back, or lost. */
-  isOver = false;
-  /** Why it is lost. */
-  loss: ViewstampError | undefined = undefined;
-  onLoss: ((loss: ViewstampError) => void) | undefined = undefined;
+  #end: "released" | ViewstampError | undefined = undefined;
+  #controller: AbortController | undefined = undefined;
+  #told: Told | undefined = undefined;
 
-  constructor(claim: Claim, mode: LockMode, since: number) {
-    this.claim = claim;
-    this.mode = mode;
-    this.since = since;
+  /** Takes one of the claim's tokens. `now` by `environment.now()`; whole milliseconds are kept. */
+  constructor(claim: Claim, mode: LockMode, now: number) {
+    this.#claim = claim;
+    this.#mode = mode;
+    this.#since = Math.floor(now);
     this.#block = claim.block;
     this.#place = claim.taken++;
   }
 
-  /** Of all uses of a claim, each has its own; made when it is first asked for, for most holders never look. */
+  get name(): string {
+    return this.#claim.name;
+  }
+
+  get mode(): LockMode {
+    return this.#mode;
+  }
+
   get token(): bigint {
-    return this.#place === 0 ? this.#block : this.#block + BigInt(this.#place);
+    return this.#block + BigInt(this.#place);
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.loss !== undefined) this.#controller.abort(this.loss);
+    }
+    return this.#controller.signal;
+  }
+
+  /** What it stands on: another claim after a settlement. */
+  get claim(): Claim {
+    return this.#claim;
+  }
+
+  /** When it began, by `environment.now()`. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** Given back, or lost. */
+  get isOver(): boolean {
+    return this.#end !== undefined;
+  }
+
+  /** Why it is lost. */
+  get loss(): ViewstampError | undefined {
+    return typeof this.#end === "object" ? this.#end : undefined;
+  }
+
+  assertHeld(): void {
+    const { keeper } = this.#claim;
+    if (!this.isOver && !keeper.isTrusted(this.#claim)) keeper.distrust(this);
+    if (this.loss !== undefined) throw this.loss;
+    if (this.isOver) throw releasedError(this.name, this.token);
+  }
+
+  release(): Promise<void> {
+    return this.#claim.keeper.giveBack(this);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  /** Has this called when the lock is lost before it was released, after its signal is aborted. */
+  onLoss(told: Told): void {
+    this.#told = told;
+  }
+
+  /** Only the keeper of the claim ends a use, and moves it. */
+  end(how: "released" | ViewstampError): void {
+    this.#end ??= how;
+  }
+
+  tellLoss(): void {
+    if (this.loss === undefined) return;
+    this.#controller?.abort(this.loss);
+    this.#told?.(this.loss);
+  }
+
+  moveTo(claim: Claim): void {
+    this.#claim = claim;
   }
 }

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import type { ClientCore, SessionChange } from "../client/contract.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
-import { Claim, type ClaimWaiter, Use } from "./client-claim.ts";
+import { Claim, type ClaimKeeper, type ClaimWaiter, Use } from "./client-claim.ts";
 import { closedError, isOver, type LossReason, lossOf, refusalOf, stolenError } from "./client-errors.ts";
 import type { Terms } from "./client-options.ts";
 import { Outbox } from "./client-outbox.ts";
@@ -37,7 +37,7 @@ export interface ClaimsObserver {
 
 const DONE: Promise<void> = Promise.resolve();
 
-export class Claims {
+export class Claims implements ClaimKeeper {
   readonly #core: ClientCore;
   readonly #owner: string;
   readonly #keeps: boolean;
@@ -86,7 +86,7 @@ export class Claims {
   /** Asks the cluster for a lock; only while there is a session. */
   open(session: SessionId, terms: Terms, ageMs: number, waiter: ClaimWaiter): Claim {
     const { name, mode, how } = terms;
-    const claim = new Claim(name, mode, session, ++this.#xids, "acquiring");
+    const claim = new Claim(this, name, mode, session, ++this.#xids, "acquiring");
     claim.waiter = waiter;
     this.#claims.set(claim.xid, claim);
     this.#unanswered.add(claim);
@@ -108,11 +108,10 @@ export class Claims {
     return use;
   }
 
-  /** Ends a use. Resolves when others can have the lock, as far as this use was in their way. */
   giveBack(use: Use): Promise<void> {
     const { claim } = use;
     if (use.isOver) return claim.returned ?? DONE;
-    use.isOver = true;
+    use.end("released");
     const { uses } = claim;
     if (uses.length === 1) uses.pop();
     else uses.splice(uses.indexOf(use), 1);
@@ -133,7 +132,6 @@ export class Claims {
     if (claim.uses.length === 0 && (claim.state === "locked" || claim.state === "free")) void this.#return(claim);
   }
 
-  /** Whether the cluster cannot have given the lock to another by now. Looks at the clock. */
   isTrusted(claim: Claim): boolean {
     return this.trustedUntil(claim) > this.#core.environment.now();
   }
@@ -144,7 +142,7 @@ export class Claims {
     return session?.id === claim.session ? session.trustedUntil : Number.NEGATIVE_INFINITY;
   }
 
-  /** Ends a use that its holder has found to be lost before anyone said so, and all of the same claim. */
+  /** All of the same claim are lost with it. */
   distrust(use: Use): void {
     if (use.isOver) return;
     this.#lose(use.claim, "session");
@@ -294,10 +292,10 @@ export class Claims {
     claim.uses = [];
     claim.state = "releasing";
     claim.settledAs = uses.map((use) => {
-      const own = new Claim(name, use.mode, session, ++this.#xids, "locked");
+      const own = new Claim(this, name, use.mode, session, ++this.#xids, "locked");
       own.token = use.token;
       own.uses = [use];
-      use.claim = own;
+      use.moveTo(own);
       this.#claims.set(own.xid, own);
       return own;
     });
@@ -409,9 +407,6 @@ function tenureOf({ name, xid, token }: Claim): TenureName {
 /** All of them are over before anyone is told. */
 function endUses(claims: readonly Claim[], reason: LossReason): void {
   const uses = claims.flatMap((claim) => claim.uses.splice(0));
-  for (const use of uses) {
-    use.isOver = true;
-    use.loss = lossOf(use.claim.name, use.token, reason);
-  }
-  for (const use of uses) use.onLoss?.(use.loss as ViewstampError);
+  for (const use of uses) use.end(lossOf(use.name, use.token, reason));
+  for (const use of uses) use.tellLoss();
 }

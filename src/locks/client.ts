@@ -8,7 +8,6 @@ import type { Use } from "./client-claim.ts";
 import { Claims } from "./client-claims.ts";
 import { closedError, stolenError } from "./client-errors.ts";
 import { Line } from "./client-line.ts";
-import { HeldLock } from "./client-lock.ts";
 import { type LockClientOptions, readCallback, readClientOptions, readTerms, type Terms } from "./client-options.ts";
 import { querySnapshot } from "./client-query.ts";
 import { type Desk, LockRequest, type Outcome } from "./client-request.ts";
@@ -124,7 +123,7 @@ export class LockClient {
   acquire(name: string, options?: LockOptions): Promise<AcquiredLock | null> {
     if (options === undefined && typeof name === "string") {
       const use = this.#desk.line.take(name, "exclusive");
-      if (use !== undefined) return Promise.resolve(new HeldLock(use, this.#desk.claims));
+      if (use !== undefined) return Promise.resolve(use);
     }
     return this.#acquire(name, options);
   }
@@ -169,7 +168,7 @@ export class LockClient {
     const terms = readTerms(name, options);
     return new Promise((resolve, reject) => {
       this.#submit(terms, {
-        granted: (use) => resolve(use === undefined ? null : new HeldLock(use, this.#desk.claims)),
+        granted: (use) => resolve(use ?? null),
         failed: reject,
       });
     });
@@ -186,16 +185,15 @@ export class LockClient {
   /** Runs the callback under the lock. Whatever comes first decides: its result, or the loss of the lock. */
   #hold<T>(use: Use, callback: LockCallback<T>): Promise<Awaited<T>> {
     return new Promise((resolve, reject) => {
-      const lock = new HeldLock(use, this.#desk.claims);
-      lock.onLoss((loss) => reject(loss.data["reason"] === "stolen" ? stolenError(lock.name) : loss));
+      use.onLoss((loss) => reject(loss.data["reason"] === "stolen" ? stolenError(use.name) : loss));
       calling((given) => {
         // It was called for later, and by now nobody is to act under this lock.
         if (use.loss !== undefined) throw use.loss;
         return callback(given);
-      }, lock).then(
-        (value) => lock.release().then(() => resolve(value), reject),
+      }, use).then(
+        (value) => use.release().then(() => resolve(value), reject),
         (error: unknown) =>
-          lock.release().then(
+          use.release().then(
             () => reject(error),
             () => reject(error),
           ),

@@ -17,7 +17,7 @@ export interface Wish {
   readonly keep?: boolean;
 }
 
-export const block = 1n << 24n;
+export const block: bigint = 1n << 24n;
 
 export function acquire(log: LockLog, session: string, wish: Wish = {}): AcquireReply {
   const { name = "x", xid = 1, mode = "exclusive", how = "wait", owner = "", keep = false } = wish;
@@ -61,7 +61,7 @@ export function settle(
   session: string,
   token: bigint,
   uses: readonly object[],
-  { name = "x", xid = 1 } = {},
+  { name = "x", xid = 1 }: Wish = {},
 ): unknown {
   return log.apply(session, "settle", { name, xid, token, uses });
 }
