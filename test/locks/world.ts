@@ -117,6 +117,8 @@ export class World {
   /** The chance that a notice comes twice. */
   repeats = 0;
   readonly cache: LockClientOptions["cache"];
+  /** A kept lock has no more tokens than this. */
+  tokens: number = Number.POSITIVE_INFINITY;
   #sessions: Record<string, number> = {};
 
   /** `cache`: of its clients. */
@@ -154,7 +156,14 @@ export class World {
     }
   }
 
-  deliver(session: SessionId, notice: unknown): void {
+  /** What the machine says, with fewer tokens in it. */
+  sparing(said: unknown): unknown {
+    const { keep } = (said ?? {}) as { keep?: number };
+    return keep === undefined || keep <= this.tokens ? said : { ...(said as object), keep: this.tokens };
+  }
+
+  deliver(session: SessionId, given: unknown): void {
+    const notice = this.sparing(given);
     const times = this.clock.random() < this.repeats ? 2 : 1;
     for (let n = 0; n < times; n++) {
       this.later(this.delays.notice, () => {
@@ -321,7 +330,7 @@ export class FakeCore implements ClientCore {
   ): () => void {
     this.done.push(`${command} ${(input as { name?: string }).name ?? ""}`);
     try {
-      const reply = this.#world.execute((log) => log.apply(session, command, input));
+      const reply = this.#world.sparing(this.#world.execute((log) => log.apply(session, command, input)));
       return () => resolve(reply);
     } catch (error) {
       return () => reject(error);
