@@ -89,6 +89,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       holdMs: random.pick([0, 10, 100]),
       shared: random.pick([0, 0.3]),
       steals: random.chance(0.1),
+      cache: drawCache(random.fork("cache")),
     },
     options: drawOptions(random, nodes),
     sessionTtlMs: random.pick([500, 500, 1000, 2000]),
@@ -102,6 +103,14 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
     troubleMs: random.pick([1500, 2500, 4000, 6000]),
     startMs: random.pick([0, 50, 1000]),
     lasting: nodes < 3 || wishes.faults?.length === 0 ? [] : drawLasting(random),
+  };
+}
+
+function drawCache(random: Random): LockingOptions["cache"] {
+  return {
+    share: random.pick([0, 0.5, 1, 1]),
+    size: random.pick([1, 2, 100]),
+    idleMs: random.pick([20, 200, 10_000]),
   };
 }
 

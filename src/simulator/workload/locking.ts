@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { LockClient } from "../../locks/client.ts";
+import type { ClientCore } from "../../client/contract.ts";
+import { LockClient } from "../../locks/client.ts";
 import type { AcquiredLock, LockMode } from "../../locks/client-types.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Random } from "../random.ts";
@@ -19,6 +20,12 @@ export interface LockingOptions {
   readonly holdMs: number;
   readonly shared: number;
   readonly steals: boolean;
+  /** How many of the clients keep locks, and how. */
+  readonly cache: {
+    readonly share: number;
+    readonly size: number;
+    readonly idleMs: number;
+  };
 }
 
 interface Hold {
@@ -78,7 +85,14 @@ export class Locking {
       for (const hold of [...holds]) if (hold.client === client) holds.delete(hold);
   }
 
+  /** The locks of one client, which may keep them after use. */
+  connect(core: ClientCore, random: Random): LockClient {
+    const { share, size, idleMs } = this.options.cache;
+    return new LockClient(core, { cache: random.chance(share) && { size, idleMs } });
+  }
+
   async #round(client: number, locks: LockClient, random: Random, sleep: (ms: number) => Promise<void>): Promise<void> {
+    if (random.chance(0.03)) await locks.query({ timeoutMs: 2000 }).catch((error: unknown) => this.#expected(error));
     const name = `lock${random.integer(1, this.options.names)}`;
     const mode: LockMode = random.chance(this.options.shared) ? "shared" : "exclusive";
     const lock = await this.#acquire(locks, name, mode, random);
@@ -102,6 +116,8 @@ export class Locking {
     const impatient = !steal && !ifAvailable && random.chance(0.3);
     const timeout = impatient ? { timeoutMs: random.between(1, random.pick([20, 200, 2000])) } : {};
     try {
+      // Whoever has nothing to say says nothing: that is the fastest way.
+      if (mode === "exclusive" && !steal && !ifAvailable && !impatient) return await locks.acquire(name);
       return await locks.acquire(name, { mode, steal, ifAvailable, ...timeout });
     } catch (error) {
       this.#expected(error);

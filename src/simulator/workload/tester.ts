@@ -2,7 +2,6 @@
  * The workload of the simulator's own campaigns: registers, tallies and the lock tester, on the same clients.
  * @module
  */
-import { LockClient } from "../../locks/client.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import { checkRegisters } from "../checkers/linearizability.ts";
 import type { Inside } from "./believers.ts";
@@ -45,7 +44,7 @@ export class TesterWorkload implements Workload {
   }
 
   begin({ number, core, random, sleep }: ClientLife): Promise<void>[] {
-    const locks = new LockClient(core);
+    const locks = this.#locking.connect(core, random.fork("cache"));
     const work: Promise<void>[] = [];
     for (let lane = 0; lane < this.#lanes; lane++) {
       const own = random.fork(`lane ${lane}`);

@@ -94,17 +94,27 @@ function faultOfTurn({ lock, tenure, overtaken, isUnasked }: Grant): string | un
 
 function faultOfLine({ name, holders, queue }: ModelLock): string | undefined {
   const [first] = queue;
-  if (first === undefined || holders.some((holder) => isConflict(holder, first))) return undefined;
-  return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+  if (first === undefined) return undefined;
+  const inTheWay = holders.filter((holder) => isConflict(holder, first));
+  if (inTheWay.length === 0) return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+  if (first.probes && inTheWay.some(({ isKept }) => !isKept))
+    return `${nameOf(first)} is not told that ${name} is in use`;
+  const untold = inTheWay.find(
+    ({ isKept, told }) => isKept && (told === "nothing" || (first.probes && told !== "answer")),
+  );
+  return untold === undefined ? undefined : `${nameOf(untold)} keeps ${name} and is not told that others want it`;
 }
 
 /** The same, as a replica has it. */
 export function faultOfQueue(name: string, lock: Lock): string | undefined {
   const [first] = lock.queue;
-  if (first === undefined || !isCompatible(lock, first.mode)) return undefined;
-  return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+  if (first === undefined) return undefined;
+  if (isCompatible(lock, first.mode))
+    return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+  const isInUse = lock.holders.some((holder) => holder.keep === 0 && isConflict(holder, first));
+  return first.probes && isInUse ? `${nameOf(first)} is not told that ${name} is in use` : undefined;
 }
 
-function nameOf({ session, xid, mode }: Asked): string {
+function nameOf({ session, xid, mode }: Pick<Asked, "session" | "xid" | "mode">): string {
   return `${session}/${xid} (${mode})`;
 }
