@@ -28,6 +28,6 @@ export const REAL_PARTS: Parts = (plan) => {
         machines: VERSIONS,
         sessionTtlMs: plan.sessionTtlMs,
       }),
-    workload: (now, violated, acts) => new TesterWorkload(plan, now, violated, acts),
+    workload: (now, violated, witness) => new TesterWorkload(plan, now, violated, witness),
   };
 };

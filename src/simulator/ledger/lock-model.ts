@@ -62,6 +62,7 @@ interface Words {
 
 export class LockModel {
   readonly sessions: Set<string> = new Set();
+  readonly ended: Set<string> = new Set();
   readonly #locks: Map<string, ModelLock> = new Map();
   #grants: Grant[] = [];
   #touched: Set<ModelLock> = new Set();
@@ -95,6 +96,7 @@ export class LockModel {
 
   #end(session: string, result: AppliedEntry): LockStep {
     this.sessions.delete(session);
+    this.ended.add(session);
     for (const lock of this.#locks.values()) this.#drop(lock, (one) => one.session === session);
     return this.#finish(result, session);
   }

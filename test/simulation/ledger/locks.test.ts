@@ -66,6 +66,10 @@ class Story {
     for (const { acts } of this.#watchers) acts?.(1, "x", token);
   }
 
+  rely(session: string): void {
+    for (const { relies } of this.#watchers) relies?.(1, session);
+  }
+
   over(): void {
     for (const { ended } of this.#watchers) ended?.();
   }
@@ -195,6 +199,16 @@ thirteen("a client that acts under a tenure that is over is seen, one that was r
   never.acquire(never.one, 1, "queued");
   never.act(5n);
   assert.equal(never.broken, [13]);
+});
+
+thirteen("a client that takes a session for alive when it is over is seen", () => {
+  const story = new Story();
+  story.rely(story.one);
+  story.end(story.two);
+  story.rely(story.one);
+  assert.equal(story.broken, []);
+  story.rely(story.two);
+  assert.equal(story.broken, [13]);
 });
 
 thirteen("a local re-acquisition belongs to its tenure", () => {
