@@ -11,23 +11,34 @@ import { type SimOptions, wishArguments } from "./options.ts";
 
 export type Share = Pick<SimOptions, "firstSeed" | "seeds" | "stride" | "wishes" | "keepGoing">;
 
+export interface ProgramOptions {
+  /** Planted while it is bundled. */
+  readonly patches?: readonly Patch[];
+  /** A run that takes longer is ended, and has failed. */
+  readonly limitMs?: number;
+}
+
+const MOST_COMPLAINT = 2000;
+
 /** A bundled worker, for as long as it is needed. */
 export class WorkerProgram {
   readonly #folder: string;
   readonly #file: string;
+  readonly #limitMs: number | undefined;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, limitMs: number | undefined) {
     this.#folder = folder;
     this.#file = join(folder, "worker.mjs");
+    this.#limitMs = limitMs;
   }
 
-  static async build(patches: readonly Patch[] = []): Promise<WorkerProgram> {
-    const program = new WorkerProgram(await mkdtemp(join(tmpdir(), "viewstamp-sim-")));
+  static async build({ patches = [], limitMs }: ProgramOptions = {}): Promise<WorkerProgram> {
+    const program = new WorkerProgram(await mkdtemp(join(tmpdir(), "viewstamp-sim-")), limitMs);
     await bundleSimulator({ entry: "test/simulation/worker.ts", outfile: program.#file, patches });
     return program;
   }
 
-  /** @throws if the worker ends without totals */
+  /** @throws if the worker ends without totals, with what it complained of */
   run(share: Share): Promise<Totals> {
     const { firstSeed, seeds, stride, wishes, keepGoing } = share;
     const own = [
@@ -38,16 +49,21 @@ export class WorkerProgram {
     ];
     return new Promise((resolve, reject) => {
       const child = spawn(process.execPath, [...runtimeFlags(), this.#file, ...own, ...wishArguments(wishes)], {
-        stdio: ["ignore", "pipe", "inherit"],
+        stdio: ["ignore", "pipe", "pipe"],
       });
+      const late = this.#limitMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), this.#limitMs);
       let output = "";
+      let complaint = "";
       child.stdout.on("data", (chunk) => (output += String(chunk)));
+      child.stderr.on("data", (chunk) => (complaint = `${complaint}${String(chunk)}`.slice(0, MOST_COMPLAINT)));
       child.on("error", reject);
-      child.on("close", (code) => {
+      child.on("close", (code, signal) => {
+        clearTimeout(late);
         try {
           resolve(JSON.parse(output) as Totals);
         } catch (cause) {
-          reject(new Error(`a worker said no totals, and ended with ${code}: ${output.slice(0, 500)}`, { cause }));
+          const why = complaint || output.slice(0, 500);
+          reject(new Error(`a worker said no totals, and ended with ${signal ?? code}: ${why}`, { cause }));
         }
       });
     });
