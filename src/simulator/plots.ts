@@ -131,6 +131,19 @@ function anotherLog(stage: Stage, random: Random): boolean {
   return true;
 }
 
+/** A client's wall clock is set back; a while later its machine sleeps, and only that clock tells. */
+function sleepsAfterSetClock(stage: Stage, random: Random): boolean {
+  const up = stage.clients.filter((client) => client.up);
+  if (up.length === 0) return false;
+  const { host } = random.pick(up);
+  host.jumpWall(-random.between(5000, 100_000));
+  later(stage, random, 100, 1500, () => {
+    host.pause(true);
+    later(stage, random, 400, 3500, () => host.resume());
+  });
+  return true;
+}
+
 export const PLOTS: Readonly<Record<string, Fault>> = {
   "messages lost": onNode((node, stage, random) => {
     const type = random.chance(0.4) ? "accept" : random.pick(TELLING);
@@ -143,4 +156,5 @@ export const PLOTS: Readonly<Record<string, Fault>> = {
   }),
   "two accepted values": twoAccepted,
   "comes back with another log": anotherLog,
+  "client sleeps after a set clock": sleepsAfterSetClock,
 };

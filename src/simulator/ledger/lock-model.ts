@@ -98,6 +98,7 @@ interface Said {
 
 export class LockModel {
   readonly sessions: Set<string> = new Set();
+  readonly ended: Set<string> = new Set();
   readonly #locks: Map<string, ModelLock> = new Map();
   #grants: Grant[] = [];
   #refills: (Block & { name: string; before: bigint | undefined })[] = [];
@@ -136,6 +137,7 @@ export class LockModel {
 
   #end(session: string, result: AppliedEntry): LockStep {
     this.sessions.delete(session);
+    this.ended.add(session);
     for (const lock of this.#locks.values()) this.#drop(lock, (one) => one.session === session);
     return this.#finish(result, session);
   }
