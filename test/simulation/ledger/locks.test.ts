@@ -264,12 +264,22 @@ thirteen("a client that acts under a tenure that is over is seen, one that was r
   held.act(20n);
   assert.equal(held.broken, [13]);
   const never = new Story();
+  never.acquire(never.two, 1, 3n);
   never.acquire(never.one, 1, "queued");
   never.act(5n);
   assert.equal(never.broken, [13]);
 });
 
-<<<<<<< HEAD
+thirteen("a client that takes a session for alive when it is over is seen", () => {
+  const story = new Story();
+  story.rely(story.one);
+  story.end(story.two);
+  story.rely(story.one);
+  assert.equal(story.broken, []);
+  story.rely(story.two);
+  assert.equal(story.broken, [13]);
+});
+
 thirteen("a local re-acquisition belongs to its tenure, for as long as its tokens go", () => {
   const believing = (token: bigint): Story => new Story({ trusting: () => undefined, believed: () => [token] });
   for (const [token, broken] of [
@@ -320,22 +330,6 @@ thirteen("the uses that a kept tenure is settled into are what its client believ
     ],
   );
   story.acquire(story.two, 1, 30n, "wait", "shared");
-=======
-thirteen("a client that takes a session for alive when it is over is seen", () => {
-  const story = new Story();
-  story.rely(story.one);
-  story.end(story.two);
-  story.rely(story.one);
-  assert.equal(story.broken, []);
-  story.rely(story.two);
-  assert.equal(story.broken, [13]);
-});
-
-thirteen("a local re-acquisition belongs to its tenure", () => {
-  const story = new Story({ trusting: () => undefined, believed: () => [15n] });
-  story.acquire(story.one, 1, 10n);
-  story.acquire(story.two, 1, "queued");
->>>>>>> w-mutants
   assert.equal(story.broken, []);
   story.release(story.one, 3, 14n);
   assert.equal(story.broken, [13]);
