@@ -27,8 +27,6 @@ export type Ending =
 export interface LifeOwner {
   /** It takes connections at `url`. */
   listening(url: string): void;
-  /** Its data was found damaged, and set aside, before it was read. */
-  foundDamaged(reason: string): void;
   /** Everything is closed. */
   ended(ending: Ending): void;
   tell(event: ReplicaEvent): void;
@@ -100,8 +98,6 @@ export class Life {
   }
 
   #listen(booted: Booted): void {
-    const { setAside } = booted.durable;
-    if (setAside !== undefined) this.#owner.foundDamaged(setAside.reason);
     const accept = (connection: Connection): ConnectionHandler => this.#accept(connection);
     this.#setup.transport.listen(this.#listenAt, accept).then(
       (listener) => this.#wake(booted, listener),

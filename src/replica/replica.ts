@@ -31,8 +31,6 @@ export class Replica implements LifeOwner {
   #life: Life;
   #url: string;
   #stopping = false;
-  /** Why data was set aside last. */
-  #setAside: string | undefined;
 
   /** `started`: it listens, or why it cannot; called once, not from inside this call. */
   constructor(setup: ReplicaSetup, started: (error: ViewstampError | undefined) => void) {
@@ -81,15 +79,9 @@ export class Replica implements LifeOwner {
     this.#start(undefined);
   }
 
-  foundDamaged(reason: string): void {
-    // A life that ended so has said it already.
-    if (reason !== this.#setAside) this.tell({ event: "setAside", reason });
-    this.#setAside = reason;
-  }
-
   ended(ending: Ending): void {
     if (ending.kind === "setAside") {
-      this.foundDamaged(ending.reason);
+      this.tell({ event: "setAside", reason: ending.reason });
       // Where the others know it, though the first life may have been given any free port.
       if (!this.#stopping) this.#life = new Life(this.#setup, this.#url, this);
     }

@@ -11,6 +11,9 @@ import { Progress } from "./progress.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
 import { continueTransfer, resumeTransfer, startTransfer } from "./transfer.ts";
 
+/** On its way to one learner: what brings it up to date must not delay what the members wait for. */
+const LEARNER_WINDOW_BYTES = 1024 * 1024;
+
 export class Leadership {
   readonly view: View;
   /** Where the log ended when the view began. */
@@ -187,8 +190,9 @@ export class Leadership {
 
   #pump(progress: Progress, now: number): void {
     const { log, options, output, config, commit } = this.#replica;
+    const window = Math.min(options.maxInFlightBytes, progress.isLearner ? LEARNER_WINDOW_BYTES : Number.POSITIVE_INFINITY);
     while (progress.located && (progress.owed || progress.next <= log.end)) {
-      if (progress.inFlightBytes >= options.maxInFlightBytes) return;
+      if (progress.inFlightBytes >= window) return;
       if (progress.next <= log.base.seqno) {
         // What it needs has been compacted away meanwhile.
         startTransfer(this.#replica, this.view, progress, now);
