@@ -195,6 +195,8 @@ export interface NodeStatus {
   readonly sessions: number;
   /** The longest pause that taking a snapshot has cost, in milliseconds; 0 before the first. */
   readonly snapshotPauseMs: number;
+  /** What its operator should know, such as that its data was set aside; empty if there is nothing. */
+  readonly trouble: string;
 }
 
 export interface StatusMessage {

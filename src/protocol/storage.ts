@@ -48,9 +48,8 @@ export interface DurableState {
   /** `undefined` for an empty directory: the node makes a new incarnation. */
   readonly identity: { readonly incarnation: Incarnation; readonly clusterId: ClusterId | undefined } | undefined;
   /**
-   * Set when damaged data was set aside (now or at an earlier start, until a new identity with a cluster id is
-   * recorded): the node is never fresh, it may only join, as a new incarnation, the cluster of that id (`undefined`:
-   * unknown).
+   * Set when damaged data was set aside (now or at an earlier start, until a view is recorded): the node is never fresh,
+   * it may only join, as a new incarnation, the cluster of that id (`undefined`: unknown).
    */
   readonly setAside: { readonly clusterId: ClusterId | undefined; readonly reason: string } | undefined;
   /** The newest decided view. */
@@ -81,6 +80,8 @@ export interface SnapshotWriter {
 
 /** Where a node remembers: `fileStorage(dir)`, `memoryStorage()`, or your own. The module comment has the rules. */
 export interface Storage {
+  /** Where the data is, such as a directory: for people, in warnings. */
+  readonly place?: string;
   /** Takes the lock on the data, replays and checks it. Called once, first. */
   open(done: (error: Error | undefined, state: DurableState | undefined) => void): void;
   /** Appends records to the stream; `done` in order of the calls, once they and all before them are durable. */

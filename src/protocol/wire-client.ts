@@ -156,6 +156,7 @@ const status: Schema<NodeStatus> = v.strictObject({
   hash: count,
   sessions: count,
   snapshotPauseMs: quantity,
+  trouble: text,
 });
 
 export const serverCodecs: CodecTable<ServerMessage> = {

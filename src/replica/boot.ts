@@ -15,6 +15,8 @@ export interface Booted {
   readonly incarnation: Incarnation;
   /** Not once data has been set aside: such a node is never fresh, it may only join. */
   readonly mayFound: boolean;
+  /** The data is new, or was set aside just now. */
+  readonly isNew: boolean;
 }
 
 export interface BootOptions {
@@ -46,13 +48,14 @@ type Identified = (error: Error | undefined, booted: Booted | undefined) => void
 function identify({ storage, environment }: BootOptions, durable: DurableState, done: Identified): void {
   const mayFound = durable.setAside === undefined;
   if (durable.identity !== undefined) {
-    done(undefined, { durable, incarnation: durable.identity.incarnation, mayFound });
+    done(undefined, { durable, incarnation: durable.identity.incarnation, mayFound, isNew: false });
     return;
   }
   const identity = { incarnation: environment.randomId(), clusterId: durable.setAside?.clusterId };
   storage.write([{ kind: "identity", ...identity }], (error) => {
     if (error !== undefined) done(error, undefined);
-    else done(undefined, { durable: { ...durable, identity }, incarnation: identity.incarnation, mayFound });
+    else
+      done(undefined, { durable: { ...durable, identity }, incarnation: identity.incarnation, mayFound, isNew: true });
   });
 }
 

@@ -46,6 +46,7 @@ export class Life {
   #whenOpened: (() => void) | undefined;
   #tickTimer: Timer | undefined;
   #stopTimer: Timer | undefined;
+  #vigil: Timer | undefined;
   #over = false;
 
   constructor(setup: ReplicaSetup, listenAt: string, owner: LifeOwner) {
@@ -120,6 +121,7 @@ export class Life {
     try {
       this.#rooms = this.#makeRooms(booted, listener.url);
       this.#owner.listening(listener.url);
+      this.#waitForCopy(booted);
       this.#rooms.mesh.setPeers(this.#setup.cluster);
       this.#tick();
     } catch (error) {
@@ -149,6 +151,19 @@ export class Life {
     this.#rooms.accept({ type: "tick" });
   }
 
+  /** A node whose data was set aside waits for one that has a copy: if none comes, its operator has to know. */
+  #waitForCopy({ durable, isNew }: Booted): void {
+    const { environment, options, storage } = this.#setup;
+    const { setAside } = durable;
+    if (setAside === undefined) return;
+    const { reason } = setAside;
+    if (isNew) this.#owner.tell({ event: "setAside", reason });
+    this.#vigil = environment.setTimer(WAITS * options.suspectMs, () => {
+      if (this.#rooms?.core.news().vid === 0)
+        this.#owner.tell({ event: "warning", text: noCopy(reason, storage.place) });
+    });
+  }
+
   #answered(message: ServerMessage): void {
     if (message.type !== "status") return;
     const answer = this.#asked.get(message.xid);
@@ -172,6 +187,7 @@ export class Life {
     this.#over = true;
     this.#tickTimer?.cancel();
     this.#stopTimer?.cancel();
+    this.#vigil?.cancel();
     for (const answer of this.#asked.values()) answer(undefined);
     this.#asked.clear();
     const closing = {
@@ -199,6 +215,19 @@ export class Life {
     // Closed before it is open it would keep its lock.
     else this.#whenOpened = () => this.#store(ending, done);
   }
+}
+
+/** In `suspectMs`: others that start at the same time have found each other by then. */
+const WAITS = 10;
+
+function noCopy(reason: string, place: string | undefined): string {
+  const files = place === undefined ? "" : ` The files are kept as ${place}/aside-*.`;
+  const where = place ?? "DIR";
+  return (
+    `this node's data was set aside (${reason}), and no node that it reaches has a copy: it waits for one, and the ` +
+    `cluster does not start empty.${files} "viewstamp log verify ${where}" says what is damaged; if no node has ` +
+    `healthy data any more, "viewstamp recover --force ${where}" makes a new cluster of what is left`
+  );
 }
 
 function reasonOf(ending: Ending): string {

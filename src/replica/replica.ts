@@ -80,12 +80,10 @@ export class Replica implements LifeOwner {
   }
 
   ended(ending: Ending): void {
-    if (ending.kind === "setAside") {
-      this.tell({ event: "setAside", reason: ending.reason });
-      // Where the others know it, though the first life may have been given any free port.
-      if (!this.#stopping) this.#life = new Life(this.#setup, this.#url, this);
-    }
-    if (ending.kind !== "setAside" || this.#stopping) this.#stop(ending.kind === "failed" ? ending.error : undefined);
+    // The next life tells of data set aside when it finds that. It listens where the others know it, though the first
+    // one may have been given any free port.
+    if (ending.kind === "setAside" && !this.#stopping) this.#life = new Life(this.#setup, this.#url, this);
+    else this.#stop(ending.kind === "failed" ? ending.error : undefined);
   }
 
   tell(event: ReplicaEvent): void {

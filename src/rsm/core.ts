@@ -152,7 +152,13 @@ export class Core {
 
   status(): NodeStatus {
     const active = this.#serving?.isTaking ?? this.#following?.isLevel ?? false;
-    return statusOf(this.#replica, this.#setup.runtime, this.role, active);
+    return statusOf(this.#replica, this.#setup.runtime, this.role, active, this.#trouble);
+  }
+
+  get #trouble(): string {
+    const { setAside } = this.#setup.durable;
+    if (setAside === undefined || this.config.view !== undefined) return "";
+    return `its data was set aside, and no node it reaches has a copy: ${setAside.reason}`;
   }
 
   /** Handles one event. A broken invariant stops the node: it neither votes nor replies any more. */

@@ -17,6 +17,7 @@ export function statusOf(
   runtime: string,
   role: NodeStatus["role"],
   active: boolean,
+  trouble: string,
 ): NodeStatus {
   const { config, log, commit, state } = replica;
   const { view, self } = config;
@@ -39,5 +40,6 @@ export function statusOf(
     hash: state.hash,
     sessions: state.sessions.size,
     snapshotPauseMs: replica.snapshotPauseMs,
+    trouble,
   };
 }

@@ -8,10 +8,10 @@ import type { PeerMessage } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { type Identity, type NodeId, sameIdentity } from "../protocol/view.ts";
-import { decodePeerFrame } from "../protocol/wire.ts";
+import { decodeClientFrame, decodePeerFrame, encodePeerFrame } from "../protocol/wire.ts";
 import { HAND_LIMITS, type MakeBrain } from "../replica/contract.ts";
 import { Aims } from "./aims.ts";
-import type { Stage } from "./faults.ts";
+import type { Stage } from "./fault.ts";
 import { identityKey } from "./ledger/disk-model.ts";
 import { Ledger, type Violation } from "./ledger/ledger.ts";
 import { Network } from "./network.ts";
@@ -21,6 +21,7 @@ import { SimClient, sleeper } from "./sim-client.ts";
 import { Believers } from "./workload/believers.ts";
 import type { Workload } from "./workload/contract.ts";
 import type { Violated } from "./workload/lock-checks.ts";
+import type { Acts } from "./workload/locking.ts";
 import { World } from "./world.ts";
 
 export interface ClusterOptions {
@@ -43,7 +44,7 @@ export interface ClusterParts {
   readonly replay?: () => ReplicatedMachine;
   readonly makeBrain: MakeBrain;
   readonly connect: (transport: Transport, life: Life, urls: readonly string[]) => ClientCore;
-  readonly workload: (now: () => number, violated: Violated) => Workload;
+  readonly workload: (now: () => number, violated: Violated, acts: Acts) => Workload;
 }
 
 export class SimCluster {
@@ -73,7 +74,11 @@ export class SimCluster {
       clients: this.#believers,
       ...(parts.replay && { machine: parts.replay }),
     });
-    this.workload = parts.workload(() => this.world.now, this.violated);
+    this.workload = parts.workload(
+      () => this.world.now,
+      this.violated,
+      (...act) => this.ledger.acts(...act),
+    );
     this.#believers.holds = (name, inside) => this.workload.believed?.(name, inside) ?? [];
     this.nodes = this.#makeNodes();
     this.clients = this.#makeClients();
@@ -163,6 +168,10 @@ export class SimCluster {
     });
   }
 
+  get hasNoSessions(): boolean {
+    return this.nodes.every(({ core }) => core?.state.sessions.size === 0);
+  }
+
   /** What each node takes for the present. */
   views(): string {
     const said = this.nodes.map(({ id, core, up }) => {
@@ -249,9 +258,20 @@ export class SimCluster {
       if (this.#aims.isEmpty || !isTalk(frame)) return true;
       const [a, b] = [nodes.get(from), nodes.get(to)];
       if (a === undefined || b === undefined) return true;
-      return this.#decoded(a.id, frame).every((message) => this.#aims.mayLeave(a, b, message));
+      return this.#decoded(a.id, frame).every((message) => this.#aims.mayLeave({ from: a, to: b, message }));
+    };
+    this.network.lessen = (from, to, frame) => {
+      if (this.#aims.losesNothing || !isTalk(frame)) return frame;
+      const [a, b] = [nodes.get(from), nodes.get(to)];
+      if (a === undefined || b === undefined) return frame;
+      const all = this.#decoded(a.id, frame);
+      const left = all.filter((message) => !this.#aims.isLost({ from: a, to: b, message }));
+      if (left.length === all.length) return frame;
+      story.count("message lost");
+      return left.length === 0 ? undefined : encodePeerFrame(left);
     };
     this.network.watch = (from, to, frame) => {
+      if (this.#aims.awaits(from) && isTalk(frame) && isKeepAlive(frame)) this.#aims.keptAlive(from);
       const [a, b] = [nodes.get(from), nodes.get(to)];
       if (a === undefined || b === undefined || !isTalk(frame)) return;
       for (const message of this.#decoded(a.id, frame)) {
@@ -291,6 +311,10 @@ export class SimCluster {
       if (view.vid <= through && view.acceptors.some((one) => identityKey(one) === key)) return true;
     return false;
   }
+}
+
+function isKeepAlive(frame: Uint8Array): boolean {
+  return decodeClientFrame(frame).some(({ type }) => type === "keepAlive");
 }
 
 function stackOf(error: unknown): string {

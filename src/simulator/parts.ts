@@ -28,6 +28,6 @@ export const REAL_PARTS: Parts = (plan) => {
         machines: VERSIONS,
         sessionTtlMs: plan.sessionTtlMs,
       }),
-    workload: (now, violated) => new TesterWorkload(plan, now, violated),
+    workload: (now, violated, acts) => new TesterWorkload(plan, now, violated, acts),
   };
 };

@@ -149,8 +149,9 @@ export class Life implements Environment {
     return this.#alive;
   }
 
+  /** Whether it stands still, or has not yet caught up with what came meanwhile. */
   get paused(): boolean {
-    return this.#paused;
+    return this.#paused || this.#waiting.length > 0;
   }
 
   /** Timers set and not yet fired or cancelled. */
@@ -161,12 +162,8 @@ export class Life implements Environment {
   /** Runs code of this process now; when it is paused, on waking; when it is dead, never. */
   enter(code: () => void): void {
     if (!this.#alive) return;
-    if (this.#paused) {
-      this.#waiting.push(code);
-      return;
-    }
-    if (this.host.promises) this.host.world.touch();
-    code();
+    if (this.paused) this.#waiting.push(code);
+    else this.#run(code);
   }
 
   /**
@@ -208,7 +205,9 @@ export class Life implements Environment {
   }
 
   resume(): void {
+    if (!this.#paused) return;
     this.#paused = false;
+    if (this.host.promises) return this.#catchUp();
     const waiting = this.#waiting.splice(0);
     for (let i = 0; i < waiting.length; i++) {
       if (!this.#alive) return;
@@ -252,6 +251,23 @@ export class Life implements Environment {
 
   randomId(): string {
     return this.#random.hexId();
+  }
+
+  #run(code: () => void): void {
+    if (this.host.promises) this.host.world.touch();
+    code();
+  }
+
+  /** One after another, each with all that its promises do: so a process may act before it looks at its timers. */
+  #catchUp(): void {
+    if (this.#waiting.length === 0) return;
+    this.host.world.after(0, () => {
+      const [next] = this.#waiting;
+      if (!this.#alive || next === undefined) return;
+      this.#run(next);
+      this.#waiting.shift();
+      this.#catchUp();
+    });
   }
 
   #endTurn(): void {

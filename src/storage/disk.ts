@@ -28,19 +28,23 @@ export interface DiskFile {
   close(done: Done): void;
 }
 
-export interface Disk {
+/** What reading alone needs: offline tools have no more. */
+export interface DiskReader {
   /** For people: in the texts of errors. */
   readonly name: string;
+  /** All files, in any order; files of the disk's own (the lock) are left out. */
+  list(done: Got<readonly FileInfo[]>): void;
+  /** Up to `length` bytes from `offset`; fewer only where the file ends. The bytes are the caller's. */
+  read(name: string, offset: number, length: number, done: Got<Uint8Array>): void;
+}
+
+export interface Disk extends DiskReader {
   /**
    * Makes the directory if there is none, and takes its lock, which ends with the process at the latest.
    * Called first; nothing is touched before. `DataInUse` if another holds it.
    */
   lock(done: Done): void;
   unlock(done: Done): void;
-  /** All files, in any order; files of the disk's own (the lock) are left out. */
-  list(done: Got<readonly FileInfo[]>): void;
-  /** Up to `length` bytes from `offset`; fewer only where the file ends. The bytes are the caller's. */
-  read(name: string, offset: number, length: number, done: Got<Uint8Array>): void;
   /** Makes an empty file; an error if the name is taken. */
   create(name: string, done: Got<DiskFile>): void;
   /** Opens a file that exists. */

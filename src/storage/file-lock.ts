@@ -53,6 +53,12 @@ export function lockDirectory(directory: string): () => void {
   throw inUse(directory, "others that take it again and again");
 }
 
+/** Who holds the lock, for people; nothing is touched. `undefined` if nobody does. */
+export function holderOf(directory: string): string | undefined {
+  const newest = lockNumbers(directory).at(-1);
+  return newest === undefined ? undefined : liveOwner(join(directory, `lock-${newest}`));
+}
+
 function lockNumbers(directory: string): number[] {
   return readdirSync(directory)
     .map((name) => NAME.exec(name)?.[1])

@@ -48,6 +48,10 @@ class LogStorage implements Storage {
     this.#options = options;
   }
 
+  get place(): string {
+    return this.#options.disk.name;
+  }
+
   open(done: (error: Error | undefined, state: DurableState | undefined) => void): void {
     const { disk, randomId } = this.#options;
     const failed = (error: Error): void => done(asStorageError(error, disk.name), undefined);

@@ -6,6 +6,7 @@
 export const NOTE_NAME = "set-aside";
 const TEMPORARY = ".tmp";
 const NUMBERED = /^(log|snapshot)-(\d{8,15})$/;
+const ASIDE = /^aside-\d+-(log|snapshot)-\d{8,15}$/;
 
 /** What is in the directory. */
 export interface Inventory {
@@ -39,6 +40,11 @@ export function temporaryName(name: string): string {
 
 export function asideName(name: string, from: number): string {
   return `aside-${from}-${name}`;
+}
+
+/** What a file was before it was set aside; `undefined` if it was not. */
+export function kindOfAside(name: string): "log" | "snapshot" | undefined {
+  return ASIDE.exec(name)?.[1] as "log" | "snapshot" | undefined;
 }
 
 export function takeInventory(files: readonly { readonly name: string; readonly bytes: number }[]): Inventory {

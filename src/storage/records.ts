@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import type { AcceptedValue, Ballot } from "../protocol/ballot.ts";
-import { badMessage, type Reader, type Writer } from "../protocol/bytes.ts";
+import { badMessage, Reader, type Writer } from "../protocol/bytes.ts";
 import {
   readEntries,
   readRuns,
@@ -110,8 +110,13 @@ export function writeRecord(writer: Writer, record: LogRecord): void {
   }
 }
 
-/** @throws {ViewstampError} `BadMessage` */
-export function readRecord(reader: Reader): LogRecord {
+/** The records of a block, one by one. @throws {ViewstampError} `BadMessage` */
+export function* readRecords(content: Uint8Array): Generator<LogRecord> {
+  const reader = new Reader(content);
+  while (reader.left > 0) yield readRecord(reader);
+}
+
+function readRecord(reader: Reader): LogRecord {
   const code = reader.u8();
   switch (code) {
     case CODES.append:

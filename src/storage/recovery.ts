@@ -1,18 +1,18 @@
 /**
- * Opens a data directory: finds what is there, replays it, cuts a torn end, sets damaged data aside, and makes durable
- * what it gives (design.md 4.5).
+ * Opens a data directory: acts on what `examination.ts` finds there. Cuts a torn end, sets damaged data aside, and makes
+ * durable what it gives (design.md 4.5).
  * @module
  */
 import type { Done, DurableState } from "../protocol/storage.ts";
 import { Batch } from "./batch.ts";
 import type { Disk, DiskFile, Got } from "./disk.ts";
-import { Damage } from "./faults.ts";
-import { type Inventory, segmentName, snapshotName, takeInventory } from "./names.ts";
+import { examine, type Finding } from "./examination.ts";
+import { type Inventory, segmentName, snapshotName } from "./names.ts";
 import { Remembered } from "./remembered.ts";
-import { Replay, type Replayed } from "./replay.ts";
+import type { Replayed } from "./replay.ts";
 import { makeSegment, type OpenSegment } from "./segment.ts";
-import { type Note, readNote, renameAside, setFilesAside } from "./set-aside.ts";
-import { infoOf, type StoredSnapshot, verifySnapshot } from "./snapshot-reader.ts";
+import { type Note, renameAside, setFilesAside } from "./set-aside.ts";
+import { infoOf, type StoredSnapshot } from "./snapshot-reader.ts";
 import { inTurn, then } from "./steps.ts";
 
 export interface Recovered {
@@ -25,11 +25,12 @@ export interface Recovered {
 }
 
 export function recover(disk: Disk, randomId: () => string, done: Got<Recovered>): void {
-  const recovery = new Recovery(disk, randomId, done);
-  disk.list(
+  examine(
+    disk,
+    { keepsEntries: true },
     then(
       (error) => done(error, undefined),
-      (files) => recovery.begin(takeInventory(files)),
+      (finding) => new Recovery(disk, randomId, finding, done).run(),
     ),
   );
 }
@@ -38,76 +39,34 @@ class Recovery {
   readonly #disk: Disk;
   readonly #randomId: () => string;
   readonly #done: Got<Recovered>;
-  #inventory: Inventory = takeInventory([]);
+  readonly #finding: Finding;
+  readonly #inventory: Inventory;
   #note: Note | undefined;
 
-  constructor(disk: Disk, randomId: () => string, done: Got<Recovered>) {
+  constructor(disk: Disk, randomId: () => string, finding: Finding, done: Got<Recovered>) {
     this.#disk = disk;
     this.#randomId = randomId;
     this.#done = done;
+    this.#finding = finding;
+    this.#inventory = finding.inventory;
+    this.#note = finding.note;
   }
 
-  begin(inventory: Inventory): void {
-    this.#inventory = inventory;
-    const cleaning = inventory.temporary.map((name) => (next: Done) => this.#disk.remove(name, next));
-    inTurn([...cleaning, (next) => this.#readNote(next)], (error) => {
-      if (error instanceof Damage) this.#setAside(error.message, undefined);
-      else if (error !== undefined) this.#fail(error);
-      else this.#read();
+  /** Also finishes a setting aside that was interrupted. */
+  run(): void {
+    const { files, note, verdict } = this.#finding;
+    const cleaning = files.temporary.map((name) => (next: Done) => this.#disk.remove(name, next));
+    const renaming = note === undefined ? [] : [(next: Done) => renameAside(this.#disk, note.from, files, next)];
+    inTurn([...cleaning, ...renaming], (error) => {
+      if (error !== undefined) this.#fail(error);
+      else if (verdict.type === "damaged") this.#setAside(verdict.reason, verdict.clusterId);
+      else if (verdict.type === "sound") this.#continue(verdict.replayed, verdict.snapshot);
+      else this.#beginAnew();
     });
   }
 
   #fail(error: Error | undefined): void {
     this.#done(error, undefined);
-  }
-
-  /** Also finishes a setting aside that was interrupted. */
-  #readNote(next: Done): void {
-    const inventory = this.#inventory;
-    if (!inventory.hasNote)
-      return next(inventory.hasAside ? new Damage("the note of data set aside is missing") : undefined);
-    readNote(
-      this.#disk,
-      inventory,
-      then(next, (note) => {
-        this.#note = note;
-        this.#inventory = {
-          ...inventory,
-          segments: inventory.segments.filter((number) => number >= note.from),
-          strays: inventory.strays.filter((number) => number >= note.from),
-          snapshots: inventory.snapshots.filter((number) => number >= note.from),
-        };
-        renameAside(this.#disk, note.from, inventory, next);
-      }),
-    );
-  }
-
-  #read(): void {
-    const { segments, snapshots } = this.#inventory;
-    if (segments.length === 0 && snapshots.length === 0) return this.#beginAnew();
-    const replay = new Replay(this.#disk, this.#inventory);
-    const failed: Done = (error) => {
-      if (error instanceof Damage) this.#setAside(error.message, replay.clusterId);
-      else this.#fail(error);
-    };
-    replay.run(
-      then(failed, (replayed) => {
-        this.#findSnapshot(
-          replayed.remembered,
-          then(failed, (snapshot) => {
-            const lacking = whatLacks(replayed.remembered, snapshot);
-            if (lacking === undefined) this.#continue(replayed, snapshot);
-            else failed(new Damage(lacking));
-          }),
-        );
-      }),
-    );
-  }
-
-  #findSnapshot(remembered: Remembered, done: Got<StoredSnapshot | undefined>): void {
-    const note = remembered.facts.snapshot;
-    if (note === undefined) return done(undefined, undefined);
-    verifySnapshot(this.#disk, note, this.#inventory.bytesOf.get(snapshotName(note.number)), done);
   }
 
   /** An empty log, in a directory where nothing is or where all was set aside. */
@@ -193,12 +152,4 @@ class Recovery {
       nextSnapshot: Math.max(segment.number, snapshot?.note.number ?? 0) + 1,
     });
   }
-}
-
-function whatLacks(remembered: Remembered, snapshot: StoredSnapshot | undefined): string | undefined {
-  const { base } = remembered;
-  if (base.seqno > (snapshot?.note.at.seqno ?? 0))
-    return `the log begins after ${base.seqno}, and no snapshot covers that`;
-  const isReplaced = snapshot !== undefined && remembered.isReplacedBy(snapshot.note.at);
-  return remembered.isComplete || isReplaced ? undefined : "the oldest segments of the log are missing";
 }

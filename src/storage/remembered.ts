@@ -48,6 +48,10 @@ export class Remembered {
     return this.#shape.base;
   }
 
+  get end(): Viewstamp {
+    return this.#shape.end;
+  }
+
   checkpoint(previousBytes: number): Checkpoint {
     return { previousBytes, facts: this.#facts, base: this.#shape.base, runs: this.#shape.runs };
   }
@@ -125,7 +129,7 @@ export class Remembered {
     const instance = (view?.vid ?? 0) + 1;
     return {
       identity,
-      setAside: identity?.clusterId === undefined ? setAside : undefined,
+      setAside: view === undefined ? setAside : undefined,
       view,
       promised: promised?.instance === instance ? promised.ballot : undefined,
       accepted: accepted?.instance === instance ? accepted.accepted : undefined,

@@ -3,13 +3,12 @@
  * continue the segment before it, a record that cannot follow, a sealed segment that is the last.
  * @module
  */
-import { Reader } from "../protocol/bytes.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
-import type { Disk, Got } from "./disk.ts";
+import type { DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { type Inventory, segmentName } from "./names.ts";
-import { readRecord } from "./records.ts";
+import { readRecords } from "./records.ts";
 import { Remembered } from "./remembered.ts";
 import { type Block, scanTorn, scanWhole } from "./scan.ts";
 import { encodeCheckpoint, readSegmentHead, type SegmentHead } from "./segment.ts";
@@ -23,14 +22,16 @@ export interface Replayed {
 }
 
 export class Replay {
-  readonly #disk: Disk;
+  readonly #disk: DiskReader;
   readonly #inventory: Inventory;
+  readonly #keepsEntries: boolean;
   readonly #heads: SegmentHead[] = [];
   #remembered: Remembered = new Remembered();
   #end = 0;
 
-  constructor(disk: Disk, inventory: Inventory) {
+  constructor(disk: DiskReader, inventory: Inventory, keepsEntries: boolean) {
     this.#disk = disk;
+    this.#keepsEntries = keepsEntries;
     this.#inventory = inventory;
   }
 
@@ -69,8 +70,10 @@ export class Replay {
   #scan(index: number, next: Done): void {
     const head = this.#heads[index]!;
     const follower = this.#heads[index + 1];
-    if (index === 0) this.#remembered = new Remembered(head.checkpoint);
-    else {
+    if (index === 0) {
+      this.#remembered = new Remembered(head.checkpoint);
+      if (!this.#keepsEntries) this.#remembered.forgetEntries();
+    } else {
       const fault = this.#continues(head);
       if (fault !== undefined) return next(fault);
     }
@@ -99,9 +102,7 @@ export class Replay {
 
   #replay({ name }: SegmentHead, { content, offset }: Block): void {
     const fault = errorOf(() => {
-      const reader = new Reader(content);
-      while (reader.left > 0) {
-        const record = readRecord(reader);
+      for (const record of readRecords(content)) {
         if (record.kind === "seal") throw new Damage(`${segmentName(record.next)} is missing`);
         this.#remembered.apply(record);
       }

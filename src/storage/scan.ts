@@ -5,7 +5,7 @@
  */
 import type { Done } from "../protocol/storage.ts";
 import { BLOCK_HEAD_BYTES, type FileId, type FileKind, HEAD_BYTES, ID_OFFSET, parseBlock, readHead } from "./blocks.ts";
-import type { Disk, Got } from "./disk.ts";
+import type { DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { errorOf } from "./steps.ts";
 
@@ -21,14 +21,19 @@ export interface Range {
   readonly limit: number;
 }
 
-export interface Block {
+export interface FoundBlock {
   readonly content: Uint8Array;
-  readonly offset: number;
+  readonly mark: number;
+  /** Its head included. */
   readonly bytes: number;
 }
 
+export interface Block extends FoundBlock {
+  readonly offset: number;
+}
+
 /** An error is `Damage` if the file has no head of its kind, `Newer` if it is of a later format. */
-export function readFileId(disk: Disk, name: string, kind: FileKind, done: Got<FileId>): void {
+export function readFileId(disk: DiskReader, name: string, kind: FileKind, done: Got<FileId>): void {
   disk.read(name, 0, HEAD_BYTES, (error, bytes) => {
     if (error !== undefined) return done(error, undefined);
     let id: FileId | undefined;
@@ -40,16 +45,16 @@ export function readFileId(disk: Disk, name: string, kind: FileKind, done: Got<F
 }
 
 /** Every block in order; one that is bad, or does not end at the limit, is `Damage`. */
-export function scanWhole(disk: Disk, range: Range, take: (block: Block) => void, done: Done): void {
-  scan(disk, range, take, (error, end) => {
+export function scanWhole(disk: DiskReader, range: Range, take: (block: Block) => void, done: Done): void {
+  scanBlocks(disk, range, take, (error, end) => {
     if (error !== undefined || end === range.limit) done(error);
     else done(new Damage(`${range.name} is damaged at byte ${end}`));
   });
 }
 
 /** Every block in order up to a torn end: gives the offset at which to cut. */
-export function scanTorn(disk: Disk, range: Range, take: (block: Block) => void, done: Got<number>): void {
-  scan(disk, range, take, (error, end) => {
+export function scanTorn(disk: DiskReader, range: Range, take: (block: Block) => void, done: Got<number>): void {
+  scanBlocks(disk, range, take, (error, end) => {
     if (error !== undefined || end === undefined || end === range.limit) return done(error, end);
     highestMark(disk, { ...range, from: end }, (failure, mark) => {
       const rotten = failure === undefined && mark! > end;
@@ -59,8 +64,13 @@ export function scanTorn(disk: Disk, range: Range, take: (block: Block) => void,
   });
 }
 
-/** Gives the offset of the first bad block, or the limit. */
-function scan(disk: Disk, { name, id, from, limit }: Range, take: (block: Block) => void, done: Got<number>): void {
+/** Every block in order up to the first bad one: gives the offset of that, or the limit. */
+export function scanBlocks(
+  disk: DiskReader,
+  { name, id, from, limit }: Range,
+  take: (block: Block) => void,
+  done: Got<number>,
+): void {
   let offset = from;
 
   const read = (needed: number, had: number): void => {
@@ -78,7 +88,7 @@ function scan(disk: Disk, { name, id, from, limit }: Range, take: (block: Block)
       const parsed = parseBlock(piece, at, id, offset, limit);
       if (parsed.type === "more") return read(parsed.bytes, piece.length - at);
       if (parsed.type === "bad") break;
-      const fault = errorOf(() => take({ content: parsed.content, offset, bytes: parsed.bytes }));
+      const fault = errorOf(() => take({ ...parsed, offset }));
       if (fault !== undefined) return done(fault, undefined);
       at += parsed.bytes;
       offset += parsed.bytes;
@@ -89,13 +99,28 @@ function scan(disk: Disk, { name, id, from, limit }: Range, take: (block: Block)
   read(0, -1);
 }
 
-/** The highest mark of any whole block from `from` on, wherever it stands: lengths before it may be damaged. */
-function highestMark(disk: Disk, range: Range, done: Got<number>): void {
+/** The highest mark of any whole block from `from` on: one beyond `from` is enough to know that it is rotten. */
+function highestMark(disk: DiskReader, range: Range, done: Got<number>): void {
   let highest = 0;
+
+  const next = (from: number): void => {
+    if (highest > range.from) return done(undefined, highest);
+    findBlock(disk, { ...range, from }, (error, found) => {
+      if (error !== undefined || found === undefined) return done(error, highest);
+      highest = Math.max(highest, found.mark);
+      next(found.offset + 1);
+    });
+  };
+
+  next(range.from);
+}
+
+/** The first whole block from `from` on, wherever it stands: lengths before it may be damaged. */
+export function findBlock(disk: DiskReader, range: Range, done: Got<Block | undefined>): void {
   let offset = range.from;
 
   const next = (): void => {
-    if (offset + BLOCK_HEAD_BYTES > range.limit || highest > range.from) return done(undefined, highest);
+    if (offset + BLOCK_HEAD_BYTES > range.limit) return done(undefined, undefined);
     disk.read(range.name, offset, Math.min(PIECE_BYTES, range.limit - offset), (error, piece) => {
       if (error === undefined) search(piece!);
       else done(error, undefined);
@@ -112,8 +137,9 @@ function highestMark(disk: Disk, range: Range, done: Got<number>): void {
 
   const look = (start: number): void => {
     readBlock(disk, { ...range, from: start }, (error, found) => {
-      if (error !== undefined) return done(error, undefined);
-      if (found !== undefined) highest = Math.max(highest, found.mark);
+      if (error !== undefined || found !== undefined) {
+        return done(error, found === undefined ? undefined : { ...found, offset: start });
+      }
       offset = start + 1;
       next();
     });
@@ -130,14 +156,8 @@ function indexOfId(piece: Uint8Array, id: FileId): number {
   return -1;
 }
 
-export interface FoundBlock {
-  readonly content: Uint8Array;
-  readonly mark: number;
-  readonly bytes: number;
-}
-
 /** The block that begins at `from`, or `undefined` if none does. */
-export function readBlock(disk: Disk, { name, id, from, limit }: Range, done: Got<FoundBlock | undefined>): void {
+export function readBlock(disk: DiskReader, { name, id, from, limit }: Range, done: Got<FoundBlock | undefined>): void {
   const read = (bytes: number): void => {
     disk.read(name, from, bytes, (error, piece) => {
       if (error !== undefined) return done(error, undefined);

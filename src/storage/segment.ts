@@ -5,7 +5,7 @@
 import { Reader, Writer } from "../protocol/bytes.ts";
 import type { Done } from "../protocol/storage.ts";
 import { blockOf, type FileId, fileIdOf, HEAD_BYTES, headOf } from "./blocks.ts";
-import type { Disk, DiskFile, Got } from "./disk.ts";
+import type { Disk, DiskFile, DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { segmentName } from "./names.ts";
 import { makeFile } from "./new-file.ts";
@@ -60,7 +60,7 @@ export function makeSegment(
 }
 
 /** As segments appear whole or not at all, one whose head cannot be read is damaged. */
-export function readSegmentHead(disk: Disk, number: number, limit: number, done: Got<SegmentHead>): void {
+export function readSegmentHead(disk: DiskReader, number: number, limit: number, done: Got<SegmentHead>): void {
   const name = segmentName(number);
   const failed: Done = (error) => done(error, undefined);
   readFileId(
@@ -85,7 +85,7 @@ export function readSegmentHead(disk: Disk, number: number, limit: number, done:
   );
 }
 
-function decodeCheckpoint(content: Uint8Array): Checkpoint {
+export function decodeCheckpoint(content: Uint8Array): Checkpoint {
   const reader = new Reader(content);
   const checkpoint = readCheckpoint(reader);
   reader.finish();

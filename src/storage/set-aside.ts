@@ -9,7 +9,7 @@ import { decodeValue, encodeValue } from "../protocol/values.ts";
 import type { ClusterId } from "../protocol/view.ts";
 import { clusterId, count, parse, type Schema, text } from "../protocol/wire-schemas.ts";
 import { blockOf, fileIdOf, HEAD_BYTES, headOf } from "./blocks.ts";
-import type { Disk, Got } from "./disk.ts";
+import type { Disk, DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { asideName, type Inventory, NOTE_NAME, segmentName, snapshotName } from "./names.ts";
 import { makeFile } from "./new-file.ts";
@@ -54,7 +54,7 @@ export function renameAside(disk: Disk, from: number, inventory: Inventory, done
 }
 
 /** The note of this directory. An error is `Damage` if it cannot be read. */
-export function readNote(disk: Disk, inventory: Inventory, done: Got<Note>): void {
+export function readNote(disk: DiskReader, inventory: Inventory, done: Got<Note>): void {
   const failed: Done = (error) => done(error, undefined);
   const limit = inventory.bytesOf.get(NOTE_NAME) ?? 0;
   readFileId(

@@ -4,7 +4,7 @@
  */
 import type { Done, SnapshotInfo } from "../protocol/storage.ts";
 import { fileIdOf, HEAD_BYTES, hexOfId } from "./blocks.ts";
-import type { Disk, Got } from "./disk.ts";
+import type { DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { snapshotName } from "./names.ts";
 import type { SnapshotNote } from "./records.ts";
@@ -23,7 +23,7 @@ export function infoOf({ note }: StoredSnapshot): SnapshotInfo {
 
 /** Reads all of it once: a snapshot that fails its checksums is neither data nor absence. */
 export function verifySnapshot(
-  disk: Disk,
+  disk: DiskReader,
   note: SnapshotNote,
   bytes: number | undefined,
   done: Got<StoredSnapshot>,
@@ -57,7 +57,12 @@ export function verifySnapshot(
   );
 }
 
-export function readChunk(disk: Disk, { note, offsets }: StoredSnapshot, index: number, done: Got<Uint8Array>): void {
+export function readChunk(
+  disk: DiskReader,
+  { note, offsets }: StoredSnapshot,
+  index: number,
+  done: Got<Uint8Array>,
+): void {
   const name = snapshotName(note.number);
   const range = { name, id: fileIdOf(note.id), from: offsets[index]!, limit: offsets[index + 1] ?? note.bytes };
   readBlock(disk, range, (error, block) => {

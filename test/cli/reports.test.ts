@@ -24,7 +24,7 @@ function status(id: string, changes: Partial<NodeStatus>): NodeStatus {
   const place = { viewstamp: { vid: 4, seqno: 90 }, commit: 89, applied: 88, hash: 1, sessions: 2 };
   return {
     ...{ id, incarnation: `${id}-1`, clusterId: "f00", runtime: "node 20.20.2", role: "backup", active: true },
-    ...{ vid, primary, members, acceptors, barred, invited, ...place, snapshotPauseMs: 0 },
+    ...{ vid, primary, members, acceptors, barred, invited, ...place, snapshotPauseMs: 0, trouble: "" },
     ...changes,
   };
 }
@@ -58,6 +58,14 @@ reports("is a headline, what is unusual, and a line for each node", () => {
 
 reports("says so when nothing is known", () => {
   assert.match(reportLines(reportOf([silent]), plain)[0]!, "no view is known");
+});
+
+reports("says which data was set aside, and that no cluster is there because of it", () => {
+  const trouble = "its data was set aside, and no node it reaches has a copy: log-00000001 is damaged";
+  const lost = answer("a", { vid: 0, role: "none", trouble });
+  const lines = reportLines(reportOf([lost, silent]), plain);
+  assert.match(lines[0]!, "no node that answers has healthy data");
+  assert.is(lines.at(-1), `a: ${trouble}`);
 });
 
 reports.run();

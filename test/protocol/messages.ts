@@ -207,6 +207,7 @@ const status = record({
   hash: count,
   sessions: count,
   snapshotPauseMs: fc.double({ min: 0, max: 1e6, noNaN: true }),
+  trouble: fc.string({ maxLength: 50 }),
 });
 
 const serverMessages: OneOfEach<ServerMessage> = {

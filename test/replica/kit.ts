@@ -220,6 +220,7 @@ export class Disk implements Storage {
   readonly writes: (readonly StorageRecord[])[] = [];
   readonly calls: string[] = [];
   state: DurableState = NOTHING_DURABLE;
+  place = "the disk of the test";
   openError: Error | undefined;
   writeError: Error | undefined;
   hold = false;

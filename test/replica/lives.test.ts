@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ViewstampError } from "../../src/protocol/errors.ts";
 import { Replica } from "../../src/replica/replica.ts";
-import { NOTHING_DURABLE, World } from "./kit.ts";
+import { NEWS, NOTHING_DURABLE, World } from "./kit.ts";
 import { fetchOf, peerUp, Stage, status, visit } from "./stories.ts";
 
 async function failureOf(work: Promise<unknown>): Promise<ViewstampError> {
@@ -37,6 +37,25 @@ test("a node whose data was set aside is never fresh, and keeps its cluster id",
   await stage.start();
   assert.is(stage.core.start?.mayFound, false);
   assert.is(stage.core.start?.durable.identity?.clusterId, "c1");
+  assert.equal(stage.of("setAside"), [{ event: "setAside", reason: "rot" }]);
+});
+
+test("a node whose data was set aside says what to do if nobody has a copy, and only then", async () => {
+  for (const vid of [0, 3]) {
+    const stage = new Stage();
+    stage.disk.state = { ...NOTHING_DURABLE, setAside: { clusterId: "c1", reason: "rot" } };
+    stage.disk.place = "/data/a";
+    stage.core.news = () => ({ ...NEWS, vid });
+    await stage.start();
+    await stage.world.run(10 * stage.setup.options.suspectMs - 100);
+    assert.is(stage.of("warning").length, 0);
+    await stage.world.run(200);
+    const texts = stage.of("warning").map((event) => (event as { text: string }).text);
+    assert.is(texts.length, vid === 0 ? 1 : 0);
+    for (const said of [/\(rot\)/, "/data/a/aside-*", "log verify /data/a", "recover --force /data/a"])
+      if (vid === 0) assert.match(texts[0]!, said);
+    assert.is(stage.of("setAside").length, 0, "that was told when it happened");
+  }
 });
 
 test("the newest snapshot is restored before the core wakes", async () => {

@@ -5,11 +5,15 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { addTotals, noTotals, type Totals } from "../../src/simulator/campaign.ts";
+import { createInterface } from "node:readline";
+import { addTotals, type Failure, noTotals, type Totals } from "../../src/simulator/campaign.ts";
 import { bundleSimulator, type Patch } from "./build.ts";
 import { type SimOptions, wishArguments } from "./options.ts";
 
 export type Share = Pick<SimOptions, "firstSeed" | "seeds" | "stride" | "wishes" | "keepGoing">;
+
+/** What a worker says, as a line of JSON. */
+export type Line = { readonly failure: Failure } | { readonly totals: Totals };
 
 /** A bundled worker, for as long as it is needed. */
 export class WorkerProgram {
@@ -27,8 +31,11 @@ export class WorkerProgram {
     return program;
   }
 
-  /** @throws if the worker ends without totals */
-  run(share: Share): Promise<Totals> {
+  /**
+   * `found` is told each failure when it is found.
+   * @throws if the worker ends without totals
+   */
+  run(share: Share, found: (failure: Failure) => void = () => {}): Promise<Totals> {
     const { firstSeed, seeds, stride, wishes, keepGoing } = share;
     const own = [
       `--seed=${firstSeed}`,
@@ -40,29 +47,33 @@ export class WorkerProgram {
       const child = spawn(process.execPath, [...runtimeFlags(), this.#file, ...own, ...wishArguments(wishes)], {
         stdio: ["ignore", "pipe", "inherit"],
       });
-      let output = "";
-      child.stdout.on("data", (chunk) => (output += String(chunk)));
+      let totals: Totals | undefined;
+      createInterface({ input: child.stdout }).on("line", (text) => {
+        const line = JSON.parse(text) as Line;
+        if ("failure" in line) found(line.failure);
+        else totals = line.totals;
+      });
       child.on("error", reject);
       child.on("close", (code) => {
-        try {
-          resolve(JSON.parse(output) as Totals);
-        } catch (cause) {
-          reject(new Error(`a worker said no totals, and ended with ${code}: ${output.slice(0, 500)}`, { cause }));
-        }
+        if (totals === undefined) reject(new Error(`a worker said no totals, and ended with ${code}`));
+        else resolve(totals);
       });
     });
   }
 
   /** Shares the seeds among so many processes. */
-  async runTogether(share: Share, workers: number): Promise<Totals> {
+  async runTogether(share: Share, workers: number, found?: (failure: Failure) => void): Promise<Totals> {
     const totals = noTotals();
     const running = Array.from({ length: Math.min(workers, share.seeds) }, (_, i) =>
-      this.run({
-        ...share,
-        firstSeed: share.firstSeed + i * share.stride,
-        seeds: Math.ceil((share.seeds - i) / workers),
-        stride: share.stride * workers,
-      }),
+      this.run(
+        {
+          ...share,
+          firstSeed: share.firstSeed + i * share.stride,
+          seeds: Math.ceil((share.seeds - i) / workers),
+          stride: share.stride * workers,
+        },
+        found,
+      ),
     );
     for (const part of await Promise.all(running)) addTotals(totals, part);
     return totals;

@@ -207,7 +207,7 @@ export function testStorage(driver: StorageDriver): void {
     await close(storage);
   });
 
-  test("set aside is never fresh again, until it has an identity in a cluster", async () => {
+  test("set aside is never fresh again, until it knows a view of its cluster", async () => {
     const start = driver.make();
     const storage = start();
     await open(storage);
@@ -226,6 +226,11 @@ export function testStorage(driver: StorageDriver): void {
     assert.equal((await open(third)).setAside, note);
     await write(third, { kind: "identity", incarnation: "i2", clusterId: "c1" });
     await close(third);
+
+    const knowing = start();
+    assert.equal((await open(knowing)).setAside, note, "it knows its cluster, and nothing of what is in it");
+    await write(knowing, { kind: "view", view: viewNumbered(4) });
+    await close(knowing);
 
     const fourth = start();
     const { identity, setAside: over } = await open(fourth);

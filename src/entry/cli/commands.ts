@@ -5,8 +5,9 @@
 import type { Command } from "./command.ts";
 import { get, put } from "./kv.ts";
 import { lock } from "./lock.ts";
+import { log } from "./log.ts";
 import { members } from "./members.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 
-export const commands: readonly Command[] = [serve, status, members, put, get, lock];
+export const commands: readonly Command[] = [serve, status, members, put, get, lock, log];

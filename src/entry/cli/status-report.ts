@@ -54,13 +54,21 @@ export function reportLines(report: ClusterReport, style: Style): string[] {
     ["NODE", "ROLE", "STATE", "VIEW", "LOG", "COMMITTED", "APPLIED", "SESSIONS", "RUNTIME", "ADDRESS"],
     ...report.nodes.map(rowOf),
   ]);
-  return [headline(report, style), ...membership(report), "", style.dim(header), ...rows];
+  return [headline(report, style), ...membership(report), "", style.dim(header), ...rows, ...troubles(report, style)];
 }
 
-function headline({ serving, vid, primary, members }: ClusterReport, style: Style): string {
+function headline({ serving, vid, primary, members, nodes }: ClusterReport, style: Style): string {
+  if (vid === 0 && nodes.some(({ status }) => (status?.trouble ?? "") !== ""))
+    return style.red("no view is known: no node that answers has healthy data (see viewstamp log verify, recover)");
   if (vid === 0) return style.yellow("no view is known: the cluster is not founded yet");
   const state = serving ? style.green("serving") : style.red("not serving");
   return `${style.bold(`view ${vid}`)}: members ${members.join(" ")}, primary ${primary}, ${state}`;
+}
+
+function troubles({ nodes }: ClusterReport, style: Style): string[] {
+  return nodes.flatMap(({ status }) =>
+    status === undefined || status.trouble === "" ? [] : [style.red(`${status.id}: ${status.trouble}`)],
+  );
 }
 
 function membership({ acceptors, members, barred, invited }: ClusterReport): string[] {

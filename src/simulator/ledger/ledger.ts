@@ -146,6 +146,7 @@ export class Ledger {
     const node = this.facts.node(id);
     node.core = core;
     if (event.type === "client") for (const look of this.#moments.asked) look(node, core, event.client, event.message);
+    else if (event.type === "clientGone") for (const look of this.#moments.gone) look(node, event.client);
     this.#commits(node, core);
     this.#moves(node, core, event);
     if (effects.length > 0) this.#effects(node, core, effects);
@@ -161,6 +162,11 @@ export class Ledger {
     else if (message.type === "confirmed" && !message.accepted)
       facts.confirmations.confirmed(node, to, message.vid, message.round);
     for (const look of this.#moments.sent) look(node, to, message);
+  }
+
+  /** A client acts under a lock, and believes that it may. */
+  acts(client: number, lock: string, token: bigint): void {
+    for (const look of this.#moments.acts) look(client, lock, token);
   }
 
   ended(): void {

@@ -70,6 +70,11 @@ export class LockModel {
     return this.#locks.values();
   }
 
+  /** `undefined` if nobody has ever asked for it. */
+  named(name: string): ModelLock | undefined {
+    return this.#locks.get(name);
+  }
+
   /** `undefined` if the entry has nothing to do with locks. */
   take(entry: Entry, result: AppliedEntry): LockStep | undefined {
     this.#grants = [];

@@ -85,6 +85,8 @@ export interface Watcher {
   sent?(node: NodeFacts, to: NodeId, message: PeerMessage): void;
   /** A client's message has been taken by a core. */
   asked?(node: NodeFacts, core: CoreEye, client: number, message: ClientMessage): void;
+  /** A core has learned that a client's connection is gone. */
+  gone?(node: NodeFacts, client: number): void;
   /** A core has answered a client (the answer may still wait for the disk). */
   answered?(node: NodeFacts, core: CoreEye, client: number, message: ServerMessage): void;
   /** All answers of a step have been seen. */
@@ -115,6 +117,8 @@ export interface Watcher {
   committed?(node: NodeFacts, view: View, from: number, through: number): void;
   /** The ledger has executed a committed entry itself; `locks` if it was about locks or ended a session. */
   applied?(entry: Entry, result: AppliedEntry, locks: LockStep | undefined): void;
+  /** A client acts under a lock that it believes to hold. */
+  acts?(client: number, lock: string, token: bigint): void;
   /** A process began a life. */
   started?(node: NodeFacts): void;
   /** The run is over and healed. */

@@ -33,9 +33,13 @@ interface Tokens {
   any: bigint;
 }
 
+/** A client acts under a lock that it believes to hold: whoever knows better says so. */
+export type Acts = (client: number, lock: string, token: bigint) => void;
+
 export class Locking {
   readonly options: LockingOptions;
   readonly #violated: Violated;
+  readonly #witness: Acts;
   readonly #holds: Map<string, Set<Hold>> = new Map();
   readonly #tokens: Map<string, Tokens> = new Map();
   readonly #robbed: Set<string> = new Set();
@@ -43,10 +47,11 @@ export class Locking {
   granted = 0;
   lost = 0;
 
-  constructor(options: LockingOptions, violated: Violated) {
+  constructor(options: LockingOptions, violated: Violated, witness: Acts) {
     this.options = options;
     this.#left = options.rounds;
     this.#violated = violated;
+    this.#witness = witness;
   }
 
   get left(): number {
@@ -108,6 +113,8 @@ export class Locking {
   #takes(hold: Hold): void {
     const { name, mode, token } = hold.lock;
     this.#holdsOf(name).add(hold);
+    // Whoever was not told otherwise may rely on a grant at once, without a look at the clock.
+    if (!hold.lock.signal.aborted) this.#witness(hold.client, name, token);
     let tokens = this.#tokens.get(name);
     if (tokens === undefined) this.#tokens.set(name, (tokens = { seen: new Set(), exclusive: -1n, any: -1n }));
     if (tokens.seen.has(token)) this.#violated(13, `token ${token} of ${name} is given out twice`);
@@ -127,6 +134,7 @@ export class Locking {
       return false;
     }
     const { name, mode, token } = hold.lock;
+    this.#witness(hold.client, name, token);
     if (this.#robbed.has(name)) return true;
     for (const other of this.#holdsOf(name)) {
       if (other === hold || (mode === "shared" && other.lock.mode === "shared") || !believes(other)) continue;

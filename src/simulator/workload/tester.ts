@@ -8,7 +8,7 @@ import { checkRegisters } from "../checkers/linearizability.ts";
 import type { Inside } from "./believers.ts";
 import type { AskState, ClientLife, Workload } from "./contract.ts";
 import type { Violated } from "./lock-checks.ts";
-import { Locking, type LockingOptions } from "./locking.ts";
+import { type Acts, Locking, type LockingOptions } from "./locking.ts";
 import { Load, type LoadOptions } from "./registers.ts";
 
 export interface TesterOptions {
@@ -29,9 +29,9 @@ export class TesterWorkload implements Workload {
   readonly #violated: Violated;
   #probes = 0;
 
-  constructor(options: TesterOptions, now: () => number, violated: Violated) {
+  constructor(options: TesterOptions, now: () => number, violated: Violated, acts: Acts) {
     this.#load = new Load(options.load, now, violated);
-    this.#locking = new Locking(options.locking, violated);
+    this.#locking = new Locking(options.locking, violated, acts);
     this.#lanes = options.lanes;
     this.#violated = violated;
   }

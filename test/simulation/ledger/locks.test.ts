@@ -62,6 +62,10 @@ class Story {
     this.#take({ kind: "end", session: opened, number: 0 }, { ...NOTHING, notices: grants });
   }
 
+  act(token: bigint): void {
+    for (const { acts } of this.#watchers) acts?.(1, "x", token);
+  }
+
   over(): void {
     for (const { ended } of this.#watchers) ended?.();
   }
@@ -175,6 +179,24 @@ thirteen("a client that trusts a session or a tenure that is over is seen", () =
   assert.equal(tenure.broken, [13]);
 });
 
+thirteen("a client that acts under a tenure that is over is seen, one that was robbed may not know", () => {
+  const held = new Story();
+  held.acquire(held.one, 1, 10n);
+  held.act(10n);
+  held.act(12n);
+  held.acquire(held.two, 1, 20n, "steal");
+  held.act(10n);
+  held.act(20n);
+  assert.equal(held.broken, []);
+  held.end(held.two);
+  held.act(20n);
+  assert.equal(held.broken, [13]);
+  const never = new Story();
+  never.acquire(never.one, 1, "queued");
+  never.act(5n);
+  assert.equal(never.broken, [13]);
+});
+
 thirteen("a local re-acquisition belongs to its tenure", () => {
   const story = new Story({ trusting: () => undefined, believed: () => [15n] });
   story.acquire(story.one, 1, 10n);
@@ -267,6 +289,21 @@ fourteen("a primary tells a session that comes to it what is outstanding", () =>
   silent.ask("a", KEEP);
   silent.answer("a", KEPT);
   assert.equal(silent.broken, [14]);
+});
+
+fourteen("nobody is told anything on a connection that is gone, or that its session has left for another", () => {
+  const body = encodeNotice("locks", { type: "granted", name: "x", xid: 1, token: 1n });
+  const late = Scene.of("a* b");
+  late.ask("a", KEEP);
+  late.step("a", { state: stateOf(7, [body]) }, { type: "clientGone", client: 1 });
+  late.answer("a", KEPT);
+  assert.equal(late.texts, []);
+  const moved = Scene.of("a* b");
+  moved.ask("a", KEEP);
+  moved.core("a").state = stateOf(7, [body]);
+  moved.step("a", {}, { type: "client", client: 2, message: { ...KEEP, xid: 2 } });
+  moved.answer("a", KEPT);
+  assert.equal(moved.texts, []);
 });
 
 fourteen.run();

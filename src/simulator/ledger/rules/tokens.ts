@@ -1,6 +1,7 @@
 /**
  * Rule 13. Tokens are looked at in the committed history and at clients; trust is looked at in the moment in which the
- * history ends a session or gives a lock to another.
+ * history ends a session or gives a lock to another, and whenever a client acts under a lock: one that stood still in that
+ * moment may do so late.
  * @module
  */
 import type { KeepAlive } from "../../../protocol/client-messages.ts";
@@ -31,6 +32,11 @@ export const tokens: Rule = {
         }
         const trusted = facts.clients === undefined ? undefined : stillTrusted(facts.clients, locks);
         if (trusted !== undefined) violated(`${trusted} (at ${entry.seqno})`);
+      },
+      acts(client, name, token) {
+        const lock = facts.locks.named(name);
+        if (lock !== undefined && isOver(lock, token))
+          violated(`client ${client} acts under ${name} with token ${token}, and its tenure is over`);
       },
       asked(node, _core, client, message) {
         if (message.type === "keepAlive")

@@ -1,0 +1,179 @@
+// `viewstamp log` over data that a node left: read, never touched.
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { commands } from "../../src/entry/cli/commands.ts";
+import { runProgram } from "../../src/entry/cli/program.ts";
+import { fileStorage } from "../../src/storage/file.ts";
+import { close, open, perform } from "../storage/drive.ts";
+import { life } from "../storage/life.ts";
+import { recordingTerminal } from "./recording-terminal.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "viewstamp-log-"));
+let made = 0;
+
+interface Ended {
+  readonly code: number;
+  readonly data: readonly string[];
+  readonly err: string;
+}
+
+async function viewstamp(...args: string[]): Promise<Ended> {
+  const { terminal, data, messages } = recordingTerminal();
+  const code = await runProgram(args, commands, terminal);
+  return { code, data, err: messages.join("\n") };
+}
+
+function newDirectory(): string {
+  const directory = join(folder, `data-${++made}`);
+  mkdirSync(directory);
+  return directory;
+}
+
+async function lived(): Promise<string> {
+  const directory = newDirectory();
+  const storage = fileStorage(directory);
+  await open(storage);
+  await perform(storage, life);
+  await close(storage);
+  return directory;
+}
+
+/** Names, bytes and times of change. */
+function lookOf(directory: string): unknown {
+  return readdirSync(directory).map((name) => {
+    const path = join(directory, name);
+    return [name, readFileSync(path).toString("hex"), statSync(path).mtimeMs];
+  });
+}
+
+function change(directory: string, name: string, edit: (bytes: Buffer) => Buffer): void {
+  const path = join(directory, name);
+  writeFileSync(path, edit(readFileSync(path)));
+}
+
+const log = suite("viewstamp log");
+
+log("verify says what is sound, torn, damaged or empty, with an exit code, and touches nothing", async () => {
+  const directory = await lived();
+  const before = lookOf(directory);
+  const sound = await viewstamp("log", "verify", directory);
+  assert.is(sound.code, 0, sound.err);
+  assert.match(sound.data.join("\n"), /log-00000001 +\d+ +sound +\d+ +\d+ +\d+/);
+  assert.match(sound.data.at(-1)!, `${directory}: sound`);
+  assert.match(
+    sound.data.at(-2)!,
+    "cluster c1, incarnation 0123456789abcdef, view 5, log 51 to 5.59, snapshot at 4.50",
+  );
+  assert.equal(lookOf(directory), before);
+
+  change(directory, "log-00000001", (bytes) => Buffer.concat([bytes, Buffer.alloc(70)]));
+  const torn = await viewstamp("log", "verify", directory);
+  assert.is(torn.code, 0);
+  assert.match(
+    torn.data.at(-1)!,
+    /sound, with a torn end: log-00000001 would be cut at byte \d+, 70 bytes that were never/,
+  );
+
+  change(directory, "log-00000001", (bytes) => {
+    bytes[500]! ^= 4;
+    return bytes;
+  });
+  const rotten = lookOf(directory);
+  const damaged = await viewstamp("log", "verify", directory);
+  assert.is(damaged.code, 6);
+  assert.match(damaged.data.join("\n"), /log-00000001: bytes \d+ to \d+ damaged/);
+  assert.match(damaged.data.join("\n"), `${directory}: damaged: log-00000001 is damaged at byte`);
+  assert.equal(lookOf(directory), rotten);
+
+  const empty = newDirectory();
+  assert.is((await viewstamp("log", "verify", empty)).code, 5);
+  assert.is((await viewstamp("log", "dump", empty)).code, 5);
+  assert.equal(readdirSync(empty), []);
+});
+
+log("verify gives the same as JSON, with blocks if asked", async () => {
+  const directory = await lived();
+  const { code, data } = await viewstamp("log", "verify", directory, "--json", "--blocks");
+  assert.is(code, 0);
+  assert.is(data.length, 1);
+  const said = JSON.parse(data[0]!);
+  assert.equal([said.verdict, said.directory, said.summary.clusterId], ["sound", directory, "c1"]);
+  assert.equal(said.blocks[0], { file: "log-00000001", offset: 20, bytes: said.blocks[0].bytes, type: "checkpoint" });
+  assert.ok(said.blocks.some((block: { records?: string[] }) => block.records?.includes("append")));
+  const lines = (await viewstamp("log", "verify", directory, "--blocks")).data;
+  assert.match(lines[0]!, /^log-00000001 20 \+\d+ checkpoint$/);
+});
+
+log("verify of data set aside names the reason and the files, until the node is caught up", async () => {
+  const directory = await lived();
+  change(directory, "log-00000001", (bytes) => bytes.subarray(100));
+  const storage = fileStorage(directory);
+  await open(storage);
+  await close(storage);
+  const { code, data } = await viewstamp("log", "verify", directory);
+  assert.is(code, 6);
+  assert.match(data.join("\n"), /aside-\d+-log-00000001 +\d+ +set aside/);
+  assert.match(data.join("\n"), "set aside: the head of log-00000001 is damaged");
+});
+
+log("dump prints every record, for people and as JSON, and goes on around damage", async () => {
+  const directory = await lived();
+  const { code, data } = await viewstamp("log", "dump", directory);
+  assert.is(code, 0);
+  const text = data.join("\n");
+  for (const line of [
+    /identity: incarnation 0123456789abcdef, cluster c1/,
+    /view 1: members a, primary a, acceptors a/,
+    /promised in instance 2: ballot 1\.b/,
+    /accepted in instance 2: ballot 1\.b, view 2: members a/,
+    /entries after 10 are dropped/,
+    /promised to be level through 2\.24 in view 2/,
+    /the log begins after 4\.50/,
+    /snapshot \d+ at 4\.50: 2 chunks/,
+    /entry 5\.59: command of session 1\.1 number 59, time 59, 70 bytes/,
+    /snapshot-\d+ 20 chunk of \d+ bytes/,
+  ])
+    assert.match(text, line);
+  const objects = (await viewstamp("log", "dump", directory, "--json")).data.map((line) => JSON.parse(line));
+  const entry = objects.find(({ kind, seqno }) => kind === "entry" && seqno === 59);
+  assert.equal([entry.vid, entry.what, Buffer.from(entry.body, "base64").length], [5, "command", 70]);
+
+  change(directory, "log-00000001", (bytes) => {
+    bytes[600]! ^= 1;
+    return bytes;
+  });
+  const damaged = await viewstamp("log", "dump", directory);
+  assert.is(damaged.code, 6);
+  assert.match(damaged.data.join("\n"), /log-00000001 \d+ \d+ bytes that are no block/);
+  assert.match(damaged.data.join("\n"), "entry 5.59", "what stands behind the damage");
+  assert.match(damaged.err, "damaged: log-00000001 is damaged at byte");
+});
+
+log("warns of a node that runs there, and leaves its lock alone", async () => {
+  const directory = await lived();
+  const storage = fileStorage(directory);
+  await open(storage);
+  const lock = readdirSync(directory).find((name) => name.startsWith("lock-"))!;
+  // As if another process held it.
+  writeFileSync(join(directory, lock), JSON.stringify({ pid: 1 }));
+  const { code, err } = await viewstamp("log", "verify", directory);
+  assert.is(code, 0);
+  assert.match(err, /process 1 runs on .*its files change/);
+  assert.ok(readdirSync(directory).includes(lock));
+  await close(storage);
+});
+
+log("refuses what makes no sense", async () => {
+  assert.is((await viewstamp("log", "repair", folder)).code, 2);
+  assert.is((await viewstamp("log", "verify")).code, 2);
+  assert.is((await viewstamp("log", "dump", folder, "--blocks")).code, 2);
+  const missing = await viewstamp("log", "verify", join(folder, "nowhere"));
+  assert.is(missing.code, 2);
+  assert.match(missing.err, "there is no directory");
+});
+
+log.after(() => rmSync(folder, { recursive: true, force: true }));
+log.run();
