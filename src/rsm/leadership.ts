@@ -190,7 +190,10 @@ export class Leadership {
 
   #pump(progress: Progress, now: number): void {
     const { log, options, output, config, commit } = this.#replica;
-    const window = Math.min(options.maxInFlightBytes, progress.isLearner ? LEARNER_WINDOW_BYTES : Number.POSITIVE_INFINITY);
+    const window = Math.min(
+      options.maxInFlightBytes,
+      progress.isLearner ? LEARNER_WINDOW_BYTES : Number.POSITIVE_INFINITY,
+    );
     while (progress.located && (progress.owed || progress.next <= log.end)) {
       if (progress.inFlightBytes >= window) return;
       if (progress.next <= log.base.seqno) {

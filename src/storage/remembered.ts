@@ -123,7 +123,7 @@ export class Remembered {
     this.#closed = this.#closed.filter((one) => one.number !== number);
   }
 
-  /** The state as the contract gives it. */
+  /** The state as the contract gives it; its entries are the very list that is kept here, for it may be long. */
   durableState(snapshot: SnapshotInfo | undefined, setAside: DurableState["setAside"]): DurableState {
     const { identity, view, promised, accepted, level } = this.#facts;
     const instance = (view?.vid ?? 0) + 1;
@@ -136,7 +136,7 @@ export class Remembered {
       level,
       snapshot,
       base: this.#shape.base,
-      entries: [...(this.#entries ?? [])],
+      entries: this.#entries ?? [],
     };
   }
 
