@@ -14,6 +14,9 @@ import { continueTransfer, resumeTransfer, startTransfer } from "./transfer.ts";
 /** On its way to one learner: what brings it up to date must not delay what the members wait for. */
 const LEARNER_WINDOW_BYTES = 1024 * 1024;
 
+/** In `suspectMs`: so long a snapshot is kept for a learner whose transfer does not get on. */
+const KEPT_FOR = 10;
+
 export class Leadership {
   readonly view: View;
   /** Where the log ended when the view began. */
@@ -51,9 +54,15 @@ export class Leadership {
     return this.#waitingSince !== undefined && now - this.#waitingSince > this.#replica.options.suspectMs;
   }
 
-  /** Whether a learner is receiving a snapshot: taking a new one would make it begin again. */
+  /**
+   * Whether a learner is receiving a snapshot, or will go on once its broken connection is back: taking a new one would make
+   * it begin again. Not for ever: the log grows meanwhile.
+   */
   isTransferring(now: number): boolean {
-    for (const progress of this.#progress.values()) if (this.#receives(progress, now)) return true;
+    const patience = KEPT_FOR * this.#replica.options.suspectMs;
+    for (const { transfer } of this.#progress.values()) {
+      if (transfer !== undefined && now - transfer.furthestAt <= patience) return true;
+    }
     return false;
   }
 
