@@ -24,6 +24,8 @@ export interface BootOptions {
   readonly environment: Environment;
   readonly versions: readonly MachineVersion[];
   readonly restore: (at: Viewstamp) => Restoration;
+  /** A state is restored in slices of about this long. */
+  readonly sliceMs: number;
   /** From now on the storage must be closed; not so if it could not be opened: another replica may have it. */
   readonly opened: (isOpen: boolean) => void;
 }
@@ -59,7 +61,11 @@ function identify({ storage, environment }: BootOptions, durable: DurableState, 
   });
 }
 
-function restore({ storage, versions, restore: begin }: BootOptions, booted: Booted, done: BootDone): void {
+function restore(
+  { storage, environment, versions, restore: begin, sliceMs }: BootOptions,
+  booted: Booted,
+  done: BootDone,
+): void {
   const { snapshot } = booted.durable;
   if (snapshot === undefined) {
     done(undefined, booted);
@@ -76,7 +82,16 @@ function restore({ storage, versions, restore: begin }: BootOptions, booted: Boo
       return false;
     }
   };
+  let sliceBegan = environment.now();
   const next = (index: number): void => {
+    if (environment.now() - sliceBegan < sliceMs) return take(index);
+    // A storage in memory has each chunk at once: others must have their turn.
+    environment.endOfTurn(() => {
+      sliceBegan = environment.now();
+      take(index);
+    });
+  };
+  const take = (index: number): void => {
     if (index === chunks) {
       if (attempt(() => restoration.finish())) done(undefined, booted);
       return;

@@ -64,4 +64,55 @@ scenario(
   300_000,
 );
 
+const small = { nodes: 3, viewMs: 20_000, core: { snapshotEveryBytes: 2_000_000 } };
+
+async function largeWithoutP2(cluster: Cluster, client: TestClient): Promise<void> {
+  await cluster.kill("p2");
+  cluster.wipe("p2");
+  await cluster.view("p0", "p1");
+  await fill(client, 10);
+  await compacted(cluster, "p0", 10_000);
+  await cluster.warmUp("p2");
+}
+
+scenario(
+  "31: the connection breaks during the transfer, which goes on where it was",
+  small,
+  async (cluster, visitors) => {
+    const client = await visitors.client();
+    await largeWithoutP2(cluster, client);
+    const half = { name: "half of it is there", at: "sent", message: "snapshotChunk", peer: "p2", count: 60 } as const;
+    await cluster.trap("p0", { ...half, actions: [{ do: "cut", peer: "p2", direction: "both" }] });
+    await cluster.restart("p2");
+    await cluster.node("p0").trapped(half.name, 10_000);
+    await cluster.node("p1").cut("p2");
+    const offered = countOf(cluster, "p0", "snapshotOffered");
+    // By now the log is long enough for another snapshot, and the one that p2 has a part of would be gone.
+    await fill(client, 4);
+    await cluster.node("p0").heal("p2");
+    await cluster.node("p1").heal("p2");
+    await cluster.view("p0", "p1", "p2");
+    assert.is(countOf(cluster, "p0", "snapshotOffered"), offered, "it does not begin again");
+    assert.is(countOf(cluster, "p2", "snapshotInstalled"), 1);
+    await visitors.agree("p0", "p1", "p2");
+  },
+);
+
+scenario(
+  "31: a learner that falls behind while it loads is admitted all the same",
+  small,
+  async (cluster, visitors) => {
+    const client = await visitors.client();
+    await largeWithoutP2(cluster, client);
+    await cluster.trap("p0", { name: "on its way", at: "sent", message: "snapshotChunk", peer: "p2", actions: [] });
+    await cluster.restart("p2");
+    await cluster.node("p0").trapped("on its way", 10_000);
+    cluster.node("p2").pause();
+    await fill(client, 10);
+    cluster.node("p2").resume();
+    await cluster.view("p0", "p1", "p2");
+    await visitors.agree("p0", "p1", "p2");
+  },
+);
+
 test.run();
