@@ -21,6 +21,7 @@ import {
 } from "../protocol/view.ts";
 import { Attendance } from "./attendance.ts";
 import { Changes } from "./changes.ts";
+import { Copies } from "./copies.ts";
 import type { Durability } from "./durability.ts";
 import type { CoreEvent, Effect } from "./events.ts";
 import { Following } from "./following.ts";
@@ -58,6 +59,7 @@ export class Core {
   readonly #reception: Reception;
   readonly #changes: Changes;
   readonly #attendance: Attendance;
+  readonly #copies: Copies;
   #following: Following | undefined;
   #leadership: Leadership | undefined;
   #serving: Serving | undefined;
@@ -80,6 +82,7 @@ export class Core {
     this.#reception = new Reception(this.#replica);
     this.#changes = new Changes(this.#replica);
     this.#attendance = new Attendance(this.#replica);
+    this.#copies = new Copies(this.#replica);
     this.#steppedAt = now;
     const { view } = this.config;
     if (view !== undefined) this.#followFromDisk(view, durable);
@@ -149,13 +152,7 @@ export class Core {
 
   status(): NodeStatus {
     const active = this.#serving?.isTaking ?? this.#following?.isLevel ?? false;
-    return statusOf(this.#replica, this.#setup.runtime, this.role, active, this.#trouble);
-  }
-
-  get #trouble(): string {
-    const { setAside } = this.#setup.durable;
-    if (setAside === undefined || this.config.view !== undefined) return "";
-    return `its data was set aside, and no node it reaches has a copy: ${setAside.reason}`;
+    return statusOf(this.#replica, this.#setup, this.role, active);
   }
 
   /** Handles one event. A broken invariant stops the node: it neither votes nor replies any more. */
@@ -200,6 +197,7 @@ export class Core {
         return this.#onClient(event.client, event.message, now);
       case "clientGone":
         this.#changes.clientGone(event.client);
+        this.#copies.forget(event.client);
         return this.#serving?.clientGone(event.client);
       case "durable":
         return this.#onDurable(event.write, now);
@@ -318,6 +316,7 @@ export class Core {
       return;
     }
     if (message.type === "query" && message.consistency === "local") return this.#answerLocally(client, message);
+    if (message.type === "copy" && message.next > 0) return this.#copies.next(client, message);
     const serving = this.#serving;
     if (serving === undefined) return this.#redirect(client, message);
     switch (message.type) {
@@ -329,6 +328,8 @@ export class Core {
         return serving.onEnd(client, message, now);
       case "query":
         return serving.onQuery(client, message);
+      case "copy":
+        return serving.onCopy(client, message);
       case "keepAlive":
         return serving.onKeepAlive(client, message, now);
       case "change":
@@ -431,7 +432,7 @@ export class Core {
     if (config.leads) {
       this.#impaired = false;
       this.#leadership = new Leadership(this.#replica, view, now);
-      this.#serving = new Serving(this.#replica, this.#leadership);
+      this.#serving = new Serving(this.#replica, this.#leadership, this.#copies);
       this.#leadership.begin(now);
     } else {
       this.#reception.follow(view, 0);

@@ -54,6 +54,15 @@ export function chunksOfState(
   };
 }
 
+/**
+ * The first chunk of a snapshot, as that of the same state at another place.
+ * @throws {ViewstampError} `BadMessage` if it is no first chunk
+ */
+export function movedHeader(chunk: Uint8Array, at: Viewstamp): Uint8Array {
+  if (chunk[0] !== HEADER) throw badSnapshot("no header");
+  return tagged(HEADER, encodeValue({ ...headerOf(decodeValue(chunk.subarray(1))), at }));
+}
+
 function* ownChunks(header: StateHeader, held: readonly Held[]): Generator<Uint8Array, undefined> {
   yield tagged(HEADER, encodeValue({ ...header, sessions: held.length }));
   let batch: [SessionRecord, (readonly [number, Uint8Array])[]][] = [];
