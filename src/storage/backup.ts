@@ -31,6 +31,7 @@ const endSchema = v.strictObject({ info: infoSchema, chunks: count });
 export class BackupWriter {
   readonly #disk: Disk;
   readonly #name: string;
+  readonly #temporary: string;
   readonly #id: FileId;
   #file: DiskFile | undefined;
   #bytes = 0;
@@ -39,12 +40,13 @@ export class BackupWriter {
   constructor(disk: Disk, name: string, randomId: string) {
     this.#disk = disk;
     this.#name = name;
+    this.#temporary = temporaryName(`${name}-${randomId}`);
     this.#id = fileIdOf(randomId);
   }
 
   begin(done: Done): void {
     this.#disk.create(
-      temporaryName(this.#name),
+      this.#temporary,
       then(done, (file) => {
         this.#file = file;
         this.#append(headOf("backup", this.#id), done);
@@ -65,7 +67,7 @@ export class BackupWriter {
         (next) => this.#append(blockOf(end, this.#id, this.#bytes, 0), next),
         (next) => file.sync(next),
         (next) => file.close(next),
-        (next) => this.#disk.rename(temporaryName(this.#name), this.#name, next),
+        (next) => this.#disk.rename(this.#temporary, this.#name, next),
         (next) => this.#disk.syncDirectory(next),
       ],
       done,
@@ -76,7 +78,7 @@ export class BackupWriter {
   abandon(done: Done): void {
     const file = this.#file;
     if (file === undefined) return done(undefined);
-    const steps: Step[] = [(next) => file.close(next), (next) => this.#disk.remove(temporaryName(this.#name), next)];
+    const steps: Step[] = [(next) => file.close(next), (next) => this.#disk.remove(this.#temporary, next)];
     inTurn(steps, done);
   }
 

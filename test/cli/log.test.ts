@@ -86,6 +86,7 @@ log("verify says what is sound, torn, damaged or empty, with an exit code, and t
   assert.is(damaged.code, 6);
   assert.match(damaged.data.join("\n"), /log-00000001: bytes \d+ to \d+ damaged/);
   assert.match(damaged.data.join("\n"), `${directory}: damaged: log-00000001 is damaged at byte`);
+  assert.match(damaged.data.at(-1)!, `viewstamp recover ${directory}`);
   assert.equal(lookOf(directory), rotten);
 
   const empty = newDirectory();

@@ -52,11 +52,13 @@ function verdictLines(directory: string, { verdict, reason, files }: Verificatio
       return [
         `${directory}: ${style.red("damaged")}: ${reason}`,
         "A node that starts with it sets all of it aside, and is caught up by the others as a new incarnation.",
+        `If no node has healthy data any more: viewstamp recover ${directory} says what this copy still holds.`,
       ];
     case "aside":
       return [
         `${directory}: ${style.red("set aside")}: ${reason}`,
         "The node has not been caught up since: it waits for one that has a copy. Files set aside are never removed.",
+        `If no node has healthy data any more: viewstamp recover ${directory} says what they still hold.`,
       ];
   }
 }

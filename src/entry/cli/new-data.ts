@@ -57,14 +57,47 @@ export async function checkVacant(directory: string): Promise<void> {
   if (found.length > 0) throw new ViewstampError("InvalidInput", `${directory} is not empty: name a new directory`);
 }
 
+/** Makes all, then gives all their names: if one fails before that, nothing is left of any. */
+export async function makeAll(
+  cluster: NewCluster,
+  wanted: readonly { readonly directory: string; readonly member: Member }[],
+): Promise<void> {
+  const made: { readonly temporary: string; readonly directory: string }[] = [];
+  try {
+    for (const { directory, member } of wanted) {
+      made.push({ temporary: await makeData(directory, cluster, member), directory });
+    }
+  } catch (error) {
+    await discard(made.map(({ temporary }) => temporary));
+    throw error;
+  }
+  for (const { temporary, directory } of made) await renameDirectory(temporary, directory);
+}
+
+/** Makes the data, puts the old aside under another name, and then the new in its place. */
+export async function replaceData(directory: string, kept: string, cluster: NewCluster, member: Member): Promise<void> {
+  const temporary = await makeData(directory, cluster, member);
+  try {
+    await renameDirectory(directory, kept);
+  } catch (error) {
+    await discard([temporary]);
+    throw error;
+  }
+  await renameDirectory(temporary, directory);
+}
+
+async function discard(directories: readonly string[]): Promise<void> {
+  for (const directory of directories) await rm(directory, { recursive: true, force: true });
+}
+
 /** Gives the temporary directory, complete and durable. */
-export async function makeData(directory: string, cluster: NewCluster, member: Member): Promise<string> {
+async function makeData(directory: string, cluster: NewCluster, member: Member): Promise<string> {
   const temporary = `${resolve(directory)}.new-${systemEnvironment.randomId()}`;
   try {
     await fill(temporary, cluster, member);
     return temporary;
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
+    await discard([temporary]);
     throw error;
   }
 }
@@ -90,7 +123,7 @@ async function fill(directory: string, cluster: NewCluster, { incarnation }: Mem
 }
 
 /** Gives a directory another name, durably. An empty directory may be there under it. */
-export async function renameDirectory(from: string, to: string): Promise<void> {
+async function renameDirectory(from: string, to: string): Promise<void> {
   await rmdir(to).catch((error: { code?: string }) => {
     if (error.code !== "ENOENT") throw error;
   });

@@ -25,11 +25,10 @@ import {
   checkPlaces,
   DEFAULT_SKIP,
   firstView,
-  makeData,
   type NewCluster,
   newClusterId,
   newIncarnation,
-  renameDirectory,
+  replaceData,
 } from "./new-data.ts";
 import { got } from "./promised.ts";
 import type { Terminal } from "./terminal.ts";
@@ -82,9 +81,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const kept = `${directory}.before-recovery`;
   if (existsSync(kept)) throw new ViewstampError("InvalidInput", `${kept} is there already: move it away first`);
   const cluster = clusterOf(found, member, skip);
-  const temporary = await makeData(directory, cluster, member);
-  await renameDirectory(directory, kept);
-  await renameDirectory(temporary, directory);
+  await replaceData(directory, kept, cluster, member);
   const { clusterId } = cluster;
   if (args.has("json")) terminal.data(JSON.stringify({ clusterId, of: found.facts.identity?.clusterId, member, kept }));
   else terminal.data(`cluster ${clusterId}, with ${member.id} at ${member.url}; the old data is in ${kept}`);

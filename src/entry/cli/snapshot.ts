@@ -25,11 +25,10 @@ import {
   checkVacant,
   DEFAULT_SKIP,
   firstView,
-  makeData,
+  makeAll,
   type NewCluster,
   newClusterId,
   newIncarnation,
-  renameDirectory,
 } from "./new-data.ts";
 import { done, got } from "./promised.ts";
 import type { Terminal } from "./terminal.ts";
@@ -55,7 +54,7 @@ export const snapshot: Command = {
     "begin with the state; those that only --cluster names are started with empty directories and are caught up.",
     "Fencing tokens and session ids come from places in the log. So that none is given twice, the new cluster goes on",
     "N places later: more than were committed since FILE was saved. Sessions of the old cluster, and the locks they",
-    "held, end when their TTL is over.",
+    "held, end when their TTL is over. Stop the old cluster first: its clients know nothing of the new one.",
     "The exit code is 6 if FILE is damaged.",
   ],
   run,
@@ -126,10 +125,10 @@ async function restore(file: string, args: Arguments, terminal: Terminal): Promi
     snapshot: { at: place, chunks },
     entries: [],
   };
-  const made: [string, string][] = [];
-  for (const [index, [, directory]] of directories.entries())
-    made.push([await makeData(directory, cluster, members[index]!), directory]);
-  for (const [temporary, directory] of made) await renameDirectory(temporary, directory);
+  await makeAll(
+    cluster,
+    directories.map(([, directory], index) => ({ directory, member: members[index]! })),
+  );
   return tell(cluster, backup, directories, Object.keys(urls), args, terminal);
 }
 
