@@ -24,7 +24,7 @@ export const exitCodeTable: readonly (readonly [code: string, meaning: string])[
   ["3", "the cluster cannot be reached or cannot serve, or a time limit passed"],
   ["4", "lock: the lock was lost while the command ran"],
   ["5", "get: there is no such key; log: there is no data in the directory"],
-  ["6", "log: the data is damaged or was set aside"],
+  ["6", "log, snapshot, recover: the data is damaged, or was set aside"],
   ["126", "lock: the command cannot be executed"],
   ["127", "lock: the command was not found"],
   ["128+N", "lock: signal N ended the command, or the wait for the lock"],
