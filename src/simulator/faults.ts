@@ -85,6 +85,7 @@ function allHosts(stage: Stage): Host[] {
 const TELLING: readonly MessageType[] = [
   ...(["prepare", "promise", "accept", "accepted", "decided"] as const),
   ...(["invoke", "invoked", "locate", "located", "level", "leveled", "confirmed", "snapshotChunk"] as const),
+  ...(["ready", "readied"] as const),
 ];
 
 /**

@@ -12,6 +12,7 @@ import type { ReplicaEvent } from "../../src/replica/contract.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import { webSocket } from "../../transports/websocket.ts";
+import { basket1, basket2 } from "./basket.ts";
 import type { Fact, NodeOptions, NumberedOrder, TrapAction } from "./control.ts";
 import { FaultyTransport } from "./faulty-transport.ts";
 import { tally } from "./tally.ts";
@@ -41,12 +42,12 @@ class Node {
   }
 
   async #start(options: NodeOptions): Promise<void> {
-    const { id, cluster, listen, data, core } = options;
+    const { id, cluster, listen, data, core, program } = options;
     this.#replica = await startReplica({
       id,
       cluster,
       listen,
-      machines: [...builtInMachines, tally],
+      machines: [...builtInMachines, tally, program === 1 ? basket1 : basket2],
       transport: this.#transportFor(cluster),
       storage: storageFor(data),
       observer: (event) => this.#happened(id, event),

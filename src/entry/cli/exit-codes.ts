@@ -11,6 +11,7 @@ export const exitCode = {
   unreachable: 3,
   lockLost: 4,
   notFound: 5,
+  wrongVersion: 6,
   notExecutable: 126,
   commandNotFound: 127,
 } as const;
@@ -23,6 +24,7 @@ export const exitCodeTable: readonly (readonly [code: string, meaning: string])[
   ["3", "the cluster cannot be reached or cannot serve, or a time limit passed"],
   ["4", "lock: the lock was lost while the command ran"],
   ["5", "get: there is no such key"],
+  ["6", "the data or the cluster needs another version of the machines; the message says which"],
   ["126", "lock: the command cannot be executed"],
   ["127", "lock: the command was not found"],
   ["128+N", "lock: signal N ended the command, or the wait for the lock"],
@@ -36,6 +38,7 @@ export class UsageError extends Error {
 const codes: Partial<Record<ErrorCode, number>> = {
   InvalidOptions: exitCode.usage,
   InvalidInput: exitCode.usage,
+  WrongMachine: exitCode.wrongVersion,
   Timeout: exitCode.unreachable,
   NoQuorum: exitCode.unreachable,
   Busy: exitCode.unreachable,
