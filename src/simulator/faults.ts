@@ -292,6 +292,23 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     replaceProgram(node, stage, random, random.integer(1, node.program - 1));
     return true;
   }),
+  /** All others get the newest program one by one while one node is away; it comes back with the old one. */
+  "left behind": (stage, random) => {
+    const [late, ...others] = random.shuffle(stage.nodes);
+    if (late === undefined || others.length < 2 || late.program >= stage.newestProgram) return false;
+    late.die("kill");
+    let at = 0;
+    for (const node of others) {
+      at += random.between(200, 900);
+      later(stage, random, at, at, () => {
+        node.die("kill");
+        node.program = stage.newestProgram;
+        node.start();
+      });
+    }
+    later(stage, random, at + 500, at + 2000, () => late.start());
+    return true;
+  },
   "wall clock set": (stage, random) => {
     random.pick(allHosts(stage)).jumpWall(random.between(-100_000, 100_000));
     return true;

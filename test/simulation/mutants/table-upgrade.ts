@@ -8,7 +8,15 @@ import type { Mutant } from "./mutant.ts";
 /** The usual draw upgrades half of its clusters, and few of them at an unhappy moment. */
 const UPGRADES: PlanWishes = {
   versions: 3,
-  faults: ["newer program", "older program", "kill", "slow disk", "crash at a message", "cut off at a message"],
+  faults: [
+    "newer program",
+    "older program",
+    "left behind",
+    "kill",
+    "slow disk",
+    "crash at a message",
+    "cut off at a message",
+  ],
 };
 
 export const UPGRADE_MUTANTS: readonly Mutant[] = [
