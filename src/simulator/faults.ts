@@ -119,7 +119,41 @@ function isolate(host: Host, stage: Stage, random: Random): boolean {
   );
 }
 
+/** What befalls programs: nothing where there is one machine version only. */
+export const PROGRAM_FAULTS: Readonly<Record<string, Fault>> = {
+  /** Its operator gives it the program with newer machines. */
+  "newer program": onNode((node, stage, random) => {
+    if (node.program >= stage.newestProgram) return false;
+    replaceProgram(node, stage, random, random.integer(node.program + 1, stage.newestProgram));
+    return true;
+  }),
+  /** Its operator thinks better of it. */
+  "older program": onNode((node, stage, random) => {
+    if (node.program <= 1) return false;
+    replaceProgram(node, stage, random, random.integer(1, node.program - 1));
+    return true;
+  }),
+  /** All others get the newest program one by one while one node is away; it comes back with the old one. */
+  "left behind": (stage, random) => {
+    const [late, ...others] = random.shuffle(stage.nodes);
+    if (late === undefined || others.length < 2 || late.program >= stage.newestProgram) return false;
+    late.die("kill");
+    let at = 0;
+    for (const node of others) {
+      at += random.between(200, 900);
+      later(stage, random, at, at, () => {
+        node.die("kill");
+        node.program = stage.newestProgram;
+        node.start();
+      });
+    }
+    later(stage, random, at + 500, at + 2000, () => late.start());
+    return true;
+  },
+};
+
 export const FAULTS: Readonly<Record<string, Fault>> = {
+  ...PROGRAM_FAULTS,
   kill: onNode((node, stage, random) => {
     node.die("kill");
     startLater(node, stage, random);
@@ -280,35 +314,6 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     startLater(node, stage, random);
     return true;
   }),
-  /** Its operator gives it the program with newer machines. */
-  "newer program": onNode((node, stage, random) => {
-    if (node.program >= stage.newestProgram) return false;
-    replaceProgram(node, stage, random, random.integer(node.program + 1, stage.newestProgram));
-    return true;
-  }),
-  /** Its operator thinks better of it. */
-  "older program": onNode((node, stage, random) => {
-    if (node.program <= 1) return false;
-    replaceProgram(node, stage, random, random.integer(1, node.program - 1));
-    return true;
-  }),
-  /** All others get the newest program one by one while one node is away; it comes back with the old one. */
-  "left behind": (stage, random) => {
-    const [late, ...others] = random.shuffle(stage.nodes);
-    if (late === undefined || others.length < 2 || late.program >= stage.newestProgram) return false;
-    late.die("kill");
-    let at = 0;
-    for (const node of others) {
-      at += random.between(200, 900);
-      later(stage, random, at, at, () => {
-        node.die("kill");
-        node.program = stage.newestProgram;
-        node.start();
-      });
-    }
-    later(stage, random, at + 500, at + 2000, () => late.start());
-    return true;
-  },
   "wall clock set": (stage, random) => {
     random.pick(allHosts(stage)).jumpWall(random.between(-100_000, 100_000));
     return true;
