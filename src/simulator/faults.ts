@@ -69,6 +69,14 @@ function replaceProgram(node: SimNode, stage: Stage, random: Random, program: nu
   later(stage, random, 0, 2000, () => node.start());
 }
 
+function startWhenSwitched(node: SimNode, stage: Stage, random: Random): void {
+  const isNewest = ({ version }: { readonly version: number }): boolean => version === stage.newestProgram;
+  later(stage, random, 50, 300, () => {
+    if (stage.nodes.some(({ core }) => core?.state.machine.versions.some(isNewest) === true)) node.start();
+    else startWhenSwitched(node, stage, random);
+  });
+}
+
 function cutFor(stage: Stage, random: Random, pairs: readonly (readonly [Host, Host])[]): boolean {
   for (const [from, to] of pairs) stage.network.cut(from, to);
   later(stage, random, 50, 3000, () => {
@@ -133,21 +141,21 @@ export const PROGRAM_FAULTS: Readonly<Record<string, Fault>> = {
     replaceProgram(node, stage, random, random.integer(1, node.program - 1));
     return true;
   }),
-  /** All others get the newest program one by one while one node is away; it comes back with the old one. */
+  /** All others get the newest program one by one, and switch, while one node is away; it comes back with the old one. */
   "left behind": (stage, random) => {
     const [late, ...others] = random.shuffle(stage.nodes);
     if (late === undefined || others.length < 2 || late.program >= stage.newestProgram) return false;
     late.die("kill");
     let at = 0;
     for (const node of others) {
-      at += random.between(200, 900);
+      at += random.between(100, 700);
       later(stage, random, at, at, () => {
         node.die("kill");
         node.program = stage.newestProgram;
         node.start();
       });
     }
-    later(stage, random, at + 500, at + 2000, () => late.start());
+    startWhenSwitched(late, stage, random);
     return true;
   },
 };
