@@ -18,6 +18,7 @@ const RARE_PATHS: readonly string[] = [
     "snapshotInstalled",
   ],
   ...["snapshotOffered", "staleTailDropped", "stickyRefusal", "transferResumed"],
+  ...["machineUpgraded", "oldNodeRefused"],
 ];
 
 const TROUBLES: readonly string[] = ["frame dropped", "frame reordered", "frame repeated"];

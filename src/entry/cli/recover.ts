@@ -123,7 +123,7 @@ function clusterOf(found: Salvaged, member: Member, skip: number): NewCluster {
   const isBare = found.snapshot === undefined && skip === 0;
   const at = movedPlace(base, skip);
   const snapshot = isBare ? undefined : { at, chunks: () => movedChunks(found, at) };
-  return { clusterId: newClusterId(), view, snapshot, entries: moved };
+  return { clusterId: newClusterId(), view, machines: facts.machines, snapshot, entries: moved };
 }
 
 /** Without a snapshot the state at the beginning is the empty one of the built-in machines. */

@@ -121,6 +121,8 @@ async function restore(file: string, args: Arguments, terminal: Terminal): Promi
   };
   const cluster: NewCluster = {
     clusterId: newClusterId(),
+    // The snapshot says in which versions its state is.
+    machines: undefined,
     view: firstView(members, at.vid),
     snapshot: { at: place, chunks },
     entries: [],
