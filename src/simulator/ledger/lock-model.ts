@@ -40,6 +40,8 @@ export interface ModelLock {
   readonly name: string;
   holders: Tenure[];
   queue: Asked[];
+  /** Those whose client has not said yet that it knows. */
+  declined: Asked[];
   /** All there ever were, in the order of their grants. */
   readonly tenures: Tenure[];
   /** No token above this one was given out. */
@@ -87,6 +89,13 @@ interface Answer {
   readonly keep?: number;
 }
 
+export interface Outstanding {
+  readonly type: "revoke" | "declined";
+  readonly name: string;
+  readonly xid: number;
+  readonly answer: boolean;
+}
+
 interface Said {
   readonly type: string;
   readonly name: string;
@@ -106,6 +115,17 @@ export class LockModel {
 
   get locks(): IterableIterator<ModelLock> {
     return this.#locks.values();
+  }
+
+  /** What the session has to be told about kept locks, again and again until it has acted on it. */
+  *outstanding(session: string): Generator<Outstanding> {
+    for (const { name, holders, queue, declined } of this.#locks.values()) {
+      const answer = queue.some(({ probes }) => probes);
+      for (const { xid, isKept, ...holder } of holders)
+        if (holder.session === session && isKept && queue.length > 0) yield { type: "revoke", name, xid, answer };
+      for (const { xid, ...one } of declined)
+        if (one.session === session) yield { type: "declined", name, xid, answer: false };
+    }
   }
 
   /** `undefined` if the entry has nothing to do with locks. */
@@ -214,6 +234,7 @@ export class LockModel {
     const queue = lock.queue.filter((one) => !isGone(one));
     if (count + lock.queue.length - queue.length > 0) this.#touched.add(lock);
     lock.queue = queue;
+    lock.declined = lock.declined.filter((one) => !isGone(one));
   }
 
   /** Those in line are told by notices. */
@@ -247,6 +268,7 @@ export class LockModel {
     const isIt = (one: Asked): boolean => one.session === session && one.xid === xid;
     if (!lock.queue.some((one) => isIt(one) && one.probes))
       this.#falsehood = `${session}/${xid} is told that ${lock.name} is not available, and did not ask that`;
+    lock.declined.push(...lock.queue.filter(isIt));
     lock.queue = lock.queue.filter((one) => !isIt(one));
     this.#touched.add(lock);
   }
@@ -272,7 +294,10 @@ export class LockModel {
   #lock(name: string): ModelLock {
     let lock = this.#locks.get(name);
     if (lock === undefined)
-      this.#locks.set(name, (lock = { name, holders: [], queue: [], tenures: [], issuedThrough: undefined }));
+      this.#locks.set(
+        name,
+        (lock = { name, holders: [], queue: [], declined: [], tenures: [], issuedThrough: undefined }),
+      );
     return lock;
   }
 }
