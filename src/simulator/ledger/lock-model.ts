@@ -107,6 +107,8 @@ interface Said {
 
 export class LockModel {
   readonly sessions: Set<string> = new Set();
+  /** How often kept locks came to be, were revoked, and so on. */
+  readonly counts: Map<string, number> = new Map();
   readonly #locks: Map<string, ModelLock> = new Map();
   #grants: Grant[] = [];
   #refills: (Block & { name: string; before: bigint | undefined })[] = [];
@@ -115,6 +117,10 @@ export class LockModel {
 
   get locks(): IterableIterator<ModelLock> {
     return this.#locks.values();
+  }
+
+  count(kind: string): void {
+    this.counts.set(`lock ${kind}`, (this.counts.get(`lock ${kind}`) ?? 0) + 1);
   }
 
   /** What the session has to be told about kept locks, again and again until it has acted on it. */
@@ -201,6 +207,7 @@ export class LockModel {
     if (isDone !== (kept?.isKept === true || isAgain))
       this.#falsehood = `a settlement of ${lock.name} is answered ${isDone}`;
     if (!isDone || kept === undefined) return;
+    this.count("settled");
     const tenures = uses.map(({ xid, token, mode }): Tenure => {
       const blocks = [{ first: token, last: token }];
       return { ...kept, xid, mode, token, blocks, isKept: false, state: "held", told: "nothing" };
@@ -217,6 +224,7 @@ export class LockModel {
     const kept = lock.holders.find(isTenure);
     if ((reply !== null) !== (kept?.isKept === true)) this.#falsehood = `a refill of ${lock.name} is answered ${reply}`;
     if (reply === null || kept === undefined) return;
+    this.count("refilled");
     const block = blockOf(reply.token, reply.keep);
     this.#refills.push({ ...block, name: lock.name, before: lock.issuedThrough });
     kept.blocks.push(block);
@@ -261,6 +269,7 @@ export class LockModel {
 
   #revoke(lock: ModelLock, session: string, { xid, token, answer }: Said): void {
     const tenure = lock.holders.find((one) => one.session === session && one.xid === xid && one.token === token);
+    this.count(answer === true ? "asked for its use" : "revoked");
     if (tenure !== undefined && tenure.told !== "answer") tenure.told = answer === true ? "answer" : "revoke";
   }
 
@@ -268,6 +277,7 @@ export class LockModel {
     const isIt = (one: Asked): boolean => one.session === session && one.xid === xid;
     if (!lock.queue.some((one) => isIt(one) && one.probes))
       this.#falsehood = `${session}/${xid} is told that ${lock.name} is not available, and did not ask that`;
+    this.count("declined after an answer");
     lock.declined.push(...lock.queue.filter(isIt));
     lock.queue = lock.queue.filter((one) => !isIt(one));
     this.#touched.add(lock);
@@ -281,6 +291,7 @@ export class LockModel {
     overtaken: Asked | undefined,
     isUnasked: boolean,
   ): void {
+    if (keep > 0) this.count("kept");
     const block = blockOf(token, keep);
     const tenure: Tenure = { ...asked, token, blocks: [block], isKept: keep > 0, state: "held", told: "nothing" };
     const before = lock.issuedThrough;

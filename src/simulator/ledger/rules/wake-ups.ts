@@ -20,6 +20,8 @@ export const wakeUps: Rule = {
     const asking = new Map<string, string>();
     /** By connection: the notices that were sent on it. */
     const told = new Map<string, Set<number>>();
+    /** Notices that were ever sent. */
+    const ever = new Set<number>();
     /** Sessions kept alive in the present step, with their connections. */
     const kept: (readonly [session: string, connection: string])[] = [];
     return {
@@ -35,7 +37,14 @@ export const wakeUps: Rule = {
         const { type } = message;
         if (type !== "notice" && type !== "keptAlive" && type !== "declined") return;
         const connection = connectionOf(node, client);
-        if (type === "notice") return void listOf(told, connection).add(hashBytes(message.body));
+        if (type === "notice") {
+          const hash = hashBytes(message.body);
+          if (ever.has(hash) && !listOf(told, connection).has(hash))
+            facts.locks.count(`"${typeOf(message.body)}" said again`);
+          ever.add(hash);
+          listOf(told, connection).add(hash);
+          return;
+        }
         const question = `${connection} ${message.xid}`;
         const session = asking.get(question);
         asking.delete(question);
@@ -58,6 +67,11 @@ export const wakeUps: Rule = {
     };
   },
 };
+
+function typeOf(body: Uint8Array): string {
+  const { machine, value } = decodeNotice(body);
+  return machine === "locks" ? (value as Outstanding).type : machine;
+}
 
 function isSaid({ type, name, xid, answer }: Outstanding, said: Outstanding): boolean {
   return said.type === type && said.name === name && said.xid === xid && (!answer || said.answer);
