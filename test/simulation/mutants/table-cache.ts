@@ -51,17 +51,6 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "declined probes missing from the snapshot",
-    rules: [10, 14, 15],
-    patches: [
-      {
-        file: "src/locks/machine-snapshot.ts",
-        find: "const named = declined.slice(from, to)",
-        replace: "const named = declined.slice(to, to)",
-      },
-    ],
-  },
-  {
     name: "that a tenure is kept is missing from the snapshot",
     rules: [10, 12, 14, 15],
     patches: [
