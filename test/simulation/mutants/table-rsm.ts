@@ -104,6 +104,9 @@ export const RSM_MUTANTS: readonly Mutant[] = [
         replace: "if (message.previous.seqno > log.end) {",
       },
     ],
+    wishes: { faults: ["comes back with another log"] },
+    why: `a primary sends on from the last common place, so it takes a tail that differs, an invoke lost inside its connection,
+and a second one that follows within that tail: in the usual draw once in some thousand seeds`,
   },
   {
     name: "entries at a place that is taken are thought to be the same",
