@@ -213,7 +213,7 @@ harmless without the first, and the first is without the second`,
   },
   {
     name: "log cut before its snapshot is durable",
-    rules: [3, 11],
+    rules: [3, 7, 11],
     patches: [
       {
         file: REPLICATED,
