@@ -59,6 +59,8 @@ export type { ClientTuning, ClusterAddresses } from "../client/options.ts";
 export { type LockCallback, LockClient } from "../locks/client.ts";
 export type { CacheOptions, LockClientOptions } from "../locks/client-options.ts";
 export type { AcquiredLock, Lock, LockInfo, LockMode, LockOptions, LockSnapshot } from "../locks/client-types.ts";
+export { Fence, type FenceHolder, type FenceMark, fence } from "../locks/fence.ts";
+export { type FenceSqlOptions, fenceSql, type PlaceholderStyle, type SqlFence } from "../locks/fence-sql.ts";
 export { type LockCommands, type LockQueries, locks } from "../locks/machine.ts";
 export type { Lock as LockState, LockTable, Named, Tenure, Waiter } from "../locks/machine-state.ts";
 export type {
