@@ -4,10 +4,13 @@
  */
 import type { ClientCore } from "../client/contract.ts";
 import { refuseUnknown } from "../client/options.ts";
+import type { Environment } from "../protocol/environment.ts";
 import { LockClient } from "./client.ts";
 import { type LockClientOptions, readTerms } from "./client-options.ts";
 import { Election, type ElectOptions } from "./election.ts";
 import { type Leader, type ObserveOptions, observeLeader } from "./observer.ts";
+
+let environmentIn: (locks: ClusterLocks) => Environment;
 
 /**
  * A lock client that also elects leaders. `connectLocks` makes one.
@@ -21,6 +24,10 @@ import { type Leader, type ObserveOptions, observeLeader } from "./observer.ts";
  * ```
  */
 export class ClusterLocks extends LockClient {
+  static {
+    environmentIn = (locks) => locks.#core.environment;
+  }
+
   readonly #core: ClientCore;
   readonly #end: AbortController = new AbortController();
 
@@ -77,4 +84,9 @@ export class ClusterLocks extends LockClient {
     this.#end.abort();
     return super.close();
   }
+}
+
+/** For what is built on these locks and has to tell the time. */
+export function environmentOf(locks: ClusterLocks): Environment {
+  return environmentIn(locks);
 }
