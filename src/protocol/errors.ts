@@ -41,6 +41,8 @@ export type ErrorCode =
   | "SessionExpired"
   /** The lock is lost. */
   | "LockLost"
+  /** A resource has seen a greater fencing token: who writes is no holder any more. */
+  | "Fenced"
   /** A bound on outstanding work is reached. */
   | "Overloaded"
   /** The client or replica has been closed. */
