@@ -35,7 +35,7 @@ export interface CopiedState {
  */
 export async function copyState(options: CopyOptions): Promise<CopiedState> {
   const { cluster, environment, transport, timeoutMs } = options;
-  const answers = await clusterStatus(cluster, environment, transport, timeoutMs);
+  const answers = await clusterStatus(cluster, environment, transport, Math.min(timeoutMs, STATUS_MS));
   const statuses = answers.flatMap(({ status }) => status ?? []);
   const newest = Math.max(0, ...statuses.map(({ vid }) => vid));
   const view = statuses.find(({ vid }) => vid === newest);
@@ -63,6 +63,9 @@ const hello: Hello = {
   options: undefined,
   authentication: undefined,
 };
+
+/** A node that hangs must not keep the others waiting. */
+const STATUS_MS = 2000;
 
 /** A primary that is busy is asked again after this long. */
 const AGAIN_MS = 100;
