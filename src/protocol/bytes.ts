@@ -16,6 +16,10 @@ const eight = new DataView(new ArrayBuffer(8));
 
 const NOTHING = new Uint8Array(0);
 
+/** Names that were read before, each where its bytes lead: making a string and its hash anew costs more than a look. */
+const KNOWN_NAMES = 512;
+const knownNames: string[] = new Array(KNOWN_NAMES).fill("");
+
 export function badMessage(text: string): ViewstampError {
   return new ViewstampError("BadMessage", `bad bytes: ${text}`);
 }
@@ -264,6 +268,24 @@ export class Reader {
     }
   }
 
+  /** Like `utf8`, for texts of which few are read again and again. */
+  name(byteLength: number): string {
+    if (byteLength > SHORT_TEXT || byteLength > this.left) return this.utf8(byteLength);
+    const source = this.#source;
+    const start = this.offset;
+    let place = byteLength;
+    for (let index = start; index < start + byteLength; index++) place = (Math.imul(place, 31) + source[index]!) | 0;
+    place &= KNOWN_NAMES - 1;
+    const known = knownNames[place]!;
+    if (known.length === byteLength && this.#shows(known)) {
+      this.offset = start + byteLength;
+      return known;
+    }
+    const text = this.utf8(byteLength);
+    if (text.length === byteLength) knownNames[place] = text;
+    return text;
+  }
+
   utf16(units: number): string {
     const at = this.#take(units * 2);
     let text = "";
@@ -289,6 +311,13 @@ export class Reader {
     const at = this.offset;
     this.offset = at + count;
     return at;
+  }
+
+  /** Whether the next bytes are this text, of one byte each. */
+  #shows(text: string): boolean {
+    for (let index = 0; index < text.length; index++)
+      if (this.#source[this.offset + index] !== text.charCodeAt(index)) return false;
+    return true;
   }
 
   #ascii(at: number, length: number): string | undefined {

@@ -218,6 +218,8 @@ export interface NodeStatus {
   readonly snapshotPauseMs: number;
   /** What its operator should know, such as that its data was set aside; empty if there is nothing. */
   readonly trouble: string;
+  /** Its machines by name: the version that runs, and those that its program is able to run, oldest first. */
+  readonly machines: readonly { readonly name: string; readonly version: number; readonly able: readonly number[] }[];
 }
 
 export interface StatusMessage {

@@ -329,13 +329,19 @@ function readObject(reader: Reader, count: number, depth: number): Record<string
   const inner = deeper(depth);
   const object: Record<string, unknown> = {};
   for (let index = 0; index < count; index++) {
-    const key = readAny(reader, 0);
-    if (typeof key !== "string") throw badMessage("a key that is no string");
+    const key = readKey(reader);
     const value = readAny(reader, inner);
     if (key === "__proto__") defineOwn(object, key, value);
     else object[key] = value;
   }
   return object;
+}
+
+function readKey(reader: Reader): string {
+  const tag = reader.u8();
+  if (tag >= SHORT_STRING && tag < SHORT_OBJECT) return reader.name(tag & 0x1f);
+  if (tag !== STRING) throw badMessage("a key that is no string");
+  return reader.text();
 }
 
 /** Assigning to `__proto__` would change the prototype instead. */

@@ -25,6 +25,7 @@ import {
   invitation,
   MAX_TEXT_LENGTH,
   member,
+  name,
   positive,
   quantity,
   type Schema,
@@ -158,6 +159,7 @@ const status: Schema<NodeStatus> = v.strictObject({
   sessions: count,
   snapshotPauseMs: quantity,
   trouble: text,
+  machines: v.array(v.strictObject({ name, version: positive, able: v.array(positive) })),
 });
 
 export const serverCodecs: CodecTable<ServerMessage> = {

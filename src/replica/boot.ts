@@ -4,9 +4,11 @@
  */
 import type { Environment } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
-import type { MachineVersion, Restoration } from "../protocol/machine.ts";
+import type { MachineAbility, Restoration } from "../protocol/machine.ts";
+import { abilitiesText } from "../protocol/machine-versions.ts";
 import type { DurableState, Storage } from "../protocol/storage.ts";
 import type { Incarnation, Viewstamp } from "../protocol/view.ts";
+import { refuseData } from "./data-versions.ts";
 import { storageFailure } from "./failures.ts";
 
 /** What a node wakes up with. */
@@ -22,8 +24,10 @@ export interface Booted {
 export interface BootOptions {
   readonly storage: Storage;
   readonly environment: Environment;
-  readonly versions: readonly MachineVersion[];
+  readonly able: readonly MachineAbility[];
   readonly restore: (at: Viewstamp) => Restoration;
+  /** A state is restored in slices of about this long. */
+  readonly sliceMs: number;
   /** From now on the storage must be closed; not so if it could not be opened: another replica may have it. */
   readonly opened: (isOpen: boolean) => void;
 }
@@ -35,6 +39,8 @@ export function boot(options: BootOptions, done: BootDone): void {
   options.storage.open((error, durable) => {
     options.opened(durable !== undefined);
     if (durable === undefined) return fail(error);
+    const refusal = refuseData(options.able, durable);
+    if (refusal !== undefined) return done(refusal, undefined);
     identify(options, durable, (identifyError, booted) => {
       if (booted === undefined) return fail(identifyError);
       restore(options, booted, done);
@@ -59,7 +65,11 @@ function identify({ storage, environment }: BootOptions, durable: DurableState, 
   });
 }
 
-function restore({ storage, versions, restore: begin }: BootOptions, booted: Booted, done: BootDone): void {
+function restore(
+  { storage, environment, able, restore: begin, sliceMs }: BootOptions,
+  booted: Booted,
+  done: BootDone,
+): void {
   const { snapshot } = booted.durable;
   if (snapshot === undefined) {
     done(undefined, booted);
@@ -72,11 +82,20 @@ function restore({ storage, versions, restore: begin }: BootOptions, booted: Boo
       work();
       return true;
     } catch (error) {
-      done(foreignSnapshot(at, versions, error), undefined);
+      done(foreignSnapshot(at, able, error), undefined);
       return false;
     }
   };
+  let sliceBegan = environment.now();
   const next = (index: number): void => {
+    if (environment.now() - sliceBegan < sliceMs) return take(index);
+    // A storage in memory has each chunk at once: others must have their turn.
+    environment.endOfTurn(() => {
+      sliceBegan = environment.now();
+      take(index);
+    });
+  };
+  const take = (index: number): void => {
     if (index === chunks) {
       if (attempt(() => restoration.finish())) done(undefined, booted);
       return;
@@ -89,11 +108,12 @@ function restore({ storage, versions, restore: begin }: BootOptions, booted: Boo
   next(0);
 }
 
-function foreignSnapshot({ seqno }: Viewstamp, versions: readonly MachineVersion[], cause: unknown): ViewstampError {
-  const names = versions.map(({ name, version }) => `"${name}" version ${version}`).join(" and ");
+function foreignSnapshot({ seqno }: Viewstamp, able: readonly MachineAbility[], cause: unknown): ViewstampError {
+  const why = cause instanceof ViewstampError && cause.code === "WrongMachine" ? ` (${cause.message})` : "";
   return new ViewstampError(
     "WrongMachine",
-    `the snapshot at ${seqno} in the data is not one of ${names}: start the node with the machines that wrote it`,
+    `the snapshot at ${seqno} in the data is not one of ${abilitiesText(able)}${why}: start the node with the machines ` +
+      "that wrote it",
     { cause },
   );
 }

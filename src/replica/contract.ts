@@ -58,8 +58,10 @@ export interface HandLimits {
   readonly helloMs: number;
   /** Messages in one frame of a client. */
   readonly maxFrameMessages: number;
-  /** A snapshot is taken in slices of about this long. */
+  /** A snapshot is taken, a long log executed, in slices of about this long. */
   readonly sliceMs: number;
+  /** The core executes so many entries at a time at most: a slice is longer than `sliceMs` by the time these take. */
+  readonly sliceEntries: number;
 }
 
 export const HAND_LIMITS: HandLimits = {
@@ -69,6 +71,7 @@ export const HAND_LIMITS: HandLimits = {
   helloMs: 2_000,
   maxFrameMessages: 8_192,
   sliceMs: 5,
+  sliceEntries: 16,
 };
 
 /** Everything that a replica is started with; defaults are chosen in `src/entry`. */
@@ -98,7 +101,12 @@ export interface ReplicaSetup {
  * correctness.
  */
 export type ReplicaEvent =
-  | Happening
+  | Exclude<Happening, { readonly event: "upgraded" }>
+  /**
+   * The cluster has switched: from here on its machines run in these versions, or still in the old ones if a migration
+   * failed (a warning says why). `pauseMs` bounds how long migrating stopped this node, in milliseconds.
+   */
+  | (Extract<Happening, { readonly event: "upgraded" }> & { readonly pauseMs: number })
   /** It takes connections at `url`. */
   | { readonly event: "listening"; readonly url: string }
   /** Two nodes may not talk: `by` says which of them found out. It is tried again with a long back-off. */

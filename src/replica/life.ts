@@ -85,13 +85,15 @@ export class Life {
   }
 
   #open(): void {
-    const { storage, environment } = this.#setup;
+    const { storage, environment, limits } = this.#setup;
+    const { sliceMs } = limits;
     const restore = (at: Viewstamp) => this.#brain.restore(at);
     const opened = (isOpen: boolean): void => {
       this.#storage = isOpen ? "open" : "refused";
       this.#whenOpened?.();
     };
-    boot({ storage, environment, versions: this.#machine.versions, restore, opened }, (error, booted) => {
+    const { able } = this.#machine;
+    boot({ storage, environment, able, restore, sliceMs, opened }, (error, booted) => {
       if (this.#over) return;
       if (booted === undefined) this.#fail(storageFailure(error));
       else this.#listen(booted);
@@ -130,12 +132,14 @@ export class Life {
   }
 
   #makeRooms({ durable, incarnation, mayFound }: Booted, boundUrl: string): Rooms {
-    const { id, cluster, advertise, options, environment, runtime } = this.#setup;
+    const { id, cluster, advertise, options, limits, environment, runtime } = this.#setup;
+    const { sliceEntries } = limits;
     const self = { id, incarnation, url: advertise ?? boundUrl };
     const seed = Math.floor(environment.random() * 2 ** 32);
     const now = environment.now();
-    const core: CoreLike = this.#brain.wake({ self, cluster, options, durable, seed, now, runtime, mayFound });
-    return new Rooms(this.#setup, core, self, this.#machine.versions, {
+    const start = { self, cluster, options, durable, seed, now, runtime, mayFound, sliceEntries };
+    const core: CoreLike = this.#brain.wake(start);
+    return new Rooms(this.#setup, core, self, this.#machine.able, {
       tell: (event) => this.#owner.tell(event),
       last: (effect) => this.#last(effect),
       failed: (error) => this.#fail(brokenInvariant(error)),

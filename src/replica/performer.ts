@@ -20,12 +20,14 @@ export interface PerformerRooms {
   readonly durability: Durability;
   readonly snapshots: Snapshots;
   readonly tell: (event: ReplicaEvent) => void;
+  /** The core has more to do. */
+  readonly goOn: () => void;
   /** The life ends: nothing is performed any more. */
   readonly end: (last: LastEffect) => void;
 }
 
 export function performWith(rooms: PerformerRooms): (effect: Effect, steppedAt: number) => void {
-  const { environment, mesh, clients, durability, snapshots, tell, end } = rooms;
+  const { environment, mesh, clients, durability, snapshots, tell, goOn, end } = rooms;
   return (effect, steppedAt) => {
     switch (effect.type) {
       case "write":
@@ -56,8 +58,11 @@ export function performWith(rooms: PerformerRooms): (effect: Effect, steppedAt: 
         // Nothing written before may reach the disk after it.
         durability.flush();
         return snapshots.install(effect.at);
+      case "continue":
+        return goOn();
       case "happened":
-        return tell(effect.what);
+        if (effect.what.event !== "upgraded") return tell(effect.what);
+        return tell({ ...effect.what, pauseMs: Math.max(0, environment.now() - steppedAt) });
       case "setAside":
       case "halt":
       case "stopped":

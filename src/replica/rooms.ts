@@ -3,7 +3,7 @@
  * @module
  */
 import type { ServerMessage } from "../protocol/client-messages.ts";
-import type { MachineVersion } from "../protocol/machine.ts";
+import type { MachineAbility } from "../protocol/machine.ts";
 import type { Member } from "../protocol/view.ts";
 import type { CoreEvent } from "../rsm/events.ts";
 import { Clients } from "./clients.ts";
@@ -41,7 +41,7 @@ export class Rooms {
     setup: ReplicaSetup,
     core: CoreLike,
     self: Member,
-    machines: readonly MachineVersion[],
+    machines: readonly MachineAbility[],
     owner: RoomsOwner,
   ) {
     const { environment, storage, limits } = setup;
@@ -69,9 +69,11 @@ export class Rooms {
       durability: this.#durability,
       snapshots: this.#snapshots,
       tell,
+      goOn: () => this.#stepper.goOn(),
       end: (effect) => owner.last(effect),
     });
-    this.#stepper = new Stepper({ core, environment, tap: setup.tap, perform, flush: () => this.#flush(), failed });
+    const { tap } = setup;
+    this.#stepper = new Stepper({ core, environment, sliceMs, tap, perform, flush: () => this.#flush(), failed });
   }
 
   accept(event: CoreEvent): void {
@@ -98,7 +100,7 @@ function credentialsOf(
   { options }: ReplicaSetup,
   core: CoreLike,
   self: Member,
-  machines: readonly MachineVersion[],
+  machines: readonly MachineAbility[],
 ): Credentials {
   const { minCopies, maxBodyBytes, driftPercent } = options;
   return { self, machines, options: { minCopies, maxBodyBytes, driftPercent }, clusterId: () => core.clusterId() };

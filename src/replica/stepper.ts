@@ -10,6 +10,8 @@ import type { CoreLike, Tap } from "./contract.ts";
 export interface StepperOptions {
   readonly core: CoreLike;
   readonly environment: Environment;
+  /** A turn in which the core has more to do than it likes to do at once goes on for about this long. */
+  readonly sliceMs: number;
   readonly tap: Tap | undefined;
   /** `steppedAt`: when the step that gave the effect began. */
   readonly perform: (effect: Effect, steppedAt: number) => void;
@@ -20,6 +22,7 @@ export interface StepperOptions {
 }
 
 const TURN: CoreEvent = { type: "turn" };
+const CONTINUE: CoreEvent = { type: "continue" };
 
 export class Stepper {
   readonly #options: StepperOptions;
@@ -27,6 +30,10 @@ export class Stepper {
   #queue: CoreEvent[] = [];
   #stepping = false;
   #turnPlanned = false;
+  /** Of the first step of this turn. */
+  #turnBegan: number | undefined;
+  /** The core goes on in the next turn. */
+  #goesOn = false;
   #over = false;
 
   constructor(options: StepperOptions) {
@@ -47,6 +54,14 @@ export class Stepper {
     this.#options.environment.endOfTurn(this.#endTurn);
   }
 
+  /** The core has more to do: in this turn if there is time, else in the next, after whatever has arrived meanwhile. */
+  goOn(): void {
+    const { environment, sliceMs } = this.#options;
+    const now = environment.now();
+    if (now - (this.#turnBegan ?? now) < sliceMs) this.accept(CONTINUE);
+    else this.#goesOn = true;
+  }
+
   /** Nothing is stepped or performed any more, not even the rest of what is under way. */
   end(): void {
     this.#over = true;
@@ -65,6 +80,10 @@ export class Stepper {
     } catch (error) {
       this.#options.failed(error);
     }
+    this.#turnBegan = undefined;
+    if (!this.#goesOn) return;
+    this.#goesOn = false;
+    this.#options.environment.endOfTurn(() => this.accept(CONTINUE));
   };
 
   /** Whether something waits for the end of the turn: not after a tick at which nothing was due. */
@@ -89,6 +108,7 @@ export class Stepper {
   #step(event: CoreEvent): number {
     const { core, environment, perform, tap } = this.#options;
     const now = environment.now();
+    this.#turnBegan ??= now;
     const effects = core.step(event, now);
     tap?.stepped(core, event, effects);
     for (const effect of effects) {

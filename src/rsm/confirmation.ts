@@ -1,9 +1,10 @@
 /**
  * Reads and keep-alives wait here until a majority of the acceptors has confirmed, in a round started since they came,
- * that no later view was active (design.md 4.6). All that wait at a moment share one round.
+ * that no later view was active (design.md 4.6). All that wait at a moment share one round. A read then waits until all
+ * is executed that was committed at that moment.
  * @module
  */
-import type { Confirmed } from "../protocol/messages.ts";
+import type { Confirmed as ConfirmedMessage } from "../protocol/messages.ts";
 import { type Identity, includesIdentity, type NodeId, quorumOf, sameIdentity, type View } from "../protocol/view.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
 
@@ -21,12 +22,19 @@ interface Round {
   sentAt: number;
 }
 
+/** Confirmed reads that are answered once the state is that of `through`. */
+interface Confirmed {
+  readonly through: number;
+  readonly reads: readonly Waiting[];
+}
+
 export class Confirmation {
   readonly #replica: ReplicatedLog;
   readonly #view: View;
   #queue: Waiting[] = [];
   #round: Round | undefined;
   #rounds = 0;
+  #confirmed: Confirmed[] = [];
 
   constructor(replica: ReplicatedLog, view: View) {
     this.#replica = replica;
@@ -34,7 +42,8 @@ export class Confirmation {
   }
 
   get size(): number {
-    return this.#queue.length + (this.#round?.waiting.length ?? 0);
+    const confirmed = this.#confirmed.reduce((sum, { reads }) => sum + reads.length, 0);
+    return this.#queue.length + (this.#round?.waiting.length ?? 0) + confirmed;
   }
 
   add(waiting: Waiting): void {
@@ -51,7 +60,7 @@ export class Confirmation {
     return this.#countSelf(this.#round);
   }
 
-  onConfirmed(from: Identity, message: Confirmed): readonly Waiting[] {
+  onConfirmed(from: Identity, message: ConfirmedMessage): readonly Waiting[] {
     const round = this.#round;
     if (!includesIdentity(this.#view.acceptors, from)) return [];
     if (message.accepted) {
@@ -61,6 +70,17 @@ export class Confirmation {
     if (round === undefined || message.round !== round.number) return [];
     round.confirmed.add(from.id);
     return this.#countSelf(round);
+  }
+
+  /** Gives the confirmed reads for which enough has been executed by now. */
+  executed(): readonly Waiting[] {
+    const { applied } = this.#replica;
+    const ready: Waiting[] = [];
+    for (let next = this.#confirmed[0]; next !== undefined && next.through <= applied; next = this.#confirmed[0]) {
+      ready.push(...next.reads);
+      this.#confirmed.shift();
+    }
+    return ready;
   }
 
   /** Sends a round again to those that have not answered; gives what has waited too long. */
@@ -81,7 +101,8 @@ export class Confirmation {
 
   /** The view or its primary's right to answer has ended: gives everything that waits. */
   cancel(): readonly Waiting[] {
-    const all = [...(this.#round?.waiting ?? []), ...this.#queue];
+    const all = [...this.#confirmed.flatMap(({ reads }) => reads), ...(this.#round?.waiting ?? []), ...this.#queue];
+    this.#confirmed = [];
     this.#round = undefined;
     this.#queue = [];
     return all;
@@ -104,6 +125,17 @@ export class Confirmation {
     }
     if (round.confirmed.size + 1 < quorumOf(this.#view)) return [];
     this.#round = undefined;
-    return round.waiting;
+    return this.#answerable(round.waiting);
+  }
+
+  /** A keep-alive asks nothing of the state; whoever reads must see everything that was committed when it was confirmed. */
+  #answerable(waiting: readonly Waiting[]): readonly Waiting[] {
+    const { applied, commit } = this.#replica;
+    if (applied === commit) return waiting;
+    const reads = waiting.filter(({ kind }) => kind === "query");
+    if (reads.length === 0) return waiting;
+    this.#replica.output.path("readWaitsForExecution");
+    this.#confirmed.push({ through: commit, reads });
+    return waiting.filter(({ kind }) => kind === "keepAlive");
   }
 }

@@ -20,6 +20,7 @@ import {
   type View,
 } from "../protocol/view.ts";
 import { Attendance } from "./attendance.ts";
+import { AwakeClock } from "./awake-clock.ts";
 import { Changes } from "./changes.ts";
 import { Copies } from "./copies.ts";
 import type { Durability } from "./durability.ts";
@@ -48,6 +49,8 @@ export interface CoreSetup {
   readonly runtime: string;
   /** Whether this node's data was never anything but empty. */
   readonly mayFound: boolean;
+  /** Committed entries executed in one step at most. */
+  readonly sliceEntries: number;
 }
 
 export class Core {
@@ -59,14 +62,13 @@ export class Core {
   readonly #reception: Reception;
   readonly #changes: Changes;
   readonly #attendance: Attendance;
+  readonly #clock: AwakeClock;
   readonly #copies: Copies;
   #following: Following | undefined;
   #leadership: Leadership | undefined;
   #serving: Serving | undefined;
   #announced: { readonly view: View | undefined; readonly active: boolean } | undefined;
   #followingTold = 0;
-  #steppedAt: number;
-  #pausedMs = 0;
   /** As of the last tick. */
   #impaired = false;
   /** Writes handed out and not yet durable, oldest first, with their times. */
@@ -77,13 +79,14 @@ export class Core {
     const { durable, now } = setup;
     this.#setup = setup;
     this.options = setup.options;
-    this.config = new Config({ ...setup, random: new SeededRandom(setup.seed) }, this.output);
+    const random = new SeededRandom(setup.seed);
+    this.config = new Config({ ...setup, able: setup.state.machine.able, random }, this.output);
     this.#replica = new ReplicatedLog({ ...setup, config: this.config, output: this.output });
     this.#reception = new Reception(this.#replica);
     this.#changes = new Changes(this.#replica);
     this.#attendance = new Attendance(this.#replica);
+    this.#clock = new AwakeClock(now, this.tickMs, 2 * setup.options.heartbeatMs);
     this.#copies = new Copies(this.#replica);
-    this.#steppedAt = now;
     const { view } = this.config;
     if (view !== undefined) this.#followFromDisk(view, durable);
     this.#tellPeers();
@@ -106,6 +109,7 @@ export class Core {
     return this.#replica.state;
   }
 
+  /** Known to be committed through this place; executed is what `applied` says. */
   get commit(): number {
     return this.#replica.commit;
   }
@@ -124,7 +128,7 @@ export class Core {
   }
 
   get applied(): number {
-    return this.state.applied.seqno;
+    return this.#replica.applied;
   }
 
   get role(): NodeStatus["role"] {
@@ -158,7 +162,7 @@ export class Core {
   /** Handles one event. A broken invariant stops the node: it neither votes nor replies any more. */
   step(event: CoreEvent, at: number): readonly Effect[] {
     if (this.#isHalted) return [];
-    const now = this.#awakeTime(at);
+    const now = this.#clock.at(at);
     try {
       this.#dispatch(event, now);
       this.#advance(now);
@@ -209,6 +213,8 @@ export class Core {
         return this.#following?.onInstalled(event.snapshot.at);
       case "snapshotSaved":
         return this.#replica.snapshotSaved(event.snapshot, event.pauseMs);
+      case "continue":
+        return this.#replica.continued();
       case "tick":
         return this.#onTick(now);
       case "stop":
@@ -236,7 +242,7 @@ export class Core {
       case "confirm":
         return this.#onConfirm(from, message, now);
       case "joinRefused":
-        return this.#attendance.joinRefused(now);
+        return this.#attendance.joinRefused(from, message, now);
       default:
         if (this.#isOfThisView(from, message.vid, now)) this.#onViewMessage(from, message, now);
         return undefined;
@@ -283,6 +289,8 @@ export class Core {
         return leadership?.onInvoked(from, message, now);
       case "leveled":
         return leadership?.onLeveled(from, message, now);
+      case "readied":
+        return leadership?.onReadied(from, message);
       case "snapshotWant":
         return leadership?.onSnapshotWant(from, message, now);
       case "confirmed":
@@ -298,6 +306,8 @@ export class Core {
         return following === undefined ? undefined : this.#replica.compareHashes(message);
       case "level":
         return following?.onLevel(message);
+      case "ready":
+        return following?.onReady(message);
       case "snapshotOffer":
         return following?.onOffer(message, now);
       case "snapshotChunk":
@@ -388,14 +398,15 @@ export class Core {
     this.#attendance.tick(now);
   }
 
-  /** After every event: what has become committed, active or level is noticed here, and nowhere else. */
+  /** After every event: what has become committed, executed, active or level is noticed here, and nowhere else. */
   #advance(now: number): void {
-    this.#following?.acknowledgeIfMoved();
     const leadership = this.#leadership;
     const serving = this.#serving;
+    leadership?.advanceCommit(now);
+    this.#replica.execute(serving && ((entry, applied) => serving.onApplied(entry, applied, now)));
+    this.#following?.acknowledgeIfMoved();
     if (leadership === undefined || serving === undefined) return this.#tellFollowing();
-    const activated = leadership.advanceCommit(now, (entry, applied) => serving.onApplied(entry, applied, now));
-    if (activated) {
+    if (leadership.activate(now)) {
       serving.activate(now);
       this.output.happened({ event: "active", vid: leadership.view.vid });
     }
@@ -419,6 +430,7 @@ export class Core {
   /** A newer view is known and on its way to the disk: older ones are not acknowledged from now on. */
   #enterView(view: View, now: number): void {
     const { config } = this;
+    this.#replica.begin();
     const wasMember =
       this.#following?.view.members.some((member) => sameIdentity(member, config.self)) ??
       this.#leadership !== undefined;
@@ -461,17 +473,6 @@ export class Core {
     const oldest = this.#writes[0];
     const diskHangs = oldest !== undefined && now - oldest.at > this.options.suspectMs;
     return diskHangs || !this.config.suspicions.hearsMajority(now);
-  }
-
-  /**
-   * Monotonic time less this process's own pauses: a gap without any event means that this process was paused, not that
-   * everybody else was silent.
-   */
-  #awakeTime(now: number): number {
-    const gap = now - this.#steppedAt;
-    this.#steppedAt = now;
-    if (gap > 2 * this.options.heartbeatMs) this.#pausedMs += gap - this.tickMs;
-    return now - this.#pausedMs;
   }
 
   /** Not while a snapshot is being received or sent: a new one would make that begin again. */

@@ -5,6 +5,7 @@
  */
 import type { ClientMessage, News, ServerMessage } from "../protocol/client-messages.ts";
 import type { ViewstampError } from "../protocol/errors.ts";
+import type { MachineVersion } from "../protocol/machine.ts";
 import type { PeerMessage } from "../protocol/messages.ts";
 import type { SnapshotInfo, StorageRecord } from "../protocol/storage.ts";
 import type { Identity, Member, NodeId, View, Viewstamp } from "../protocol/view.ts";
@@ -38,6 +39,8 @@ export type CoreEvent =
   | { readonly type: "snapshotInstalled"; readonly snapshot: SnapshotInfo }
   /** The answer to `saveSnapshot`: it is durable and the newest. */
   | { readonly type: "snapshotSaved"; readonly snapshot: SnapshotInfo; readonly pauseMs: number }
+  /** The answer to `continue`: the next slice of what is committed is executed. */
+  | { readonly type: "continue" }
   /** Time passes: every `tickMs` of the core. It ends the turn too: what was stamped leaves now. */
   | { readonly type: "tick" }
   /** The turn ends: stamp-and-send batches leave now. */
@@ -67,6 +70,8 @@ export type Effect =
   | { readonly type: "installSnapshot"; readonly at: Viewstamp }
   /** The data lacks what it must hold: set it aside and start again as a new incarnation. */
   | { readonly type: "setAside"; readonly reason: string }
+  /** More is committed than one step may execute: say `continue` soon, in this turn if there is time. One at a time. */
+  | { readonly type: "continue" }
   /** Something worth telling people; never needed for correctness. */
   | { readonly type: "happened"; readonly what: Happening }
   /** The core stops for good: no more votes or replies. */
@@ -86,6 +91,10 @@ export type Happening =
   | { readonly event: "joining"; readonly vid: number }
   /** This node was a member and is no longer. */
   | { readonly event: "removed"; readonly vid: number }
+  /** The cluster has switched: from here on its machines run in these versions (or, after a failed migration, in the old). */
+  | { readonly event: "upgraded"; readonly machines: readonly MachineVersion[] }
+  /** This node is not admitted: its program cannot run what the cluster runs. */
+  | { readonly event: "tooOld"; readonly running: readonly MachineVersion[]; readonly text: string }
   /** A node is suspected, and why. */
   | { readonly event: "suspected"; readonly id: NodeId; readonly reason: string }
   /** Rare paths, for coverage counters and traces: `name` is stable. */

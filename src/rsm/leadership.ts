@@ -4,23 +4,31 @@
  * @module
  */
 import type { Entry } from "../protocol/entry.ts";
-import type { Invoke, Invoked, Join, Leveled, Located, SnapshotWant } from "../protocol/messages.ts";
+import { canRun } from "../protocol/machine-versions.ts";
+import type { Invoke, Invoked, Join, Leveled, Located, Readied, SnapshotWant } from "../protocol/messages.ts";
 import { findById, type Identity, type NodeId, sameIdentity, sameViewstamp, type View } from "../protocol/view.ts";
 import { Admission } from "./admission.ts";
 import { Progress } from "./progress.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
-import type { AppliedEntry } from "./state.ts";
 import { continueTransfer, resumeTransfer, startTransfer } from "./transfer.ts";
+import { Upgrade } from "./upgrade.ts";
 
-export type Commits = (entry: Entry, applied: AppliedEntry) => void;
+/** On its way to one learner: what brings it up to date must not delay what the members wait for. */
+const LEARNER_WINDOW_BYTES = 1024 * 1024;
+
+/** In `suspectMs`: so long a snapshot is kept for a learner whose transfer does not get on. */
+const KEPT_FOR = 10;
 
 export class Leadership {
   readonly view: View;
   /** Where the log ended when the view began. */
   readonly start: number;
   readonly admission: Admission;
+  readonly upgrade: Upgrade;
   readonly #replica: ReplicatedLog;
   readonly #progress: Map<NodeId, Progress> = new Map();
+  /** Every member has durably the log through the view's start: it is committed, and the view active once it is executed. */
+  #isLevel = false;
   #active = false;
   /** Since when something stamped waits to be committed, without progress. */
   #waitingSince: number | undefined;
@@ -32,6 +40,7 @@ export class Leadership {
     this.start = replica.log.end;
     this.#waitingSince = now;
     this.admission = new Admission(replica, view.vid);
+    this.upgrade = new Upgrade(replica, view.vid, this.#progress);
     for (const member of view.members) {
       if (sameIdentity(member, replica.config.self)) continue;
       const progress = new Progress(member, false);
@@ -49,9 +58,15 @@ export class Leadership {
     return this.#waitingSince !== undefined && now - this.#waitingSince > this.#replica.options.suspectMs;
   }
 
-  /** Whether a learner is receiving a snapshot: taking a new one would make it begin again. */
+  /**
+   * Whether a learner is receiving a snapshot, or will go on once its broken connection is back: taking a new one would make
+   * it begin again. Not for ever: the log grows meanwhile.
+   */
   isTransferring(now: number): boolean {
-    for (const progress of this.#progress.values()) if (this.#receives(progress, now)) return true;
+    const patience = KEPT_FOR * this.#replica.options.suspectMs;
+    for (const { transfer } of this.#progress.values()) {
+      if (transfer !== undefined && now - transfer.furthestAt <= patience) return true;
+    }
     return false;
   }
 
@@ -84,7 +99,8 @@ export class Leadership {
     const { config, output } = this.#replica;
     const answer = config.addresses.mayJoin(from.id);
     if (answer !== "yes") {
-      output.send(from.id, { type: "joinRefused", vid: this.view.vid, reason: answer }, config.viewWrite);
+      const refusal = { type: "joinRefused", vid: this.view.vid, reason: answer, running: [] } as const;
+      output.send(from.id, refusal, config.viewWrite);
       return;
     }
     // Another incarnation of a member proves that member dead; it is removed before this one is admitted.
@@ -104,11 +120,34 @@ export class Leadership {
     const progress = this.progressOf(from);
     if (progress === undefined) return;
     const { log } = this.#replica;
+    progress.able = message.able;
+    if (!this.#canFollow(progress, log.end)) return this.#refuseOld(progress, log.end);
     const common = log.lastCommon(message.base, message.runs);
-    if (common !== undefined && common.seqno >= log.base.seqno) progress.locate(common.seqno + 1);
+    const isInLog = common !== undefined && common.seqno >= log.base.seqno;
+    if (isInLog && this.#canFollow(progress, common.seqno)) progress.locate(common.seqno + 1);
+    // Entries of versions that its program has not are not for it: it waits for a snapshot that is beyond them.
+    else if (!this.#canFollow(progress, this.#replica.snapshot?.at.seqno ?? 0)) progress.located = false;
     else if (progress.isLearner && message.snapshot !== undefined)
       resumeTransfer(this.#replica, this.view, progress, message.snapshot, now);
     else startTransfer(this.#replica, this.view, progress, now);
+  }
+
+  /** Whether a learner's program can go on from this place; a member's can, it is held to that by its promise. */
+  #canFollow({ isLearner, able }: Progress, seqno: number): boolean {
+    return !isLearner || (able !== undefined && canRun(able, this.#replica.versionsAfter(seqno)));
+  }
+
+  #refuseOld({ who }: Progress, seqno: number): undefined {
+    const { output, config } = this.#replica;
+    this.#progress.delete(who.id);
+    output.path("oldNodeRefused");
+    const running = this.#replica.versionsAfter(seqno);
+    output.send(who.id, { type: "joinRefused", vid: this.view.vid, reason: "version", running }, config.viewWrite);
+  }
+
+  onReadied(from: Identity, message: Readied): void {
+    const progress = this.progressOf(from);
+    if (progress !== undefined) this.upgrade.onReadied(progress, message);
   }
 
   onInvoked(from: Identity, message: Invoked, now: number): void {
@@ -143,6 +182,12 @@ export class Leadership {
   stamped(entry: Entry, now: number): void {
     this.#replica.stamp(entry);
     this.#waitingSince ??= now;
+    if (entry.kind !== "upgrade") return;
+    // Learners that cannot go on are sent nothing of it.
+    for (const progress of [...this.#progress.values()]) {
+      if (progress.able !== undefined && !this.#canFollow(progress, entry.seqno))
+        this.#refuseOld(progress, entry.seqno);
+    }
   }
 
   /** The end of a turn: one write for what was stamped, and one invoke to each that can take it. */
@@ -151,18 +196,23 @@ export class Leadership {
     for (const progress of this.#progress.values()) this.#pump(progress, now);
   }
 
-  /** Commits what all members have durably; `true` if that activated the view. */
-  advanceCommit(now: number, each: Commits): boolean {
+  /** Commits what all members have durably. */
+  advanceCommit(now: number): void {
     const { durability, config, commit } = this.#replica;
-    if (config.lacksCopies || durability.write < config.viewWrite) return false;
+    if (config.lacksCopies || durability.write < config.viewWrite) return;
     let through = durability.seqno;
     for (const progress of this.#progress.values()) {
       if (!progress.isLearner) through = Math.min(through, progress.acked);
     }
-    if (through < this.start || (this.#active && through <= commit)) return false;
-    this.#replica.commitThrough(through, each);
+    if (through < this.start || (this.#isLevel && through <= commit)) return;
+    this.#isLevel = true;
+    this.#replica.commitThrough(through);
     this.#waitingSince = through < this.#replica.log.end ? now : undefined;
-    if (this.#active) return false;
+  }
+
+  /** Once what the view began with is committed and executed; `true` if that is now. */
+  activate(now: number): boolean {
+    if (this.#active || !this.#isLevel || this.#replica.applied < this.start) return false;
     this.#active = true;
     for (const progress of this.#progress.values()) this.#heartbeat(progress, now);
     return true;
@@ -179,12 +229,17 @@ export class Leadership {
     this.#heartbeatIdleAcceptors(now, impaired);
     this.admission.tick(now);
     this.#maybeAdmit(now);
+    if (this.#active) this.upgrade.tick(now);
   }
 
   #pump(progress: Progress, now: number): void {
     const { log, options, output, config, commit } = this.#replica;
+    const window = Math.min(
+      options.maxInFlightBytes,
+      progress.isLearner ? LEARNER_WINDOW_BYTES : Number.POSITIVE_INFINITY,
+    );
     while (progress.located && (progress.owed || progress.next <= log.end)) {
-      if (progress.inFlightBytes >= options.maxInFlightBytes) return;
+      if (progress.inFlightBytes >= window) return;
       if (progress.next <= log.base.seqno) {
         // What it needs has been compacted away meanwhile.
         startTransfer(this.#replica, this.view, progress, now);

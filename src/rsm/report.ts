@@ -41,6 +41,7 @@ export function statusOf(
     sessions: state.sessions.size,
     snapshotPauseMs: replica.snapshotPauseMs,
     trouble: view === undefined ? troubleOf(durable) : "",
+    machines: state.versions.map((running, at) => ({ ...running, able: replica.able[at]?.versions ?? [] })),
   };
 }
 

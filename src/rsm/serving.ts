@@ -10,6 +10,7 @@ import { assert } from "../protocol/errors.ts";
 import type { Notice } from "../protocol/machine.ts";
 import type { Confirmed } from "../protocol/messages.ts";
 import { parseSessionId } from "../protocol/session.ts";
+import { encodeUpgrade } from "../protocol/upgrade-body.ts";
 import { encodeValue } from "../protocol/values.ts";
 import { type Identity, ORIGIN, type Viewstamp } from "../protocol/view.ts";
 import { Confirmation, type Waiting } from "./confirmation.ts";
@@ -74,6 +75,7 @@ export class Serving {
 
   /** Looks again whether requests can be taken; what waits is told if not. */
   refresh(now: number, impaired: boolean): void {
+    this.#answerAll(this.#confirmation.executed());
     const stalled = this.#leadership.isStalled(now);
     const taking = this.#leadership.isActive && !stalled && !impaired && !this.#leadership.admission.stopsStamping;
     if (this.#taking && !taking) this.#refuseAll(this.#confirmation.cancel());
@@ -205,6 +207,7 @@ export class Serving {
       this.#stampEnd(live, now);
     }
     this.#stampTick(now);
+    this.#stampUpgrade(now);
   }
 
   /** An entry was committed and executed: its session or asker is told, and its notices go out. */
@@ -223,6 +226,9 @@ export class Serving {
         this.#ended(entry);
         break;
       case "tick":
+        break;
+      case "upgrade":
+        this.#leadership.upgrade.executed();
         break;
     }
     for (const notice of applied.notices) this.#notify(notice);
@@ -308,7 +314,7 @@ export class Serving {
 
   /** Opened in a view that this primary, deposed without knowing it, cannot know of. */
   #isFromLater(session: Viewstamp): boolean {
-    return session.vid > this.#leadership.view.vid || session.seqno > this.#replica.commit;
+    return session.vid > this.#leadership.view.vid || session.seqno > this.#replica.applied;
   }
 
   #isRoundFull(): boolean {
@@ -316,8 +322,8 @@ export class Serving {
   }
 
   #isFull(bytes: number): boolean {
-    const { log, commit, options } = this.#replica;
-    return log.end - commit >= options.maxPendingEntries || this.#pendingBytes + bytes > options.maxPendingBytes;
+    const { log, applied, options } = this.#replica;
+    return log.end - applied >= options.maxPendingEntries || this.#pendingBytes + bytes > options.maxPendingBytes;
   }
 
   #stamp(
@@ -349,10 +355,17 @@ export class Serving {
   }
 
   #stampTick(now: number): void {
-    const { state, commit } = this.#replica;
+    const { state, applied } = this.#replica;
     const deadline = state.machine.nextDeadline();
-    if (deadline === undefined || deadline > this.#replicatedTime(now) || this.#tickStamped > commit) return;
+    if (deadline === undefined || deadline > this.#replicatedTime(now) || this.#tickStamped > applied) return;
     this.#tickStamped = this.#stamp("tick", ORIGIN, undefined, EMPTY, now).seqno;
+  }
+
+  #stampUpgrade(now: number): void {
+    const to = this.#leadership.upgrade.due;
+    if (to === undefined) return;
+    const { log } = this.#replica;
+    this.#stamp("upgrade", ORIGIN, undefined, encodeUpgrade({ from: this.#replica.versionsAfter(log.end), to }), now);
   }
 
   /** The last applied time at activation plus monotonic time since: never a wall clock. */
@@ -368,8 +381,8 @@ export class Serving {
 
   /** Requests stamped and not committed are answered too: their outcome is not known yet. */
   #refuseStamped(): void {
-    const { log, commit } = this.#replica;
-    const first = Math.max(commit, this.#leadership.start);
+    const { log, applied } = this.#replica;
+    const first = Math.max(applied, this.#leadership.start);
     for (let seqno = first + 1; seqno <= log.end; seqno++) {
       const entry = log.entry(seqno);
       const client = this.#live.get(entry.session.seqno)?.client;

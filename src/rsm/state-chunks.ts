@@ -1,13 +1,13 @@
 /**
- * A snapshot of the replicated state as bytes: a header chunk, session chunks, then the machine's own. The first byte of
- * each chunk says which.
+ * A snapshot of the replicated state as bytes: a header chunk, session chunks, the machine's own, then the end. Each chunk
+ * begins with what it is (u8) and its number (u32), so that none can be missing unnoticed.
  * @module
  */
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Restoration } from "../protocol/machine.ts";
 import { decodeValue, encodeValue } from "../protocol/values.ts";
 import type { Viewstamp } from "../protocol/view.ts";
-import { Session, SessionTable } from "./sessions.ts";
+import { Session, type SessionMoment, SessionTable } from "./sessions.ts";
 
 export interface StateHeader {
   readonly at: Viewstamp;
@@ -18,36 +18,32 @@ export interface StateHeader {
 const HEADER = 0;
 const SESSIONS = 1;
 const MACHINE = 2;
+const END = 3;
+const TAG_BYTES = 5;
 
 /** Session chunks end at about this size. */
 const CHUNK_BYTES = 48 * 1024;
 
 type SessionRecord = [vid: number, seqno: number, ttlMs: number, lastNumber: number, acknowledgedThrough: number];
 
-/** What a session was at the moment of the snapshot; replies are never changed once made. */
-interface Held {
-  readonly record: SessionRecord;
-  readonly replies: readonly (readonly [number, Uint8Array])[];
-}
-
-/** Sessions are noted at once and encoded as their chunks are asked for; the machine's iterator keeps its own moment. */
+/** The state as it is now, each chunk made when it is asked for. */
 export function chunksOfState(
   header: StateHeader,
   sessions: SessionTable,
   machine: Iterator<Uint8Array>,
 ): Iterator<Uint8Array> {
-  const held = Array.from(sessions, ({ opened, ttlMs, lastNumber, acknowledgedThrough, replies }): Held => {
-    return { record: [opened.vid, opened.seqno, ttlMs, lastNumber, acknowledgedThrough], replies: [...replies] };
-  });
-  const own = ownChunks(header, held);
+  const held = sessions.moment();
+  const chunks = allChunks(header, held, machine);
+  let count = 0;
   return {
     next: () => {
-      const chunk = own.next();
-      if (chunk.done !== true) return chunk;
-      const next = machine.next();
-      return next.done === true ? next : { done: false, value: tagged(MACHINE, next.value) };
+      const chunk = chunks.next();
+      return chunk.done === true ? chunk : { done: false, value: tagged(chunk.value[0], count++, chunk.value[1]) };
     },
     return: (value) => {
+      chunks.return(undefined);
+      // A generator that has not begun closes nothing.
+      held.return();
       machine.return?.();
       return { done: true, value };
     },
@@ -59,20 +55,28 @@ export function chunksOfState(
  * @throws {ViewstampError} `BadMessage` if it is no first chunk
  */
 export function movedHeader(chunk: Uint8Array, at: Viewstamp): Uint8Array {
-  if (chunk[0] !== HEADER) throw badSnapshot("no header");
-  return tagged(HEADER, encodeValue({ ...headerOf(decodeValue(chunk.subarray(1))), at }));
+  if (chunk.length < TAG_BYTES || chunk[0] !== HEADER) throw badSnapshot("no header");
+  return tagged(HEADER, 0, encodeValue({ ...headerOf(decodeValue(chunk.subarray(TAG_BYTES))), at }));
 }
 
-function* ownChunks(header: StateHeader, held: readonly Held[]): Generator<Uint8Array, undefined> {
-  yield tagged(HEADER, encodeValue({ ...header, sessions: held.length }));
+type Chunk = readonly [tag: number, body: Uint8Array];
+
+function* allChunks(
+  header: StateHeader,
+  held: SessionMoment,
+  machine: Iterator<Uint8Array>,
+): Generator<Chunk, undefined> {
+  yield [HEADER, encodeValue({ ...header, sessions: held.size })];
   let batch: [SessionRecord, (readonly [number, Uint8Array])[]][] = [];
   let bytes = 0;
-  for (const { record, replies } of held) {
+  for (let next = held.next(); next.done !== true; next = held.next()) {
+    const { opened, ttlMs, lastNumber, acknowledgedThrough, replies } = next.value;
+    const record: SessionRecord = [opened.vid, opened.seqno, ttlMs, lastNumber, acknowledgedThrough];
     batch.push([record, []]);
     bytes += 64;
     for (const reply of replies) {
-      if (bytes > 0 && bytes + reply[1].length > CHUNK_BYTES) {
-        yield tagged(SESSIONS, encodeValue(batch));
+      if (bytes + reply[1].length > CHUNK_BYTES) {
+        yield [SESSIONS, encodeValue(batch)];
         // The rest of a session's replies goes on in the next chunk.
         batch = [[record, []]];
         bytes = 64;
@@ -81,18 +85,21 @@ function* ownChunks(header: StateHeader, held: readonly Held[]): Generator<Uint8
       bytes += reply[1].length + 16;
     }
     if (bytes < CHUNK_BYTES) continue;
-    yield tagged(SESSIONS, encodeValue(batch));
+    yield [SESSIONS, encodeValue(batch)];
     batch = [];
     bytes = 0;
   }
-  if (batch.length > 0) yield tagged(SESSIONS, encodeValue(batch));
+  if (batch.length > 0) yield [SESSIONS, encodeValue(batch)];
+  for (let next = machine.next(); next.done !== true; next = machine.next()) yield [MACHINE, next.value];
+  yield [END, new Uint8Array(0)];
   return undefined;
 }
 
-function tagged(tag: number, bytes: Uint8Array): Uint8Array {
-  const chunk = new Uint8Array(bytes.length + 1);
+function tagged(tag: number, number: number, body: Uint8Array): Uint8Array {
+  const chunk = new Uint8Array(TAG_BYTES + body.length);
   chunk[0] = tag;
-  chunk.set(bytes, 1);
+  new DataView(chunk.buffer).setUint32(1, number);
+  chunk.set(body, TAG_BYTES);
   return chunk;
 }
 
@@ -100,6 +107,8 @@ function tagged(tag: number, bytes: Uint8Array): Uint8Array {
 export class StateRestoration {
   readonly #machine: Restoration;
   readonly #sessions: SessionTable = new SessionTable();
+  #chunks = 0;
+  #ended = false;
   #header: (StateHeader & { readonly sessions: number }) | undefined;
 
   constructor(machine: Restoration) {
@@ -107,7 +116,11 @@ export class StateRestoration {
   }
 
   chunk(bytes: Uint8Array): void {
-    const body = bytes.subarray(1);
+    if (bytes.length < TAG_BYTES || this.#ended) throw badSnapshot("bytes after its end, or no chunk");
+    const number = new DataView(bytes.buffer, bytes.byteOffset, TAG_BYTES).getUint32(1);
+    if (number !== this.#chunks) throw badSnapshot(`chunk ${number} comes where ${this.#chunks} should`);
+    this.#chunks++;
+    const body = bytes.subarray(TAG_BYTES);
     switch (bytes[0]) {
       case HEADER:
         this.#header = headerOf(decodeValue(body));
@@ -118,6 +131,9 @@ export class StateRestoration {
       case MACHINE:
         this.#machine.chunk(body);
         return;
+      case END:
+        this.#ended = true;
+        return;
       default:
         throw badSnapshot("a chunk of no known kind");
     }
@@ -125,7 +141,7 @@ export class StateRestoration {
 
   /** The parts other than the machine's. @throws if chunks are missing */
   finish(): { header: StateHeader; sessions: SessionTable } {
-    if (this.#header === undefined) throw badSnapshot("no header");
+    if (this.#header === undefined || !this.#ended) throw badSnapshot("its header or its end is missing");
     if (this.#sessions.size !== this.#header.sessions) throw badSnapshot("sessions are missing");
     return { header: this.#header, sessions: this.#sessions };
   }

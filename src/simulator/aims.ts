@@ -1,42 +1,89 @@
 /**
  * Faults that wait for a message: at the moment in which a node is about to send one of a kind, something happens to it.
- * What is rare by chance, such as a proposer that dies between its promises and its accept, is made common so.
+ * What is rare by chance, such as a proposer that dies between its promises and its accept, is made common so. And messages
+ * that are lost one by one, while all else gets through.
  * @module
  */
 import type { PeerMessage } from "../protocol/messages.ts";
 import type { SimNode } from "./node.ts";
+import type { Host } from "./process.ts";
 
 export type MessageType = PeerMessage["type"];
 
+/** A message on its way. */
+export interface Sending<Message extends PeerMessage = PeerMessage> {
+  readonly from: SimNode;
+  readonly to: SimNode;
+  readonly message: Message;
+}
+
 export interface Aim {
-  readonly node: SimNode;
-  readonly type: MessageType;
+  /** What it waits for. */
+  readonly isIt: (sending: Sending) => boolean;
   /** So many such messages leave before it strikes. */
   readonly spared: number;
-  /** Whether the message that it waited for still leaves (if the node lives). */
-  readonly strike: (to: SimNode) => boolean;
+  /** Whether the frame with the message that it waited for still leaves (if the node lives). */
+  readonly strike: (sending: Sending) => boolean;
 }
+
+type Losing = (sending: Sending) => boolean;
 
 export class Aims {
   #armed: { readonly aim: Aim; spared: number }[] = [];
+  #losing: Losing[] = [];
+  /** By the host of a client: what follows the next keep-alive that it sends. */
+  readonly #keptAlive: Map<Host, () => void> = new Map();
 
   get isEmpty(): boolean {
     return this.#armed.length === 0;
+  }
+
+  get losesNothing(): boolean {
+    return this.#losing.length === 0;
   }
 
   arm(aim: Aim): void {
     this.#armed.push({ aim, spared: aim.spared });
   }
 
+  /** Such messages are lost until the function that it gives is called. */
+  lose(isLost: Losing): () => void {
+    this.#losing.push(isLost);
+    return () => {
+      this.#losing = this.#losing.filter((one) => one !== isLost);
+    };
+  }
+
+  whenKeptAlive(client: Host, strike: () => void): void {
+    this.#keptAlive.set(client, strike);
+  }
+
+  awaits(client: Host): boolean {
+    return this.#keptAlive.size > 0 && this.#keptAlive.has(client);
+  }
+
+  /** The client has sent a keep-alive: nothing that it sends after it. */
+  keptAlive(client: Host): void {
+    const strike = this.#keptAlive.get(client);
+    this.#keptAlive.delete(client);
+    if (strike !== undefined) client.world.after(0, strike);
+  }
+
   disarm(): void {
     this.#armed = [];
+    this.#losing = [];
+    this.#keptAlive.clear();
   }
 
   /** Whether the message leaves. */
-  mayLeave(from: SimNode, to: SimNode, message: PeerMessage): boolean {
-    const next = this.#armed.find(({ aim }) => aim.node === from && aim.type === message.type);
+  mayLeave(sending: Sending): boolean {
+    const next = this.#armed.find(({ aim }) => aim.isIt(sending));
     if (next === undefined || next.spared-- > 0) return true;
     this.#armed = this.#armed.filter((one) => one !== next);
-    return next.aim.strike(to);
+    return next.aim.strike(sending);
+  }
+
+  isLost(sending: Sending): boolean {
+    return this.#losing.some((isLost) => isLost(sending));
   }
 }

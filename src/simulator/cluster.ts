@@ -8,10 +8,10 @@ import type { PeerMessage } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { type Identity, type NodeId, sameIdentity } from "../protocol/view.ts";
-import { decodePeerFrame } from "../protocol/wire.ts";
+import { decodeClientFrame, decodePeerFrame, encodePeerFrame } from "../protocol/wire.ts";
 import { HAND_LIMITS, type MakeBrain } from "../replica/contract.ts";
 import { Aims } from "./aims.ts";
-import type { Stage } from "./faults.ts";
+import type { Stage } from "./fault.ts";
 import { identityKey } from "./ledger/disk-model.ts";
 import { Ledger, type Violation } from "./ledger/ledger.ts";
 import { Network } from "./network.ts";
@@ -19,7 +19,7 @@ import { SimNode } from "./node.ts";
 import { Host, type Life } from "./process.ts";
 import { SimClient, sleeper } from "./sim-client.ts";
 import { Believers } from "./workload/believers.ts";
-import type { Workload } from "./workload/contract.ts";
+import type { Witness, Workload } from "./workload/contract.ts";
 import type { Violated } from "./workload/lock-checks.ts";
 import { World } from "./world.ts";
 
@@ -33,17 +33,21 @@ export interface ClusterOptions {
   readonly segmentBytes: number;
   /** The clocks of nodes run fast or slow by up to this share. */
   readonly drift: number;
+  /** The newest machine version that each node's first program can run, in order; 1 by default. */
+  readonly programs?: readonly number[];
+  /** The newest machine version that there is. */
+  readonly newestProgram?: number;
 }
 
 /** The real parts that a cluster is made of. */
 export interface ClusterParts {
   /** The machine of one life of a node; it may see violations of its own rules. */
-  readonly machine: (violated: Violated, node: NodeId) => ReplicatedMachine;
+  readonly machine: (violated: Violated, node: NodeId, program: number) => ReplicatedMachine;
   /** Like the machine of a node: for the ledger, which executes the log once itself; none if the machine has its own witness. */
   readonly replay?: () => ReplicatedMachine;
   readonly makeBrain: MakeBrain;
   readonly connect: (transport: Transport, life: Life, urls: readonly string[]) => ClientCore;
-  readonly workload: (now: () => number, violated: Violated) => Workload;
+  readonly workload: (now: () => number, violated: Violated, witness: Witness) => Workload;
 }
 
 export class SimCluster {
@@ -73,7 +77,7 @@ export class SimCluster {
       clients: this.#believers,
       ...(parts.replay && { machine: parts.replay }),
     });
-    this.workload = parts.workload(() => this.world.now, this.violated);
+    this.workload = parts.workload(() => this.world.now, this.violated, this.ledger);
     this.#believers.holds = (name, inside) => this.workload.believed?.(name, inside) ?? [];
     this.nodes = this.#makeNodes();
     this.clients = this.#makeClients();
@@ -84,6 +88,7 @@ export class SimCluster {
       clients: this.clients,
       maySpare: (node) => this.#maySpare(node),
       aims: this.#aims,
+      newestProgram: options.newestProgram ?? 1,
       healed: false,
     };
     this.#watchFrames();
@@ -152,15 +157,22 @@ export class SimCluster {
     for (const [client, core] of this.#cores) if (client.up) client.host.life?.enter(() => void core.close());
   }
 
-  /** All are members of one view and equal. (A newer view may have been chosen without anybody knowing: then it waits.) */
+  /** All are members of one view, equal, and run the newest of what they can. (A newer view may have been chosen without anybody knowing: then it waits.) */
   get isConverged(): boolean {
     const { committedThrough } = this.ledger.facts;
     const vid = this.nodes[0]?.core?.view?.vid;
     return this.nodes.every(({ core }) => {
       if (core?.view === undefined || core.view.vid !== vid || core.view.members.length !== this.nodes.length)
         return false;
-      return core.applied === committedThrough && core.commit === core.applied;
+      const isUpgraded = core.state.machine.able.every(
+        ({ versions }, at) => core.state.machine.versions[at]?.version === versions.at(-1),
+      );
+      return isUpgraded && core.applied === committedThrough && core.commit === core.applied;
     });
+  }
+
+  get hasNoSessions(): boolean {
+    return this.nodes.every(({ core }) => core?.state.sessions.size === 0);
   }
 
   /** What each node takes for the present. */
@@ -184,10 +196,11 @@ export class SimCluster {
       network: this.network,
       ledger: this.ledger,
       cluster,
-      machine: (node: NodeId) => this.#parts.machine(this.violated, node),
+      machine: (node: NodeId, program: number) => this.#parts.machine(this.violated, node, program),
       makeBrain: this.#parts.makeBrain,
       options,
-      limits: HAND_LIMITS,
+      // Time does not pass within a turn: whatever is done in slices has a turn for each.
+      limits: { ...HAND_LIMITS, sliceMs: 0, sliceEntries: this.world.random.fork("slices").pick([1, 2, 16]) },
       segmentBytes,
       broken: (node: SimNode, code: string, text: string) =>
         this.found({
@@ -196,10 +209,12 @@ export class SimCluster {
           text: `${node.id} stops: ${code}: ${text}`,
         }),
     };
-    return ids.map(
-      (id) =>
-        new SimNode(id, setup, new Host(this.world, id, { clockRate: 1 + random.between(-drift, drift), turnMs })),
-    );
+    return ids.map((id, index) => {
+      const host = new Host(this.world, id, { clockRate: 1 + random.between(-drift, drift), turnMs });
+      const node = new SimNode(id, setup, host);
+      node.program = this.#options.programs?.[index] ?? 1;
+      return node;
+    });
   }
 
   #makeClients(): SimClient[] {
@@ -248,9 +263,20 @@ export class SimCluster {
       if (this.#aims.isEmpty || !isTalk(frame)) return true;
       const [a, b] = [nodes.get(from), nodes.get(to)];
       if (a === undefined || b === undefined) return true;
-      return this.#decoded(a.id, frame).every((message) => this.#aims.mayLeave(a, b, message));
+      return this.#decoded(a.id, frame).every((message) => this.#aims.mayLeave({ from: a, to: b, message }));
+    };
+    this.network.lessen = (from, to, frame) => {
+      if (this.#aims.losesNothing || !isTalk(frame)) return frame;
+      const [a, b] = [nodes.get(from), nodes.get(to)];
+      if (a === undefined || b === undefined) return frame;
+      const all = this.#decoded(a.id, frame);
+      const left = all.filter((message) => !this.#aims.isLost({ from: a, to: b, message }));
+      if (left.length === all.length) return frame;
+      story.count("message lost");
+      return left.length === 0 ? undefined : encodePeerFrame(left);
     };
     this.network.watch = (from, to, frame) => {
+      if (this.#aims.awaits(from) && isTalk(frame) && isKeepAlive(frame)) this.#aims.keptAlive(from);
       const [a, b] = [nodes.get(from), nodes.get(to)];
       if (a === undefined || b === undefined || !isTalk(frame)) return;
       for (const message of this.#decoded(a.id, frame)) {
@@ -290,6 +316,10 @@ export class SimCluster {
       if (view.vid <= through && view.acceptors.some((one) => identityKey(one) === key)) return true;
     return false;
   }
+}
+
+function isKeepAlive(frame: Uint8Array): boolean {
+  return decodeClientFrame(frame).some(({ type }) => type === "keepAlive");
 }
 
 function stackOf(error: unknown): string {

@@ -166,10 +166,12 @@ export class SimConnection {
     this.#forget();
   }
 
-  carry(from: End, frame: Uint8Array): void {
+  carry(from: End, whole: Uint8Array): void {
     const { network } = this;
     const { pipe } = from;
-    if (network.mayLeave?.(pipe.from, pipe.to, frame) === false || !from.life.alive) return;
+    if (network.mayLeave?.(pipe.from, pipe.to, whole) === false || !from.life.alive) return;
+    const frame = network.lessen === undefined ? whole : network.lessen(pipe.from, pipe.to, whole);
+    if (frame === undefined) return;
     network.world.story.foldBytes(frame);
     network.watch?.(pipe.from, pipe.to, frame);
     pipe.frames++;

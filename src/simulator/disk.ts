@@ -22,6 +22,18 @@ export const SLOW_DISK: DiskTemper = { write: { least: 0, most: 2 }, sync: { lea
 
 const END_BYTES = 200;
 
+/** What a process asks of its disk that changes something. */
+export type DiskOperation = "append" | "sync" | "create" | "rename" | "remove" | "syncDirectory";
+
+/** Strikes when an operation of this kind comes to its end: just before it is done, or just after, when nobody knows yet. */
+export interface DiskAim {
+  readonly operation: DiskOperation;
+  /** So many are done before it strikes. */
+  readonly spared: number;
+  readonly isBefore: boolean;
+  readonly strike: () => void;
+}
+
 type DirectoryChange =
   | { readonly type: "put"; readonly name: string; readonly inode: Inode }
   | { readonly type: "rename"; readonly from: string; readonly to: string; readonly inode: Inode }
@@ -43,6 +55,8 @@ export class SimDisk {
   #lockedBy: Life | undefined;
   #hung: (() => void)[] | undefined;
   #hangsSyncsOnly = false;
+  #aim: DiskAim | undefined;
+  #spared = 0;
   #lied = false;
 
   constructor(host: Host) {
@@ -69,10 +83,10 @@ export class SimDisk {
       list: (done) =>
         this.#get(life, done, () => [...this.#files].map(([name, inode]) => ({ name, bytes: inode.length }))),
       read: (name, offset, length, done) => this.#get(life, done, () => this.#find(name).read(offset, length)),
-      create: (name, done) => this.#get(life, done, () => this.#create(life, name)),
+      create: (name, done) => this.#get(life, done, () => this.#create(life, name), "create"),
       open: (name, done) => this.#get(life, done, () => this.#open(life, this.#find(name))),
-      rename: (from, to, done) => this.#do(life, done, () => this.#rename(from, to)),
-      remove: (name, done) => this.#do(life, done, () => this.#remove(name)),
+      rename: (from, to, done) => this.#do(life, done, () => this.#rename(from, to), "rename"),
+      remove: (name, done) => this.#do(life, done, () => this.#remove(name), "remove"),
       syncDirectory: (done) => this.#syncDirectory(life, done),
     };
   }
@@ -91,14 +105,27 @@ export class SimDisk {
     this.#hangsSyncsOnly = syncsOnly;
   }
 
+  /** One aim at a time: a new one takes the place of the last. */
+  aim(aim: DiskAim | undefined): void {
+    this.#aim = aim;
+    this.#spared = aim?.spared ?? 0;
+  }
+
   unhang(): void {
     const hung = this.#hung;
     this.#hung = undefined;
     if (hung !== undefined) for (const go of hung) this.#later(this.temper.write, go, false);
   }
 
-  /** Flips a bit of synced bytes; false if there are none. */
+  /** All that was written is on the platter, as it is after a while without anybody's doing. */
+  writeBack(): void {
+    for (const change of this.#changes.splice(0)) applyChange(this.#durable, change);
+    for (const inode of this.#files.values()) inode.synced(inode.mark());
+  }
+
+  /** Flips a bit of bytes that have long been written; false if there are none. */
   rot(): boolean {
+    this.writeBack();
     const files = [...this.#files].filter(([, inode]) => inode.syncedLength > 0);
     if (files.length === 0) return false;
     // The end of the newest file is where torn and rotten are hardest to tell apart.
@@ -153,11 +180,12 @@ export class SimDisk {
     return {
       append: (bytes, done) => {
         const before = inode.length;
-        this.#do(life, done, () => {
+        const work = (): void => {
           this.#checkSpace();
           inode.append(bytes);
           inode.torn = undefined;
-        });
+        };
+        this.#do(life, done, work, "append");
         if (life.alive && !this.full) inode.torn = { at: before, bytes };
       },
       sync: (done) => this.#sync(life, inode, done),
@@ -168,42 +196,55 @@ export class SimDisk {
 
   #sync(life: Life, inode: Inode, done: Done): void {
     const through = inode.mark();
-    this.#perform(life, this.temper.sync, done, () => {
+    const work = (): void => {
       if (this.failsSync) throw new Error(`${this.host.name}: fsync failed`);
       if (this.liesAboutSync) this.#lied = true;
       else inode.synced(through);
-    });
+    };
+    this.#perform(life, this.temper.sync, done, work, "sync");
   }
 
   #syncDirectory(life: Life, done: Done): void {
     const through = this.#changes.length;
-    this.#perform(life, this.temper.sync, done, () => {
+    const work = (): void => {
       if (this.failsSync) throw new Error(`${this.host.name}: fsync of the directory failed`);
       if (this.liesAboutSync) this.#lied = true;
       else for (const change of this.#changes.splice(0, through)) applyChange(this.#durable, change);
-    });
+    };
+    this.#perform(life, this.temper.sync, done, work, "syncDirectory");
   }
 
   #checkSpace(): void {
     if (this.full) throw Object.assign(new Error(`${this.host.name}: no space left on device`), { code: "ENOSPC" });
   }
 
-  #do(life: Life, done: Done, work: () => void): void {
-    this.#perform(life, this.temper.write, done, work);
+  #do(life: Life, done: Done, work: () => void, operation?: DiskOperation): void {
+    this.#perform(life, this.temper.write, done, work, operation);
   }
 
-  #get<T>(life: Life, done: Got<T>, work: () => T): void {
+  #get<T>(life: Life, done: Got<T>, work: () => T, operation?: DiskOperation): void {
     let value: T | undefined;
     const finish = (error: Error | undefined): void => done(error, error === undefined ? value : undefined);
-    this.#perform(life, this.temper.write, finish, () => {
+    const keep = (): void => {
       value = work();
-    });
+    };
+    this.#perform(life, this.temper.write, finish, keep, operation);
   }
 
   /** Works when the time of the operation is over, unless the process is dead by then; an error is its result. */
-  #perform(life: Life, time: { readonly least: number; readonly most: number }, done: Done, work: () => void): void {
+  #perform(
+    life: Life,
+    time: { readonly least: number; readonly most: number },
+    done: Done,
+    work: () => void,
+    operation?: DiskOperation,
+  ): void {
     if (!life.act()) return;
     const end = (): void => {
+      if (!life.alive) return;
+      const aim = this.#aim?.operation === operation && this.#spared-- <= 0 ? this.#aim : undefined;
+      if (aim !== undefined) this.#aim = undefined;
+      if (aim?.isBefore === true) aim.strike();
       if (!life.alive) return;
       let error: Error | undefined;
       try {
@@ -211,6 +252,7 @@ export class SimDisk {
       } catch (thrown) {
         error = thrown as Error;
       }
+      if (aim?.isBefore === false) aim.strike();
       life.enter(() => done(error));
     };
     this.#later(time, end, time === this.temper.sync);

@@ -4,108 +4,23 @@
  * @module
  */
 
-import type { Aims, MessageType } from "./aims.ts";
-import { QUICK_DISK, SLOW_DISK } from "./disk.ts";
-import type { Network } from "./network.ts";
+import { type DiskOperation, QUICK_DISK, SLOW_DISK } from "./disk.ts";
+import { allHosts, cutFor, type Fault, isolate, later, onMessage, onNode, type Stage, startLater } from "./fault.ts";
 import type { SimNode } from "./node.ts";
-import type { Host } from "./process.ts";
+import { PLOTS } from "./plots.ts";
 import type { Random } from "./random.ts";
-import type { SimClient } from "./sim-client.ts";
-import type { World } from "./world.ts";
-
-export interface Stage {
-  readonly world: World;
-  readonly network: Network;
-  readonly nodes: readonly SimNode[];
-  readonly clients: readonly SimClient[];
-  /** Whether this node's data may be lost now without losing more than the protocol bears. */
-  readonly maySpare: (node: SimNode) => boolean;
-  /** Faults that wait for a message. */
-  readonly aims: Aims;
-  /** Nothing may fail any more. */
-  healed: boolean;
-}
 
 /** Any two clocks run apart by less than the one percent that is allowed. */
 export const MOST_DRIFT = 0.0045;
 
-/** Begins a fault; gives false if there is nothing to do it to. */
-type Fault = (stage: Stage, random: Random) => boolean;
+const DISK_OPERATIONS: readonly DiskOperation[] = ["append", "sync", "create", "rename", "remove", "syncDirectory"];
 
-/** Mends after a time of chance, unless the world has healed before. */
-function later(stage: Stage, random: Random, least: number, most: number, mend: () => void): void {
-  stage.world.after(random.between(least, most), () => {
-    if (!stage.healed) mend();
-  });
-}
-
-function upNode(stage: Stage, random: Random): SimNode | undefined {
-  const up = stage.nodes.filter((node) => node.up);
-  // The primary is the most interesting one.
-  const primary = up.find((node) => node.core?.role === "primary");
-  if (primary !== undefined && random.chance(0.4)) return primary;
-  return up.length === 0 ? undefined : random.pick(up);
-}
-
-function onNode(act: (node: SimNode, stage: Stage, random: Random) => unknown): Fault {
-  return (stage, random) => {
-    const node = upNode(stage, random);
-    return node !== undefined && act(node, stage, random) !== false;
-  };
-}
-
-function startLater(node: SimNode, stage: Stage, random: Random): void {
-  const short = random.chance(0.5);
-  later(stage, random, 0, short ? 300 : 4000, () => node.start());
-}
-
-function cutFor(stage: Stage, random: Random, pairs: readonly (readonly [Host, Host])[]): boolean {
-  for (const [from, to] of pairs) stage.network.cut(from, to);
-  later(stage, random, 50, 3000, () => {
-    for (const [from, to] of pairs) stage.network.heal(from, to);
-  });
-  return pairs.length > 0;
-}
-
-function allHosts(stage: Stage): Host[] {
-  return [...stage.nodes.map(({ host }) => host), ...stage.clients.map(({ host }) => host)];
-}
-
-/** Where a crash hurts most: between what a node says, hears and writes while something is decided. */
-const TELLING: readonly MessageType[] = [
-  ...(["prepare", "promise", "accept", "accepted", "decided"] as const),
-  ...(["invoke", "invoked", "locate", "located", "level", "leveled", "confirmed", "snapshotChunk"] as const),
-];
-
-/**
- * Waits until a node is about to send a message that tells something, then strikes it or the receiver; some such messages
- * are spared.
- */
-function onMessage(act: (node: SimNode, stage: Stage, random: Random) => void): Fault {
-  return onNode((node, stage, random) => {
-    const [leaves, atSender] = [random.chance(0.5), random.chance(0.6)];
-    const [type, spared] = [random.pick(TELLING), random.integer(0, 2)];
-    stage.aims.arm({
-      node,
-      type,
-      spared,
-      strike: (to) => {
-        const victim = atSender ? node : to;
-        if (leaves) later(stage, random, 0, 0, () => act(victim, stage, random));
-        else act(victim, stage, random);
-        return leaves;
-      },
-    });
-  });
-}
-
-function isolate(host: Host, stage: Stage, random: Random): boolean {
-  const others = stage.nodes.map((node) => node.host).filter((other) => other !== host);
-  return cutFor(
-    stage,
-    random,
-    others.flatMap((other) => [[host, other] as const, [other, host] as const]),
-  );
+function replaceProgram(node: SimNode, stage: Stage, random: Random, program: number): void {
+  if (random.chance(0.5)) node.stop();
+  else node.die(random.chance(0.8) ? "kill" : "power");
+  // A stop takes its time; it is the next start that counts.
+  node.program = program;
+  later(stage, random, 0, 2000, () => node.start());
 }
 
 export const FAULTS: Readonly<Record<string, Fault>> = {
@@ -255,6 +170,18 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
       startLater(node, stage, random);
     });
   }),
+  "crash at the disk": onNode((node, stage, random) => {
+    const death = random.chance(0.5) ? "power" : "kill";
+    node.disk.aim({
+      operation: random.pick(DISK_OPERATIONS),
+      spared: random.integer(0, 2),
+      isBefore: random.chance(0.5),
+      strike: () => {
+        node.die(death);
+        startLater(node, stage, random);
+      },
+    });
+  }),
   "lost disk": onNode((node, stage, random) => {
     if (!stage.maySpare(node)) return false;
     node.die("power");
@@ -267,6 +194,18 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     node.die("kill");
     if (!node.rot()) return false;
     startLater(node, stage, random);
+    return true;
+  }),
+  /** Its operator gives it the program with newer machines. */
+  "newer program": onNode((node, stage, random) => {
+    if (node.program >= stage.newestProgram) return false;
+    replaceProgram(node, stage, random, random.integer(node.program + 1, stage.newestProgram));
+    return true;
+  }),
+  /** Its operator thinks better of it. */
+  "older program": onNode((node, stage, random) => {
+    if (node.program <= 1) return false;
+    replaceProgram(node, stage, random, random.integer(1, node.program - 1));
     return true;
   }),
   "wall clock set": (stage, random) => {
@@ -295,6 +234,28 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     const pairs = stage.nodes.map((node) => [host, node.host] as const);
     return cutFor(stage, random, alsoDeaf ? [...pairs, ...pairs.map(([a, b]) => [b, a] as const)] : pairs);
   },
+  "client unheard": (stage, random) => {
+    const up = stage.clients.filter((client) => client.up);
+    if (up.length === 0) return false;
+    const { host } = random.pick(up);
+    const late = random.pick([1, 50, 200]);
+    for (const node of stage.nodes) {
+      Object.assign(stage.network.link(node.host, host), { delay: { least: late / 2, most: late, rare: late } });
+      node.host.setClockRate(1 + MOST_DRIFT);
+    }
+    host.setClockRate(1 - MOST_DRIFT);
+    // Its session is as old as can be when the last thing that was heard of it is a keep-alive.
+    stage.aims.whenKeptAlive(host, () => {
+      for (const node of stage.nodes) stage.network.cut(host, node.host);
+    });
+    later(stage, random, 1000, 5000, () => {
+      for (const node of stage.nodes) {
+        stage.network.heal(host, node.host);
+        Object.assign(stage.network.link(node.host, host), { delay: { ...stage.network.usual.delay } });
+      }
+    });
+    return true;
+  },
   "client pauses": (stage, random) => {
     const up = stage.clients.filter((client) => client.up);
     if (up.length === 0) return false;
@@ -303,6 +264,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     later(stage, random, 50, random.chance(0.2) ? 8000 : 1000, () => host.resume());
     return true;
   },
+  ...PLOTS,
 };
 
 /**
@@ -370,9 +332,12 @@ export function heal(stage: Stage): void {
     node.disk.full = false;
     node.disk.failsSync = false;
     node.disk.liesAboutSync = false;
+    node.disk.aim(undefined);
     node.disk.unhang();
     node.host.resume();
     node.host.life?.neverMind();
+    if (node.program < stage.newestProgram) node.die("kill");
+    node.program = stage.newestProgram;
     node.start();
   }
   for (const client of clients) {

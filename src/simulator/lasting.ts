@@ -2,7 +2,7 @@
  * Faults that last while all else is well: a majority must go on without the victim.
  * @module
  */
-import type { Stage } from "./faults.ts";
+import type { Stage } from "./fault.ts";
 import type { SimNode } from "./node.ts";
 
 /** Strikes; what it gives makes it good again. */

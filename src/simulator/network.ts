@@ -45,6 +45,8 @@ export class Network {
   harshly: (from: Host, to: Host) => boolean = () => true;
   /** Asked about every frame before it leaves: if false it never does, nor if its process dies of the question. */
   mayLeave: ((from: Host, to: Host, frame: Uint8Array) => boolean) | undefined;
+  /** What is left of a frame that loses some of its messages; `undefined` if nothing is. */
+  lessen: ((from: Host, to: Host, frame: Uint8Array) => Uint8Array | undefined) | undefined;
   /** Sees every frame that leaves. */
   watch: ((from: Host, to: Host, frame: Uint8Array) => void) | undefined;
   readonly #links: Map<string, Link> = new Map();

@@ -32,6 +32,9 @@ export class Host {
   #worldBase = 0;
   #wallOffset: number;
   #frozenSince: number | undefined;
+  /** The wall clock was set back, or the machine has slept, and its process has not looked at it since. */
+  #setBack = false;
+  #slept = false;
   #life: Life | undefined;
   #lives = 0;
   #powered = true;
@@ -62,6 +65,8 @@ export class Host {
   }
 
   wallNow(): number {
+    this.#setBack = false;
+    this.#slept = this.#frozenSince !== undefined;
     return this.world.now + this.#wallOffset;
   }
 
@@ -77,9 +82,11 @@ export class Host {
     this.#clockRate = rate;
   }
 
-  /** The wall clock is set by someone. */
+  /** The wall clock is set by someone; not back before its process has seen that the machine slept: else nobody could tell. */
   jumpWall(ms: number): void {
+    if (ms < 0 && this.#slept) return;
     this.#wallOffset += ms;
+    if (ms < 0) this.#setBack = true;
   }
 
   /** Starts a process; what it does belongs to this life. */
@@ -104,11 +111,16 @@ export class Host {
     life.end(death);
   }
 
-  /** The process stands still. `suspended`: the whole machine sleeps, and its monotonic clock with it. */
+  /**
+   * The process stands still. `suspended`: the whole machine sleeps, and its monotonic clock with it (unless its wall clock
+   * was set back and nobody has looked at it since: then it could not be told that it slept).
+   */
   pause(suspended: boolean = false): void {
     if (this.#life === undefined || this.#life.paused) return;
     this.#life.pause();
-    if (suspended) this.#frozenSince = this.world.now;
+    if (!suspended || this.#setBack) return;
+    this.#frozenSince = this.world.now;
+    this.#slept = true;
   }
 
   resume(): void {
@@ -149,8 +161,9 @@ export class Life implements Environment {
     return this.#alive;
   }
 
+  /** Whether it stands still, or has not yet caught up with what came meanwhile. */
   get paused(): boolean {
-    return this.#paused;
+    return this.#paused || this.#waiting.length > 0;
   }
 
   /** Timers set and not yet fired or cancelled. */
@@ -161,12 +174,8 @@ export class Life implements Environment {
   /** Runs code of this process now; when it is paused, on waking; when it is dead, never. */
   enter(code: () => void): void {
     if (!this.#alive) return;
-    if (this.#paused) {
-      this.#waiting.push(code);
-      return;
-    }
-    if (this.host.promises) this.host.world.touch();
-    code();
+    if (this.paused) this.#waiting.push(code);
+    else this.#run(code);
   }
 
   /**
@@ -208,7 +217,9 @@ export class Life implements Environment {
   }
 
   resume(): void {
+    if (!this.#paused) return;
     this.#paused = false;
+    if (this.host.promises) return this.#catchUp();
     const waiting = this.#waiting.splice(0);
     for (let i = 0; i < waiting.length; i++) {
       if (!this.#alive) return;
@@ -252,6 +263,23 @@ export class Life implements Environment {
 
   randomId(): string {
     return this.#random.hexId();
+  }
+
+  #run(code: () => void): void {
+    if (this.host.promises) this.host.world.touch();
+    code();
+  }
+
+  /** One after another, each with all that its promises do: so a process may act before it looks at its timers. */
+  #catchUp(): void {
+    if (this.#waiting.length === 0) return;
+    this.host.world.after(0, () => {
+      const [next] = this.#waiting;
+      if (!this.#alive || next === undefined) return;
+      this.#run(next);
+      this.#waiting.shift();
+      this.#catchUp();
+    });
   }
 
   #endTurn(): void {

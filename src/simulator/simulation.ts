@@ -111,7 +111,7 @@ class Run {
     if (!(await this.#until(CONVERGE_MS, () => cluster.isConverged)))
       return this.#stuck(`nodes differ: ${cluster.views()}`);
     // Sessions that nobody closed come to their end first.
-    await this.#run(world.now + 1.2 * this.#plan.sessionTtlMs + QUIET_MS);
+    await this.#until(1.2 * this.#plan.sessionTtlMs + QUIET_MS, () => cluster.hasNoSessions);
     const before = this.#sizes();
     await this.#run(world.now + QUIET_MS);
     const growth = grown(before, this.#sizes(), SLACK);
@@ -143,6 +143,7 @@ class Run {
     if (!isFound()) this.#lift();
     if (!(await this.#until(CONVERGE_MS, isFound)))
       return this.#stuck(`no node can be missed: ${this.#cluster.views()}`);
+    if (this.#isBroken) return;
     const victim = this.#next as SimNode;
     world.story.tell(victim.id, kind);
     world.story.count(kind);

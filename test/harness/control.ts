@@ -55,11 +55,20 @@ export type TrapAction =
   /** SIGKILL to itself, at once: nothing after this moment happens. */
   { readonly do: "kill" } | { readonly do: "cut"; readonly peer: NodeId | "all"; readonly direction: Direction };
 
+/** What can be wrong with a node's disk. */
+export type DiskFault =
+  /** Nothing that is asked of it is ever done. */
+  | "hangs"
+  /** No file can grow. */
+  | "full"
+  | "fails to sync";
+
 export type Order =
   | { readonly do: "start"; readonly options: NodeOptions }
   | { readonly do: "stop" }
   | { readonly do: "cut"; readonly peer: NodeId | "all"; readonly direction: Direction }
   | { readonly do: "heal"; readonly peer: NodeId | "all" }
+  | { readonly do: "disk"; readonly fault: DiskFault | undefined }
   | { readonly do: "trap"; readonly trap: Trap };
 
 /** `order` numbers the orders of one process from 1; each is answered by `obeyed`. */

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type Runtime, root } from "../runtimes.ts";
 import { Child } from "./child.ts";
-import type { Fact, NodeOptions, Order, Trap } from "./control.ts";
+import type { DiskFault, Fact, NodeOptions, Order, Trap } from "./control.ts";
 import { PROCESS_START_MS, STEP_MS, within } from "./within.ts";
 
 const program = join(root, "test/harness/node.ts");
@@ -93,6 +93,11 @@ export class NodeProcess {
 
   heal(peer: string): Promise<void> {
     return this.#order({ do: "heal", peer });
+  }
+
+  /** What its disk does from now on; `undefined`: it is whole again. */
+  disk(fault: DiskFault | undefined): Promise<void> {
+    return this.#order({ do: "disk", fault });
   }
 
   trap(trap: Trap): Promise<void> {

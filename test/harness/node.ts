@@ -5,20 +5,24 @@ import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { builtInMachines } from "../../src/entry/cli/built-in.ts";
 import { factOf } from "../../src/entry/cli/facts.ts";
+import { systemEnvironment } from "../../src/entry/environment.ts";
 import { type Replica, startReplica } from "../../src/entry/replica.ts";
 import type { Storage } from "../../src/protocol/storage.ts";
 import type { Transport } from "../../src/protocol/transport.ts";
 import type { ReplicaEvent } from "../../src/replica/contract.ts";
-import { fileStorage } from "../../src/storage/file.ts";
+import { fileDisk } from "../../src/storage/file-disk.ts";
+import { logStorage } from "../../src/storage/log-storage.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import { webSocket } from "../../transports/websocket.ts";
 import type { Fact, NodeOptions, NumberedOrder, TrapAction } from "./control.ts";
+import { FaultyDisk } from "./faulty-disk.ts";
 import { FaultyTransport } from "./faulty-transport.ts";
 import { tally } from "./tally.ts";
 import { Traps } from "./traps.ts";
 
 class Node {
   #network: FaultyTransport | undefined;
+  #disk: FaultyDisk | undefined;
   #replica: Replica | undefined;
   readonly #traps = new Traps(
     (action) => this.#act(action),
@@ -35,6 +39,8 @@ class Node {
         return this.#network?.cut(order.peer, order.direction);
       case "heal":
         return this.#network?.heal(order.peer);
+      case "disk":
+        return this.#disk?.set(order.fault);
       case "trap":
         return this.#traps.lay(order.trap);
     }
@@ -48,7 +54,7 @@ class Node {
       listen,
       machines: [...builtInMachines, tally],
       transport: this.#transportFor(cluster),
-      storage: storageFor(data),
+      storage: this.#storageFor(data),
       observer: (event) => this.#happened(id, event),
       ...core,
     });
@@ -57,6 +63,13 @@ class Node {
   #transportFor(cluster: NodeOptions["cluster"]): Transport {
     this.#network = new FaultyTransport(webSocket(), cluster, this.#traps);
     return this.#network;
+  }
+
+  #storageFor(data: string | undefined): Storage {
+    if (data === undefined) return memoryStorage();
+    this.#disk = new FaultyDisk(fileDisk(data));
+    const { randomId } = systemEnvironment;
+    return logStorage({ disk: this.#disk, randomId: () => randomId(), defer: (callback) => setImmediate(callback) });
   }
 
   #happened(id: string, event: ReplicaEvent): void {
@@ -69,11 +82,6 @@ class Node {
     if (action.do === "kill") process.kill(process.pid, "SIGKILL");
     else this.#network?.cut(action.peer, action.direction);
   }
-}
-
-/** Disk faults will go here, around the storage, as network faults are around the transport. */
-function storageFor(data: string | undefined): Storage {
-  return data === undefined ? memoryStorage() : fileStorage(data);
 }
 
 /** Written at once: a node that is killed next has said what it did. */

@@ -37,7 +37,7 @@ test("what a client asks reaches the core with the number of its connection, and
 
 for (const [what, changes, code] of [
   ["of another cluster", { clusterId: "c2" }, "WrongCluster"],
-  ["with another machine version", { machines: [{ name: "kv", version: 2 }] }, "WrongMachine"],
+  ["of another machine", { machines: [{ name: "stock", versions: [1] }] }, "WrongMachine"],
   ["of a later protocol", { protocol: { least: 2, newest: 2 } }, "WrongProtocol"],
 ] as const) {
   test(`a client ${what} is refused`, async () => {

@@ -288,7 +288,7 @@ test("the cluster id is said from when it is known", async () => {
 
 for (const [what, changes, code, says] of [
   ["protocols", { protocol: { least: 2, newest: 3 } }, "WrongProtocol", "upgrade this node"],
-  ["machines", { machines: [{ name: "kv", version: 2 }] }, "WrongMachine", '"kv" version 2'],
+  ["machines", { machines: [{ name: "kv", versions: [2] }] }, "WrongMachine", '"kv" version 2'],
   ["options", { options: { ...AGREED, driftPercent: 5 } }, "OptionsDisagree", "driftPercent is 5 there and 1 here"],
   ["one name", { node: { id: "a", incarnation: "x", url: "fake://x" } }, "InvalidOptions", 'this node is "a" too'],
 ] as const) {

@@ -247,4 +247,59 @@ test("time passes in ticks", async () => {
   assert.is(stage.core.of("tick").length, 11);
 });
 
+/** A core with so many slices of work, each of which takes `ms`. */
+function busy(stage: Stage, slices: number, ms: number): void {
+  let left = slices;
+  stage.core.answer = (event) => {
+    if (event.type !== "client" && event.type !== "continue") return [];
+    stage.world.now += ms;
+    return --left > 0 ? [{ type: "continue" }] : [];
+  };
+}
+
+function order(stage: Stage): string[] {
+  return stage.core.seen.map((event) => event.type).filter((type) => type !== "tick");
+}
+
+test("a core that has more to do goes on in the same turn while that is short", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const client = await visit(stage);
+  stage.core.seen.length = 0;
+  busy(stage, 5, 0.5);
+  client.ask(1);
+  await stage.world.run(20);
+  assert.equal(order(stage), ["client", "continue", "continue", "continue", "continue", "turn"]);
+});
+
+test("a core with much to do gives others their turn in between", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const client = await visit(stage);
+  stage.core.seen.length = 0;
+  busy(stage, 8, 2);
+  client.ask(1);
+  await stage.world.run(100);
+  const slices = ["continue", "continue", "continue", "turn"];
+  assert.equal(order(stage), ["client", "continue", "continue", "turn", ...slices, "continue", "continue", "turn"]);
+});
+
+test("slices that the end of a turn gives rise to leave their answers in that turn's batch", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const b = await peerUp(stage);
+  const client = await visit(stage);
+  let turns = 0;
+  stage.core.answer = (event) => {
+    if (event.type === "turn" && turns++ === 0) return [{ type: "continue" }];
+    return event.type === "continue" ? [{ type: "send", to: "b", message: fetchOf(7), after: 0 }] : [];
+  };
+  client.ask(1);
+  await stage.world.run(5);
+  assert.equal(
+    b.messages().map((message) => message.type === "fetch" && message.vid),
+    [7],
+  );
+});
+
 test.run();

@@ -2,6 +2,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ViewstampError } from "../../src/protocol/errors.ts";
 import type { Restoration } from "../../src/protocol/machine.ts";
+import { SeededRandom } from "../../src/protocol/random.ts";
 import { type Session, SessionTable } from "../../src/rsm/sessions.ts";
 import { chunksOfState, StateRestoration } from "../../src/rsm/state-chunks.ts";
 import { text } from "./kit.ts";
@@ -77,6 +78,7 @@ test("chunks not asked for yet do not show what changes meanwhile", () => {
   const chunks = chunksOfState(HEADER, sessions, machineChunks());
   const first = chunks.next();
   for (const session of sessions) {
+    sessions.changes(session);
     session.lastNumber++;
     session.replies.set(session.lastNumber, new Uint8Array(10));
     session.acknowledge(session.lastNumber);
@@ -97,17 +99,72 @@ test("a state without sessions has a snapshot too", () => {
   assert.equal(heard, ["one", "", "three"]);
 });
 
-test("a snapshot without its header, or without some of its sessions, is none", () => {
-  const chunks = drain(chunksOfState(HEADER, someSessions(), machineChunks()));
-  for (const missing of [0, 1]) {
+test("whenever a session changes, ends or begins, a snapshot shows it as it was", () => {
+  const random = new SeededRandom(5);
+  for (let round = 0; round < 40; round++) {
+    const before = Array.from(someSessions(), told);
+    const sessions = someSessions();
+    const all = [...sessions];
+    const chunks = chunksOfState(HEADER, sessions, machineChunks());
     const { restored } = restoration();
-    for (const [index, chunk] of chunks.entries()) if (index !== missing) restored.chunk(chunk);
-    isBroken(() => restored.finish());
+    let taken = 0;
+    for (let next = chunks.next(); next.done !== true; next = chunks.next()) {
+      restored.chunk(next.value);
+      for (let change = 0; change < 12; change++) {
+        const session = all[Math.floor(random.next() * all.length)] as Session;
+        sessions.changes(session);
+        session.lastNumber++;
+        session.replies.set(session.lastNumber, new Uint8Array(5));
+        session.acknowledge(session.lastNumber - 2);
+      }
+      sessions.end((all[Math.floor(random.next() * all.length)] as Session).opened);
+      sessions.open({ vid: 9, seqno: 9001 + taken++ }, 500);
+    }
+    assert.equal(Array.from(restored.finish().sessions, told), before);
+  }
+});
+
+test("ten thousand sessions are not noted all at once", () => {
+  const sessions = new SessionTable();
+  for (let place = 1; place <= 10_000; place++) sessions.open({ vid: 1, seqno: place }, 500);
+  let looked = 0;
+  for (const session of sessions) {
+    const replies = session.replies;
+    const look = (): typeof replies => {
+      looked++;
+      return replies;
+    };
+    Object.defineProperty(session, "replies", { get: look });
+  }
+  const chunks = chunksOfState(HEADER, sessions, machineChunks());
+  for (let count = 0; count < 3; count++) chunks.next();
+  assert.ok(looked > 0 && looked < 3000, `${looked} sessions were looked at for two chunks of them`);
+});
+
+test("a snapshot that lacks any one of its chunks, or has one twice, is none", () => {
+  const chunks = drain(chunksOfState(HEADER, someSessions(), machineChunks()));
+  const take = (some: readonly Uint8Array[]) => (): void => {
+    const { restored } = restoration();
+    for (const chunk of some) restored.chunk(chunk);
+    restored.finish();
+  };
+  take(chunks)();
+  for (let missing = 0; missing < chunks.length; missing++) {
+    isBroken(take(chunks.filter((_, index) => index !== missing)));
+    isBroken(take([...chunks.slice(0, missing + 1), ...chunks.slice(missing)]));
   }
 });
 
 test("bytes that are no snapshot are refused", () => {
-  for (const bytes of [[], [7], [0, 1, 2], [1, 9, 9]]) {
+  for (const bytes of [
+    [],
+    [7],
+    [7, 0, 0, 0, 0],
+    [0, 1, 2],
+    [0, 0, 0, 0, 0, 1, 2],
+    [1, 0, 0, 0, 0, 9, 9],
+    [3, 0, 0, 0, 1],
+  ]) {
     isBroken(() => restoration().restored.chunk(Uint8Array.from(bytes)));
   }
 });

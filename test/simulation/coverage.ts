@@ -8,7 +8,15 @@ import { LASTING_FAULTS } from "../../src/simulator/lasting.ts";
 const RARE_PATHS: readonly string[] = [
   ...["acceptedValueAdopted", "acceptedValueMet", "activationInterrupted", "admitGivenUp", "campaignAbandoned"],
   ...["conflictDropped", "duelOfProposers", "duplicateRecognised", "learnerJoined", "logCompacted", "noticesSentAgain"],
-  ...["previousMissing", "receptionGivenUp", "relocated", "repliedAgain", "sessionExpired", "snapshotInstalled"],
+  ...[
+    "previousMissing",
+    "readWaitsForExecution",
+    "receptionGivenUp",
+    "relocated",
+    "repliedAgain",
+    "sessionExpired",
+    "snapshotInstalled",
+  ],
   ...["snapshotOffered", "staleTailDropped", "stickyRefusal", "transferResumed"],
 ];
 

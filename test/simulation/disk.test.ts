@@ -163,6 +163,38 @@ disk("lies about syncs, fills up, fails and hangs when it is told to", async () 
   assert.ok(bench.disk.lied);
 });
 
+disk("flips bits only of what no loss of power takes back", async () => {
+  const lengths = new Set<number>();
+  for (let seed = 0; seed < 20; seed++) {
+    const bench = new Bench(seed);
+    await bench.write(await bench.make("log"), "abcdef", false);
+    bench.host.die("kill");
+    assert.ok(bench.disk.rot());
+    bench.host.start(() => {});
+    await bench.crash("power");
+    const content = await bench.content("log");
+    assert.is.not(content, "abcdef");
+    lengths.add(content?.length ?? 0);
+  }
+  assert.equal([...lengths], [6]);
+});
+
+disk("strikes at an operation of a kind: before it is done, or after, when its process does not know yet", async () => {
+  for (const isBefore of [true, false]) {
+    const bench = new Bench(1);
+    for (const name of ["one", "two"]) await bench.make(name);
+    bench.disk.aim({ operation: "remove", spared: 1, isBefore, strike: () => bench.host.die("kill") });
+    const done: string[] = [];
+    bench.view.remove("one", () => done.push("one"));
+    await bench.world.run(bench.world.now + 1);
+    bench.view.remove("two", () => done.push("two"));
+    await bench.world.run(bench.world.now + 1);
+    assert.is(bench.host.life, undefined);
+    assert.equal(done, ["one"]);
+    assert.equal([...bench.disk.files.keys()], isBefore ? ["two"] : []);
+  }
+});
+
 disk("locks out a second process until the first is dead", async () => {
   const bench = new Bench(1);
   await bench.op((done) => bench.view.lock(done));

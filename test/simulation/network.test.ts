@@ -229,6 +229,26 @@ processes("that stand still wake to everything that came meanwhile, in order", a
   assert.equal(b.heard, ["in opened", "in 0", "in 1", "in 2"]);
 });
 
+processes("with promises do all that follows from one thing before they wake to the next", async () => {
+  const world = new World(1);
+  const host = new Host(world, "c", { promises: true });
+  const seen: string[] = [];
+  const life = host.start((self) => {
+    const wakes = (ms: number): Promise<void> => new Promise((wake) => self.setTimer(ms, wake));
+    void wakes(10).then(() => seen.push("followed"));
+    self.setTimer(20, () => seen.push("timer"));
+  });
+  await world.run(5);
+  host.pause();
+  await world.run(100);
+  host.resume();
+  life.enter(() => seen.push("came later"));
+  assert.ok(life.paused);
+  await world.run(101);
+  assert.equal(seen, ["followed", "timer", "came later"]);
+  assert.not(life.paused);
+});
+
 processes("have clocks of their own: rate, sleep and a wall clock that is set", async () => {
   const world = new World(1);
   const host = new Host(world, "a", { clockRate: 1.01 });
@@ -253,6 +273,16 @@ processes("have clocks of their own: rate, sleep and a wall clock that is set", 
   assert.is(fired, 2);
   host.jumpWall(-5000);
   assert.ok(life.wallNow() - wall < 5300);
+  host.jumpWall(-5000);
+  const monotonic = life.now();
+  host.pause(true);
+  await world.run(10_300);
+  assert.ok(life.now() > monotonic + 90, "it does not sleep before anybody has seen that its wall clock was set back");
+  host.resume();
+  const set = life.wallNow();
+  host.pause(true);
+  host.jumpWall(-5000);
+  assert.is(life.wallNow(), set, "nor is it set back while it sleeps");
 });
 
 processes("follow promises to their end before time goes on", async () => {

@@ -14,11 +14,14 @@ function say(line: string): void {
 }
 
 async function run(options: SimOptions): Promise<Totals> {
-  const { firstSeed, seeds, stride, wishes, keepGoing, trace, hash, workers } = options;
+  const { firstSeed, seeds, stride, wishes, keepGoing, trace, hash, workers, json } = options;
+  const found = (failure: Failure): void => {
+    if (!json) reportFailure(failure, options);
+  };
   if (!trace && !hash) {
     const program = await WorkerProgram.build();
     try {
-      return await program.runTogether(options, workers);
+      return await program.runTogether(options, workers, found);
     } finally {
       await program.remove();
     }
@@ -26,6 +29,7 @@ async function run(options: SimOptions): Promise<Totals> {
   return campaign({ firstSeed, seeds, stride, wishes, tell: trace, failFast: !keepGoing }, REAL_PARTS, (outcome) => {
     for (const line of outcome.story) say(line);
     if (hash) say(`${outcome.seed} ${outcome.hash}`);
+    if (outcome.violation !== undefined) found({ seed: outcome.seed, ...outcome.violation });
   });
 }
 
@@ -35,7 +39,7 @@ function missed({ wishes, seeds }: SimOptions, totals: Totals): string[] {
   return isUsual && seeds >= ENOUGH_SEEDS && totals.failures.length === 0 ? missing(totals.counts) : [];
 }
 
-function report(totals: Totals, options: SimOptions, seconds: number): void {
+function report(totals: Totals, seconds: number): void {
   const counts = Object.entries(totals.counts).sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [kind, count] of counts) say(`  ${kind.padEnd(32)} ${count}`);
   const rate = (totals.seeds / seconds).toFixed(1);
@@ -43,7 +47,7 @@ function report(totals: Totals, options: SimOptions, seconds: number): void {
   say(
     `${totals.seeds} seeds in ${seconds.toFixed(1)} s (${rate}/s), ${hours} simulated hours, ${totals.steps} steps, ${totals.calls} calls answered`,
   );
-  for (const failure of totals.failures) reportFailure(failure, options);
+  if (totals.failures.length > 0) say(`FAILED: ${totals.failures.length} seeds`);
 }
 
 function reportFailure({ seed, rule, statement, text }: Failure, { wishes }: SimOptions): void {
@@ -72,7 +76,7 @@ async function main(): Promise<number> {
     const seconds = (performance.now() - began) / 1000;
     const never = missed(options, totals);
     if (options.json) say(JSON.stringify({ ...totals, seconds, never }));
-    else report(totals, options, seconds);
+    else report(totals, seconds);
     if (never.length > 0) say(`FAILED: never happened: ${never.join(", ")}`);
     return totals.failures.length > 0 || never.length > 0 ? 1 : 0;
   }

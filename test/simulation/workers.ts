@@ -5,30 +5,48 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { addTotals, noTotals, type Totals } from "../../src/simulator/campaign.ts";
+import { createInterface } from "node:readline";
+import { addTotals, type Failure, noTotals, type Totals } from "../../src/simulator/campaign.ts";
 import { bundleSimulator, type Patch } from "./build.ts";
 import { type SimOptions, wishArguments } from "./options.ts";
 
 export type Share = Pick<SimOptions, "firstSeed" | "seeds" | "stride" | "wishes" | "keepGoing">;
 
+/** What a worker says, as a line of JSON. */
+export type Line = { readonly failure: Failure } | { readonly totals: Totals };
+
+export interface ProgramOptions {
+  /** Planted while it is bundled. */
+  readonly patches?: readonly Patch[];
+  /** A run that takes longer is ended, and has failed. */
+  readonly limitMs?: number;
+}
+
+const MOST_COMPLAINT = 2000;
+
 /** A bundled worker, for as long as it is needed. */
 export class WorkerProgram {
   readonly #folder: string;
   readonly #file: string;
+  readonly #limitMs: number | undefined;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, limitMs: number | undefined) {
     this.#folder = folder;
     this.#file = join(folder, "worker.mjs");
+    this.#limitMs = limitMs;
   }
 
-  static async build(patches: readonly Patch[] = []): Promise<WorkerProgram> {
-    const program = new WorkerProgram(await mkdtemp(join(tmpdir(), "viewstamp-sim-")));
+  static async build({ patches = [], limitMs }: ProgramOptions = {}): Promise<WorkerProgram> {
+    const program = new WorkerProgram(await mkdtemp(join(tmpdir(), "viewstamp-sim-")), limitMs);
     await bundleSimulator({ entry: "test/simulation/worker.ts", outfile: program.#file, patches });
     return program;
   }
 
-  /** @throws if the worker ends without totals */
-  run(share: Share): Promise<Totals> {
+  /**
+   * `found` is told each failure when it is found.
+   * @throws if the worker ends without totals, with what it complained of
+   */
+  run(share: Share, found: (failure: Failure) => void = () => {}): Promise<Totals> {
     const { firstSeed, seeds, stride, wishes, keepGoing } = share;
     const own = [
       `--seed=${firstSeed}`,
@@ -38,31 +56,39 @@ export class WorkerProgram {
     ];
     return new Promise((resolve, reject) => {
       const child = spawn(process.execPath, [...runtimeFlags(), this.#file, ...own, ...wishArguments(wishes)], {
-        stdio: ["ignore", "pipe", "inherit"],
+        stdio: ["ignore", "pipe", "pipe"],
       });
-      let output = "";
-      child.stdout.on("data", (chunk) => (output += String(chunk)));
+      const late = this.#limitMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), this.#limitMs);
+      let totals: Totals | undefined;
+      let complaint = "";
+      createInterface({ input: child.stdout }).on("line", (text) => {
+        const line = JSON.parse(text) as Line;
+        if ("failure" in line) found(line.failure);
+        else totals = line.totals;
+      });
+      child.stderr.on("data", (chunk) => (complaint = `${complaint}${String(chunk)}`.slice(0, MOST_COMPLAINT)));
       child.on("error", reject);
-      child.on("close", (code) => {
-        try {
-          resolve(JSON.parse(output) as Totals);
-        } catch (cause) {
-          reject(new Error(`a worker said no totals, and ended with ${code}: ${output.slice(0, 500)}`, { cause }));
-        }
+      child.on("close", (code, signal) => {
+        clearTimeout(late);
+        if (totals !== undefined) resolve(totals);
+        else reject(new Error(`a worker said no totals, and ended with ${signal ?? code}: ${complaint}`));
       });
     });
   }
 
   /** Shares the seeds among so many processes. */
-  async runTogether(share: Share, workers: number): Promise<Totals> {
+  async runTogether(share: Share, workers: number, found?: (failure: Failure) => void): Promise<Totals> {
     const totals = noTotals();
     const running = Array.from({ length: Math.min(workers, share.seeds) }, (_, i) =>
-      this.run({
-        ...share,
-        firstSeed: share.firstSeed + i * share.stride,
-        seeds: Math.ceil((share.seeds - i) / workers),
-        stride: share.stride * workers,
-      }),
+      this.run(
+        {
+          ...share,
+          firstSeed: share.firstSeed + i * share.stride,
+          seeds: Math.ceil((share.seeds - i) / workers),
+          stride: share.stride * workers,
+        },
+        found,
+      ),
     );
     for (const part of await Promise.all(running)) addTotals(totals, part);
     return totals;

@@ -11,6 +11,7 @@ export type Happening = StorageRecord | { readonly kind: "saved"; readonly at: V
 
 export const EMPTY: DurableState = {
   identity: undefined,
+  machines: undefined,
   setAside: undefined,
   view: undefined,
   promised: undefined,
@@ -27,6 +28,8 @@ export function after(state: DurableState, what: Happening): DurableState {
   switch (what.kind) {
     case "identity":
       return { ...state, identity: { incarnation: what.incarnation, clusterId: what.clusterId } };
+    case "machines":
+      return { ...state, machines: { origin: what.origin, promised: what.promised } };
     case "view": {
       const { level } = state;
       const kept = level !== undefined && level.vid >= what.view.vid ? level : undefined;

@@ -4,7 +4,7 @@
  */
 import type { AcceptedValue } from "../../protocol/ballot.ts";
 import type { Entry } from "../../protocol/entry.ts";
-import type { ReplicatedMachine } from "../../protocol/machine.ts";
+import type { MachineVersion, ReplicatedMachine } from "../../protocol/machine.ts";
 import type { PeerMessage } from "../../protocol/messages.ts";
 import type { DurableState, SnapshotInfo, StorageRecord } from "../../protocol/storage.ts";
 import type { NodeId, View } from "../../protocol/view.ts";
@@ -146,6 +146,7 @@ export class Ledger {
     const node = this.facts.node(id);
     node.core = core;
     if (event.type === "client") for (const look of this.#moments.asked) look(node, core, event.client, event.message);
+    else if (event.type === "clientGone") for (const look of this.#moments.gone) look(node, event.client);
     this.#commits(node, core);
     this.#moves(node, core, event);
     if (effects.length > 0) this.#effects(node, core, effects);
@@ -161,6 +162,16 @@ export class Ledger {
     else if (message.type === "confirmed" && !message.accepted)
       facts.confirmations.confirmed(node, to, message.vid, message.round);
     for (const look of this.#moments.sent) look(node, to, message);
+  }
+
+  /** A client acts under a lock, and believes that it may. */
+  acts(client: number, lock: string, token: bigint): void {
+    for (const look of this.#moments.acts) look(client, lock, token);
+  }
+
+  /** A client makes a call, and takes its session for alive. */
+  relies(client: number, session: string): void {
+    for (const look of this.#moments.relies) look(client, session);
   }
 
   ended(): void {
@@ -243,8 +254,14 @@ export class Ledger {
 
   #replay(): Replay | undefined {
     if (this.#machine === undefined) return undefined;
-    this.facts.replay ??= new Replay(this.#machine());
+    this.facts.replay ??= new Replay(this.#machine(), this.#origin());
     return this.facts.replay;
+  }
+
+  /** The machine versions in which the log begins: all that know a view were told the same. */
+  #origin(): readonly MachineVersion[] {
+    const founded = [...this.facts.nodes.values()].find(({ data }) => data.durable.view !== undefined);
+    return founded?.data.durable.machines?.origin ?? [];
   }
 
   #moves(node: NodeFacts, core: CoreEye, event: CoreEvent): void {

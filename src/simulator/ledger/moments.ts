@@ -14,6 +14,7 @@ export function momentsOf(watchers: readonly Watcher[]): Moments {
     says: of("says"),
     sent: of("sent"),
     asked: of("asked"),
+    gone: of("gone"),
     answered: of("answered"),
     answeredAll: of("answeredAll"),
     writing: of("writing"),
@@ -29,6 +30,8 @@ export function momentsOf(watchers: readonly Watcher[]): Moments {
     activated: of("activated"),
     committed: of("committed"),
     applied: of("applied"),
+    acts: of("acts"),
+    relies: of("relies"),
     started: of("started"),
     ended: of("ended"),
   };

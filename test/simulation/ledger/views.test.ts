@@ -79,6 +79,19 @@ three("a learner that is admitted without that promise, or with an old one, is s
   assert.equal(early.broken, [3]);
 });
 
+three("an admission that leaves late, when others have gone on with the learner, is well", () => {
+  const scene = withLearner(2);
+  scene.keep("c", { kind: "level", vid: 2, through: { vid: 2, seqno: 2 } });
+  scene.promise("a", 3, A1);
+  scene.promise("b", 3, A1);
+  scene.keep("c", { kind: "view", view: viewOf("a b* c", 4) });
+  scene.accept("a", A1, viewOf("a* b c", 3));
+  assert.not.ok(
+    scene.texts.some((text) => text.includes("promised to hold")),
+    scene.texts.join("; "),
+  );
+});
+
 three("a backup that admits is seen", () => {
   const scene = withLearner(2);
   scene.keep("c", { kind: "level", vid: 2, through: { vid: 2, seqno: 2 } });

@@ -56,10 +56,15 @@ export const RSM_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: LEADERSHIP,
-        find: "if (through < this.start || (this.#active && through <= commit)) return false;",
-        replace: "if (this.#active && through <= commit) return false;",
+        find: "if (through < this.start || (this.#isLevel && through <= commit)) return;",
+        replace: "if (this.#isLevel && through <= commit) return;",
       },
     ],
+  },
+  {
+    name: "view active before its log is executed",
+    rules: [7, 8, 9, 10, 15],
+    patches: [{ file: LEADERSHIP, find: " || this.#replica.applied < this.start) return", replace: ") return" }],
   },
   {
     name: "invoked before durable",

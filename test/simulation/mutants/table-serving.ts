@@ -8,6 +8,7 @@ import type { Mutant } from "./mutant.ts";
 const SERVING = "src/rsm/serving.ts";
 const CONFIRMATION = "src/rsm/confirmation.ts";
 const STATE = "src/rsm/state.ts";
+const SESSIONS = "src/rsm/sessions.ts";
 const CHUNKS = "src/rsm/state-chunks.ts";
 const LIVE = "src/rsm/live-sessions.ts";
 
@@ -105,7 +106,17 @@ export const SERVING_MUTANTS: readonly Mutant[] = [
   {
     name: "replies missing from the snapshot",
     rules: [9, 10],
-    patches: [{ file: CHUNKS, find: "replies: [...replies] };", replace: "replies: [] };" }],
+    patches: [{ file: SESSIONS, find: "replies: [...replies] };", replace: "replies: [] };" }],
+  },
+  {
+    name: "session changed while a snapshot is taken",
+    rules: [9, 10],
+    patches: [{ file: STATE, find: "    this.#sessions.changes(session);\n", replace: "" }],
+  },
+  {
+    name: "read answered before what was committed is executed",
+    rules: [8],
+    patches: [{ file: CONFIRMATION, find: "if (applied === commit) return", replace: "if (applied <= commit) return" }],
   },
   {
     name: "last numbers missing from the snapshot",

@@ -59,6 +59,8 @@ function faultOfAdmission(
   if (other !== undefined) return `with ${identityKey(learner)} beside ${identityKey(other)}`;
   const { log } = proposer.data.written;
   const data = facts.dataOf.get(identityKey(learner));
+  // Its promise binds it until it knows a newer view; a proposer that stood still meanwhile may be late with its proposal.
+  if (data !== undefined && data.durable.vid > base.vid) return undefined;
   const level = data?.durable.level;
   if (data === undefined || level === undefined || level.vid !== base.vid || level.through.seqno < log.end)
     return `with ${learner.id}, which has not promised to hold the log through ${log.end}`;

@@ -19,6 +19,8 @@ export const wakeUps: Rule = {
     const asking = new Map<string, string>();
     /** By connection: the notices that were sent on it. */
     const told = new Map<string, Set<number>>();
+    /** By session: the connection on which it spoke last, as long as that is there. Only who is on it hears anything. */
+    const speaking = new Map<string, string>();
     /** Sessions kept alive in the present step, with their connections. */
     const kept: (readonly [session: string, connection: string])[] = [];
     return {
@@ -27,8 +29,15 @@ export const wakeUps: Rule = {
         if (fault !== undefined) violated(`${fault} (at ${entry.seqno})`);
       },
       asked(node, _core, client, message) {
-        if (message.type !== "keepAlive") return;
-        asking.set(`${connectionOf(node, client)} ${message.xid}`, sessionIdOf(message.session));
+        const { type } = message;
+        if (type !== "keepAlive" && type !== "request") return;
+        const [connection, session] = [connectionOf(node, client), sessionIdOf(message.session)];
+        speaking.set(session, connection);
+        if (type === "keepAlive") asking.set(`${connection} ${message.xid}`, session);
+      },
+      gone(node, client) {
+        const connection = connectionOf(node, client);
+        for (const [session, last] of speaking) if (last === connection) speaking.delete(session);
       },
       answered(node, _core, client, message) {
         const { type } = message;
@@ -42,6 +51,7 @@ export const wakeUps: Rule = {
       },
       answeredAll(node, core) {
         for (const [session, connection] of kept) {
+          if (speaking.get(session) !== connection) continue;
           const sent = told.get(connection);
           const outstanding = core.state.machine.outstanding(session);
           if (outstanding.some((body) => sent?.has(hashBytes(body)) !== true))
@@ -84,17 +94,27 @@ function faultOfTurn({ lock, tenure, overtaken, isUnasked }: Grant): string | un
 
 function faultOfLine({ name, holders, queue }: ModelLock): string | undefined {
   const [first] = queue;
-  if (first === undefined || holders.some((holder) => isConflict(holder, first))) return undefined;
-  return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+  if (first === undefined) return undefined;
+  const inTheWay = holders.filter((holder) => isConflict(holder, first));
+  if (inTheWay.length === 0) return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+  if (first.probes && inTheWay.some(({ isKept }) => !isKept))
+    return `${nameOf(first)} is not told that ${name} is in use`;
+  const untold = inTheWay.find(
+    ({ isKept, told }) => isKept && (told === "nothing" || (first.probes && told !== "answer")),
+  );
+  return untold === undefined ? undefined : `${nameOf(untold)} keeps ${name} and is not told that others want it`;
 }
 
 /** The same, as a replica has it. */
 export function faultOfQueue(name: string, lock: Lock): string | undefined {
   const [first] = lock.queue;
-  if (first === undefined || !isCompatible(lock, first.mode)) return undefined;
-  return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+  if (first === undefined) return undefined;
+  if (isCompatible(lock, first.mode))
+    return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+  const isInUse = lock.holders.some((holder) => holder.keep === 0 && isConflict(holder, first));
+  return first.probes && isInUse ? `${nameOf(first)} is not told that ${name} is in use` : undefined;
 }
 
-function nameOf({ session, xid, mode }: Asked): string {
+function nameOf({ session, xid, mode }: Pick<Asked, "session" | "xid" | "mode">): string {
   return `${session}/${xid} (${mode})`;
 }
