@@ -6,6 +6,7 @@ import type { Copied, ServerMessage } from "../protocol/client-messages.ts";
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import { type Hello, PROTOCOL_LEAST, PROTOCOL_NEWEST } from "../protocol/hello.ts";
+import type { MachineVersion } from "../protocol/machine.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { type ClusterId, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
 import { clusterStatus } from "./admin.ts";
@@ -26,6 +27,8 @@ export interface CopiedState {
   readonly at: Viewstamp;
   readonly chunks: number;
   readonly clusterId: ClusterId;
+  /** The machines whose state it is. */
+  readonly machines: readonly MachineVersion[];
 }
 
 /**
@@ -46,7 +49,9 @@ export async function copyState(options: CopyOptions): Promise<CopiedState> {
   }
   return await new Promise((resolve, reject) => {
     new Copying(primary.url, options, (error, copied) => {
-      if (error === undefined) resolve({ ...(copied as Taken), clusterId: view.clusterId });
+      const { clusterId } = view;
+      const machines = view.machines.map(({ name, version }) => ({ name, version }));
+      if (error === undefined) resolve({ ...(copied as Taken), clusterId, machines });
       else reject(error);
     });
   });

@@ -13,7 +13,7 @@ function statusOf(node: Node, primary: Node, vid: number): NodeStatus {
     ...{ role: node === primary ? "primary" : "backup", active: true, vid, primary: primary.id },
     members: [{ id: primary.id, incarnation: "00000000000000aa", url: primary.url }],
     ...{ acceptors: [], barred: [], invited: [], viewstamp: AT, commit: 12, applied: 12, hash: 1, sessions: 0 },
-    ...{ snapshotPauseMs: 0, trouble: "" },
+    ...{ machines: [{ name: "kv", version: 2, able: [1, 2] }], snapshotPauseMs: 0, trouble: "" },
   };
 }
 
@@ -81,7 +81,12 @@ test("a copy comes from the primary of the newest view, one chunk at a time", as
   await world.pass(30);
   assert.equal(asked, [0, 1], "the next is asked for when the one before has been taken");
   await world.pass(100);
-  assert.equal(copied.value as CopiedState, { at: AT, chunks: 3, clusterId: "00000000000000cc" });
+  assert.equal(copied.value as CopiedState, {
+    at: AT,
+    chunks: 3,
+    clusterId: "00000000000000cc",
+    machines: [{ name: "kv", version: 2 }],
+  });
   assert.equal(
     [taken, asked],
     [

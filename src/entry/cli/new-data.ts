@@ -6,7 +6,7 @@ import { open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { Entry } from "../../protocol/entry.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
-import type { DurableState } from "../../protocol/storage.ts";
+import type { DurableMachines, DurableState } from "../../protocol/storage.ts";
 import type { ClusterId, Member, View, Viewstamp } from "../../protocol/view.ts";
 import { fileStorage } from "../../storage/file.ts";
 import { systemEnvironment } from "../environment.ts";
@@ -21,6 +21,8 @@ const LAST_PLACE = 2 ** 39;
 export interface NewCluster {
   readonly clusterId: ClusterId;
   readonly view: View;
+  /** Fresh nodes are told in which versions the log begins. */
+  readonly machines: DurableMachines;
   /** The snapshot: its chunks are read once for each directory. Without one the log begins at the beginning. */
   readonly snapshot: { readonly at: Viewstamp; readonly chunks: () => AsyncIterable<Uint8Array> } | undefined;
   readonly entries: readonly Entry[];
@@ -103,7 +105,7 @@ async function makeData(directory: string, cluster: NewCluster, member: Member):
 }
 
 async function fill(directory: string, cluster: NewCluster, { incarnation }: Member): Promise<void> {
-  const { clusterId, view, snapshot, entries } = cluster;
+  const { clusterId, view, machines, snapshot, entries } = cluster;
   const storage = fileStorage(directory);
   await got<DurableState>((opened) => storage.open(opened));
   try {
@@ -116,7 +118,8 @@ async function fill(directory: string, cluster: NewCluster, { incarnation }: Mem
     }
     const identity = { kind: "identity", incarnation, clusterId } as const;
     const records = entries.length > 0 ? [{ kind: "append", entries } as const] : [];
-    await done((written) => storage.write([identity, ...records, { kind: "view", view }], written));
+    const all = [identity, { kind: "machines", ...machines } as const, ...records, { kind: "view", view } as const];
+    await done((written) => storage.write(all, written));
   } finally {
     await done((closed) => storage.close(closed));
   }
