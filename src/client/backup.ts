@@ -6,6 +6,7 @@ import type { Copied, ServerMessage } from "../protocol/client-messages.ts";
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import { type Hello, PROTOCOL_LEAST, PROTOCOL_NEWEST } from "../protocol/hello.ts";
+import type { MachineVersion } from "../protocol/machine.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { type ClusterId, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
 import { clusterStatus } from "./admin.ts";
@@ -26,6 +27,8 @@ export interface CopiedState {
   readonly at: Viewstamp;
   readonly chunks: number;
   readonly clusterId: ClusterId;
+  /** The machines whose state it is. */
+  readonly machines: readonly MachineVersion[];
 }
 
 /**
@@ -35,7 +38,7 @@ export interface CopiedState {
  */
 export async function copyState(options: CopyOptions): Promise<CopiedState> {
   const { cluster, environment, transport, timeoutMs } = options;
-  const answers = await clusterStatus(cluster, environment, transport, timeoutMs);
+  const answers = await clusterStatus(cluster, environment, transport, Math.min(timeoutMs, STATUS_MS));
   const statuses = answers.flatMap(({ status }) => status ?? []);
   const newest = Math.max(0, ...statuses.map(({ vid }) => vid));
   const view = statuses.find(({ vid }) => vid === newest);
@@ -46,7 +49,9 @@ export async function copyState(options: CopyOptions): Promise<CopiedState> {
   }
   return await new Promise((resolve, reject) => {
     new Copying(primary.url, options, (error, copied) => {
-      if (error === undefined) resolve({ ...(copied as Taken), clusterId: view.clusterId });
+      const { clusterId } = view;
+      const machines = view.machines.map(({ name, version }) => ({ name, version }));
+      if (error === undefined) resolve({ ...(copied as Taken), clusterId, machines });
       else reject(error);
     });
   });
@@ -63,6 +68,9 @@ const hello: Hello = {
   options: undefined,
   authentication: undefined,
 };
+
+/** A node that hangs must not keep the others waiting. */
+const STATUS_MS = 2000;
 
 /** A primary that is busy is asked again after this long. */
 const AGAIN_MS = 100;

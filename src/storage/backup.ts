@@ -4,10 +4,11 @@
  * @module
  */
 import * as v from "valibot";
+import type { MachineVersion } from "../protocol/machine.ts";
 import type { Done } from "../protocol/storage.ts";
 import { decodeValue, encodeValue } from "../protocol/values.ts";
 import type { ClusterId, Viewstamp } from "../protocol/view.ts";
-import { clusterId, count, parse, type Schema, viewstamp } from "../protocol/wire-schemas.ts";
+import { clusterId, count, parse, type Schema, versions, viewstamp } from "../protocol/wire-schemas.ts";
 import { blockOf, type FileId, fileIdOf, HEAD_BYTES, headOf } from "./blocks.ts";
 import type { Disk, DiskFile, DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
@@ -22,9 +23,11 @@ export interface BackupInfo {
   readonly at: Viewstamp;
   /** When the copy began, in milliseconds since 1970. */
   readonly savedAt: number;
+  /** The machines whose state it is. */
+  readonly machines: readonly MachineVersion[];
 }
 
-const infoSchema: Schema<BackupInfo> = v.strictObject({ clusterId, at: viewstamp, savedAt: count });
+const infoSchema: Schema<BackupInfo> = v.strictObject({ clusterId, at: viewstamp, savedAt: count, machines: versions });
 const endSchema = v.strictObject({ info: infoSchema, chunks: count });
 
 /** Written under a temporary name; `finish` makes it durable and gives it its own. */

@@ -21,8 +21,8 @@ const LAST_PLACE = 2 ** 39;
 export interface NewCluster {
   readonly clusterId: ClusterId;
   readonly view: View;
-  /** The versions in which the old log began, and those promised; without a snapshot the new one begins in them too. */
-  readonly machines: DurableMachines | undefined;
+  /** Fresh nodes are told in which versions the log begins. */
+  readonly machines: DurableMachines;
   /** The snapshot: its chunks are read once for each directory. Without one the log begins at the beginning. */
   readonly snapshot: { readonly at: Viewstamp; readonly chunks: () => AsyncIterable<Uint8Array> } | undefined;
   readonly entries: readonly Entry[];
@@ -117,9 +117,9 @@ async function fill(directory: string, cluster: NewCluster, { incarnation }: Mem
       await done((written) => storage.write([{ kind: "base", at }], written));
     }
     const identity = { kind: "identity", incarnation, clusterId } as const;
-    const versions = machines === undefined ? [] : [{ kind: "machines", ...machines } as const];
     const records = entries.length > 0 ? [{ kind: "append", entries } as const] : [];
-    await done((written) => storage.write([identity, ...versions, ...records, { kind: "view", view }], written));
+    const all = [identity, { kind: "machines", ...machines } as const, ...records, { kind: "view", view } as const];
+    await done((written) => storage.write(all, written));
   } finally {
     await done((closed) => storage.close(closed));
   }

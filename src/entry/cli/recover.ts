@@ -5,7 +5,9 @@
 import { existsSync } from "node:fs";
 import { replicated } from "../../machine/replicated.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
-import type { Member } from "../../protocol/view.ts";
+import type { MachineVersion } from "../../protocol/machine.ts";
+import { canRun, versionsText } from "../../protocol/machine-versions.ts";
+import type { Member, Viewstamp } from "../../protocol/view.ts";
 import { movedEntries, movedPlace } from "../../rsm/relocation.ts";
 import { ReplicatedState } from "../../rsm/state.ts";
 import { movedHeader } from "../../rsm/state-chunks.ts";
@@ -122,15 +124,32 @@ function clusterOf(found: Salvaged, member: Member, skip: number): NewCluster {
   const moved = movedEntries(entries, base, skip);
   const isBare = found.snapshot === undefined && skip === 0;
   const at = movedPlace(base, skip);
-  const snapshot = isBare ? undefined : { at, chunks: () => movedChunks(found, at) };
-  return { clusterId: newClusterId(), view, machines: facts.machines, snapshot, entries: moved };
+  const machines = facts.machines ?? { origin: [], promised: [] };
+  const empty = found.snapshot === undefined && !isBare ? emptyState(machines.origin) : undefined;
+  const snapshot = isBare ? undefined : { at, chunks: () => movedChunks(found, empty, at) };
+  return { clusterId: newClusterId(), view, machines, snapshot, entries: moved };
 }
 
-/** Without a snapshot the state at the beginning is the empty one of the built-in machines. */
-async function* movedChunks({ disk, snapshot }: Salvaged, at: NonNullable<NewCluster["snapshot"]>["at"]) {
+/**
+ * Data without a snapshot begins with the empty state of its machines, which only their program can make.
+ * @throws {ViewstampError} `InvalidInput` if they are not those of this program
+ */
+function emptyState(origin: readonly MachineVersion[]): ReplicatedState {
+  const state = new ReplicatedState(replicated(builtInMachines));
+  if (canRun(state.machine.able, origin)) {
+    state.begin(origin);
+    return state;
+  }
+  throw new ViewstampError(
+    "InvalidInput",
+    `the data has no snapshot, and begins with ${versionsText(origin)}, which this program does not have: give --skip 0`,
+  );
+}
+
+async function* movedChunks({ disk, snapshot }: Salvaged, empty: ReplicatedState | undefined, at: Viewstamp) {
   const count = snapshot?.note.chunks ?? 0;
-  if (snapshot === undefined) {
-    const chunks = new ReplicatedState(replicated(builtInMachines)).snapshot();
+  if (snapshot === undefined && empty !== undefined) {
+    const chunks = empty.snapshot();
     let isFirst = true;
     for (let next = chunks.next(); next.done !== true; next = chunks.next()) {
       yield isFirst ? movedHeader(next.value, at) : next.value;

@@ -75,14 +75,14 @@ async function save(file: string, args: Arguments, terminal: Terminal): Promise<
   const writer = new BackupWriter(disk, basename(file), systemEnvironment.randomId());
   await done((begun) => writer.begin(begun));
   try {
-    const { at, chunks, clusterId } = await copyState({
+    const { at, chunks, clusterId, machines } = await copyState({
       cluster: parseClusterList(args.text("cluster")).map(({ url }) => url),
       environment: systemEnvironment,
       transport: webSocket(),
       timeoutMs: args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1),
       take: (chunk) => done((taken) => writer.chunk(chunk, taken)),
     });
-    await done((finished) => writer.finish({ clusterId, at, savedAt }, finished));
+    await done((finished) => writer.finish({ clusterId, at, savedAt, machines }, finished));
     const bytes = await sizeOf(file);
     if (args.has("json")) terminal.data(JSON.stringify({ file, clusterId, at, chunks, bytes }));
     else terminal.data(`${file}: the state of cluster ${clusterId} at ${placeOf(at)}, ${bytes} bytes`);
@@ -121,9 +121,10 @@ async function restore(file: string, args: Arguments, terminal: Terminal): Promi
   };
   const cluster: NewCluster = {
     clusterId: newClusterId(),
-    // The snapshot says in which versions its state is.
-    machines: undefined,
     view: firstView(members, at.vid),
+    // The snapshot says in which versions its state is.
+
+    machines: { origin: backup.info.machines, promised: [] },
     snapshot: { at: place, chunks },
     entries: [],
   };
