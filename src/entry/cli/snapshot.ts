@@ -123,7 +123,6 @@ async function restore(file: string, args: Arguments, terminal: Terminal): Promi
     clusterId: newClusterId(),
     view: firstView(members, at.vid),
     // The snapshot says in which versions its state is.
-
     machines: { origin: backup.info.machines, promised: [] },
     snapshot: { at: place, chunks },
     entries: [],
