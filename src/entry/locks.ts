@@ -18,8 +18,8 @@
 import { webSocket } from "../../transports/websocket.ts";
 import { connectCore } from "../client/core.ts";
 import { type ClientTuning, type ClusterAddresses, refuseUnknown, TUNING_NAMES } from "../client/options.ts";
-import { LockClient } from "../locks/client.ts";
 import { type LockClientOptions, readClientOptions } from "../locks/client-options.ts";
+import { ClusterLocks } from "../locks/cluster-locks.ts";
 import { locks } from "../locks/machine.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { systemEnvironment } from "./environment.ts";
@@ -45,13 +45,13 @@ const optionNames: readonly string[] = ["cluster", "transport", "owner", "cache"
  * @throws {ViewstampError} `InvalidOptions`; `Timeout` if no node accepts it within `timeoutMs`; or why every node
  * refuses: `WrongMachine`, `WrongCluster`, `WrongProtocol`
  */
-export async function connectLocks(options: ConnectLocksOptions): Promise<LockClient> {
+export async function connectLocks(options: ConnectLocksOptions): Promise<ClusterLocks> {
   refuseUnknown(options, optionNames, "connectLocks");
   const { owner = "", cache = {}, transport = webSocket(), ...rest } = options;
   readClientOptions({ owner, cache });
   const machines = [{ name: locks.name, version: locks.version }];
   const core = await connectCore({ ...rest, transport, environment: systemEnvironment, machines });
-  return new LockClient(core, { owner, cache });
+  return new ClusterLocks(core, { owner, cache });
 }
 
 export type { CallOptions, QueryOptions } from "../client/contract.ts";
@@ -59,6 +59,10 @@ export type { ClientTuning, ClusterAddresses } from "../client/options.ts";
 export { type LockCallback, LockClient } from "../locks/client.ts";
 export type { CacheOptions, LockClientOptions } from "../locks/client-options.ts";
 export type { AcquiredLock, Lock, LockInfo, LockMode, LockOptions, LockSnapshot } from "../locks/client-types.ts";
+export { ClusterLocks } from "../locks/cluster-locks.ts";
+export { Election, type ElectOptions, type Leadership } from "../locks/election.ts";
+export { Fence, type FenceHolder, type FenceMark, fence } from "../locks/fence.ts";
+export { type FenceSqlOptions, fenceSql, type PlaceholderStyle, type SqlFence } from "../locks/fence-sql.ts";
 export { type LockCommands, type LockQueries, locks } from "../locks/machine.ts";
 export type { Lock as LockState, LockTable, Named, Tenure, Waiter } from "../locks/machine-state.ts";
 export type {
@@ -76,4 +80,5 @@ export type {
   TokenBlock,
   Use,
 } from "../locks/machine-words.ts";
+export type { Leader, ObserveOptions } from "../locks/observer.ts";
 export { type ErrorCode, MachineError, ViewstampError } from "../protocol/errors.ts";

@@ -109,7 +109,6 @@ export class Core {
     return this.#replica.state;
   }
 
-  /** Known to be committed through this place; executed is what `applied` says. */
   get commit(): number {
     return this.#replica.commit;
   }

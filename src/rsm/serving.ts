@@ -70,7 +70,7 @@ export class Serving {
     this.#activatedAt = now;
     this.#timeAtActivation = this.#replica.state.time;
     this.#lastTime = this.#timeAtActivation;
-    for (const session of this.#replica.state.sessions) this.#live.add(session, now);
+    this.#live.begin(this.#replica.state.sessions, now);
   }
 
   /** Looks again whether requests can be taken; what waits is told if not. */

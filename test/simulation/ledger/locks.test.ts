@@ -264,7 +264,7 @@ thirteen("a client that acts under a tenure that is over is seen, one that was r
   held.act(20n);
   assert.equal(held.broken, [13]);
   const never = new Story();
-  never.acquire(never.two, 1, 3n);
+  never.acquire(never.two, 1, 10n);
   never.acquire(never.one, 1, "queued");
   never.act(5n);
   assert.equal(never.broken, [13]);

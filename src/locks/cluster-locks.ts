@@ -1,0 +1,92 @@
+/**
+ * The locks of a cluster with what is built on them.
+ * @module
+ */
+import type { ClientCore } from "../client/contract.ts";
+import { refuseUnknown } from "../client/options.ts";
+import type { Environment } from "../protocol/environment.ts";
+import { LockClient } from "./client.ts";
+import { type LockClientOptions, readTerms } from "./client-options.ts";
+import { Election, type ElectOptions } from "./election.ts";
+import { type Leader, type ObserveOptions, observeLeader } from "./observer.ts";
+
+let environmentIn: (locks: ClusterLocks) => Environment;
+
+/**
+ * A lock client that also elects leaders. `connectLocks` makes one.
+ *
+ * @example
+ * ```ts
+ * await using election = locks.elect("scheduler");
+ * for await (const { term, signal } of election) {
+ *   await schedule({ fence: term, signal });
+ * }
+ * ```
+ */
+export class ClusterLocks extends LockClient {
+  static {
+    environmentIn = (locks) => locks.#core.environment;
+  }
+
+  readonly #core: ClientCore;
+  readonly #end: AbortController = new AbortController();
+
+  /**
+   * Over a client's core, which becomes its own: closing the one closes the other.
+   * @throws {ViewstampError} `InvalidOptions`
+   */
+  constructor(core: ClientCore, options: LockClientOptions = {}) {
+    super(core, options);
+    this.#core = core;
+  }
+
+  /**
+   * Stands for election as the leader of `name`, until it is closed. An election is the lock of that name, held
+   * exclusively: `query` shows who leads and who stands in line, and a steal unseats the leader.
+   *
+   * @example
+   * ```ts
+   * await using election = locks.elect("scheduler");
+   * for await (const { term, signal } of election) await schedule({ fence: term, signal });
+   * ```
+   *
+   * @throws {TypeError} for a name or a signal that is none
+   * @throws {DOMException} `NotSupportedError` for names beginning with "-"
+   * @throws {ViewstampError} `InvalidInput` for a name that is too long; `InvalidOptions` for an unknown option
+   */
+  elect(name: string, options: ElectOptions = {}): Election {
+    refuseUnknown(options, ["signal"], "elect");
+    const { environment } = this.#core;
+    const { signal } = options;
+    const { name: text } = readTerms(name, signal === undefined || signal.aborted === true ? undefined : { signal });
+    const acquire = (wanted: string, how: { readonly signal: AbortSignal }) => this.acquire(wanted, how);
+    return new Election({ environment, ended: this.#end.signal, acquire }, text, options);
+  }
+
+  /**
+   * Who leads the election `name`: first who leads now (`undefined`: nobody), then each change, as found by asking the
+   * cluster every `intervalMs` (1000) while the next one is waited for. Short terms in between may not be seen. While the
+   * cluster cannot be reached the last one stands.
+   *
+   * @example
+   * ```ts
+   * for await (const leader of locks.observe("scheduler")) console.log(leader?.owner ?? "nobody", "leads");
+   * ```
+   *
+   * @throws as `elect` does
+   */
+  observe(name: string, options: ObserveOptions = {}): AsyncGenerator<Leader | undefined, void, undefined> {
+    return observeLeader(this.#core, this.#end.signal, readTerms(name, undefined).name, options);
+  }
+
+  /** Closes: what is built on locks first. */
+  override close(): Promise<void> {
+    this.#end.abort();
+    return super.close();
+  }
+}
+
+/** For what is built on these locks and has to tell the time. */
+export function environmentOf(locks: ClusterLocks): Environment {
+  return environmentIn(locks);
+}

@@ -1,0 +1,344 @@
+/**
+ * The locks of a cluster in the shape of redlock 5: for programs that move over from Redis with as few changes as can be.
+ * @module
+ */
+import { MAX_TIMEOUT_MS, refuseUnknown } from "../client/options.ts";
+import type { Environment, Timer } from "../protocol/environment.ts";
+import { ViewstampError } from "../protocol/errors.ts";
+import type { AcquiredLock } from "./client-types.ts";
+import { type ClusterLocks, environmentOf } from "./cluster-locks.ts";
+
+/** How long to wait for a lock, as redlock says it. Times are milliseconds. */
+export interface RedlockSettings {
+  /** A lock is waited for `retryCount * retryDelay` milliseconds; -1: for ever. Default 10. */
+  readonly retryCount?: number;
+  /** Default 200. Nothing is polled: the lock comes as soon as it is free. */
+  readonly retryDelay?: number;
+  /** Without effect: there are no retries to spread. */
+  readonly retryJitter?: number;
+  /** Without effect: the client reckons with drift by itself. */
+  readonly driftFactor?: number;
+  /** Without effect: `using` holds the locks for as long as its routine runs. */
+  readonly automaticExtensionThreshold?: number;
+}
+
+/** Told to the routine of `using`. */
+export interface RedlockAbortSignal extends AbortSignal {
+  /** Why it is aborted. */
+  error?: Error;
+}
+
+/** A lock could not be had, or is not held any more. `code` and `cause` say why. */
+export class ExecutionError extends ViewstampError {
+  /** `"ExecutionError"`, also in minified code. */
+  override readonly name: string = "ExecutionError";
+}
+
+/** The cause of an `ExecutionError`: others held the resource for as long as it was waited for. */
+export class ResourceLockedError extends ViewstampError {
+  /** `"ResourceLockedError"`, also in minified code. */
+  override readonly name: string = "ResourceLockedError";
+}
+
+/** What `using` runs. */
+export type RedlockRoutine<T> = (signal: RedlockAbortSignal, lock: RedlockLock) => Promise<T> | T;
+
+const SETTINGS: readonly string[] = [
+  "retryCount",
+  "retryDelay",
+  "retryJitter",
+  "driftFactor",
+  "automaticExtensionThreshold",
+];
+
+/** Locks on one or several resources. It is lost when its duration has passed, and when the client's session ends. */
+export class RedlockLock {
+  /** As they were asked for, each once, in the order in which they are taken. */
+  readonly resources: readonly string[];
+  /** The fencing token of each resource: let it refuse smaller ones. */
+  readonly tokens: ReadonlyMap<string, bigint>;
+  readonly #environment: Environment;
+  readonly #held: readonly AcquiredLock[];
+  readonly #controller: AbortController = new AbortController();
+  readonly #told: (error: Error) => void;
+  #expiresAt: number;
+  #timer: Timer | undefined;
+  #end: Error | "released" | undefined;
+
+  /** Of locks that are held; made by `Redlock`. */
+  constructor(
+    environment: Environment,
+    held: readonly AcquiredLock[],
+    durationMs: number,
+    told: (error: Error) => void,
+  ) {
+    this.resources = held.map(({ name }) => name);
+    this.tokens = new Map(held.map(({ name, token }) => [name, token]));
+    this.#environment = environment;
+    this.#held = held;
+    this.#told = told;
+    this.#expiresAt = environment.now() + durationMs;
+    for (const { signal } of held) {
+      const lose = (): void => this.#lose(signal.reason);
+      signal.addEventListener("abort", lose, { once: true });
+      if (signal.aborted) lose();
+    }
+    if (durationMs !== Number.POSITIVE_INFINITY) this.#arm();
+  }
+
+  /** When the lock ends unless it is extended, in milliseconds since 1970. */
+  get expiration(): number {
+    return this.#environment.wallNow() + this.#expiresAt - this.#environment.now();
+  }
+
+  /** Aborted when the lock is lost before it was released, its duration's end included. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /**
+   * Lets the lock last for `durationMs` from now; gives this lock. No message is sent.
+   * @throws {ExecutionError} if it is lost or released
+   * @throws {ViewstampError} `InvalidOptions`
+   */
+  async extend(durationMs: number): Promise<RedlockLock> {
+    checkDuration(durationMs);
+    this.assertHeld();
+    this.#expiresAt = this.#environment.now() + durationMs;
+    this.#arm();
+    return this;
+  }
+
+  /**
+   * Looks at the clock itself.
+   * @throws {ExecutionError} unless all resources are surely held at this moment
+   */
+  assertHeld(): void {
+    if (this.#end === undefined && this.#environment.now() >= this.#expiresAt) this.#expire();
+    for (const lock of this.#held) if (this.#end === undefined) asExecution(() => lock.assertHeld());
+    if (this.#end === "released") throw new ExecutionError("LockLost", "the lock is not held: it was released");
+    if (this.#end !== undefined) throw this.#end;
+  }
+
+  /**
+   * Gives all resources back; resolves once others can have them. Releasing again does nothing.
+   * @throws {ExecutionError} if it was lost before
+   */
+  async release(): Promise<void> {
+    if (this.#end === "released") return;
+    if (this.#end !== undefined) throw this.#end;
+    this.#end = "released";
+    await this.#giveBack();
+  }
+
+  #arm(): void {
+    this.#timer?.cancel();
+    const ms = Math.max(0, this.#expiresAt - this.#environment.now());
+    this.#timer = this.#environment.setTimer(ms, () => {
+      if (this.#end !== undefined) return;
+      if (this.#environment.now() >= this.#expiresAt) this.#expire();
+      else this.#arm();
+    });
+  }
+
+  #expire(): void {
+    this.#lose(
+      new ExecutionError("LockLost", "the lock's duration has passed; extend it in time, or have `using` do so"),
+    );
+  }
+
+  /** Whoever works under it hears of its end before it is given back. */
+  #lose(reason: unknown): void {
+    if (this.#end !== undefined) return;
+    const error = asExecutionError(reason);
+    this.#end = error;
+    this.#controller.abort(error);
+    this.#told(error);
+    this.#giveBack().catch(() => {});
+  }
+
+  async #giveBack(): Promise<void> {
+    this.#timer?.cancel();
+    await Promise.all(this.#held.map((lock) => lock.release()));
+  }
+}
+
+/**
+ * `using`, `acquire`, `extend` and `release` as redlock has them, over the locks of a cluster. Several resources are taken
+ * in the order of their names, so that two programs cannot wait for each other.
+ *
+ * A duration is counted by this client: when it has passed the lock is given back. A client that dies or is cut off keeps
+ * its locks until its session ends (`sessionTtlMs`), whatever their duration. `using` extends by itself: its locks are held
+ * while the routine runs, and are lost only with the session or by a steal.
+ *
+ * @example
+ * ```ts
+ * const redlock = new Redlock(await connectLocks({ cluster: ["ws://127.0.0.1:7001"] }));
+ * await redlock.using(["invoice/42", "customer/7"], 5_000, async (signal, lock) => {
+ *   await save(row, { fence: lock.tokens.get("invoice/42") ?? 0n, signal });
+ * });
+ * ```
+ */
+export class Redlock {
+  readonly #locks: ClusterLocks;
+  readonly #environment: Environment;
+  readonly #settings: RedlockSettings;
+  readonly #listeners: Set<(error: Error) => void> = new Set();
+
+  /** @throws {ViewstampError} `InvalidOptions` */
+  constructor(locks: ClusterLocks, settings: RedlockSettings = {}) {
+    readWait(settings);
+    this.#locks = locks;
+    this.#environment = environmentOf(locks);
+    this.#settings = settings;
+  }
+
+  /** Tells of each lock that is lost before it was released. Without listeners nothing is thrown. */
+  on(_event: "error", listener: (error: Error) => void): this {
+    this.#listeners.add(listener);
+    return this;
+  }
+
+  /**
+   * Takes all resources.
+   *
+   * @example
+   * ```ts
+   * const lock = await redlock.acquire(["invoice/42"], 5_000);
+   * await lock.release();
+   * ```
+   *
+   * @throws {ExecutionError} if they could not be had in time: its cause is a `ResourceLockedError` if others held one
+   * @throws {ViewstampError} `InvalidOptions`
+   */
+  acquire(resources: readonly string[], durationMs: number, settings: RedlockSettings = {}): Promise<RedlockLock> {
+    return this.#acquire(resources, durationMs, settings, false);
+  }
+
+  /** The same as `lock.release()`. @throws {ExecutionError} */
+  release(lock: RedlockLock): Promise<void> {
+    return lock.release();
+  }
+
+  /** The same as `lock.extend(durationMs)`. @throws {ExecutionError} */
+  extend(lock: RedlockLock, durationMs: number): Promise<RedlockLock> {
+    return lock.extend(durationMs);
+  }
+
+  /**
+   * Runs the routine while it holds all resources; its result is the routine's. The signal aborts when they are lost; the
+   * routine is waited for, and its result counts, so have it watch the signal.
+   *
+   * @throws what the routine throws, else as `acquire`
+   */
+  async using<T>(resources: readonly string[], durationMs: number, routine: RedlockRoutine<T>): Promise<T>;
+  /** The same, with settings. */
+  async using<T>(
+    resources: readonly string[],
+    durationMs: number,
+    settings: RedlockSettings,
+    routine: RedlockRoutine<T>,
+  ): Promise<T>;
+  async using<T>(
+    resources: readonly string[],
+    durationMs: number,
+    ...rest: readonly (RedlockSettings | RedlockRoutine<T>)[]
+  ): Promise<T> {
+    const routine = rest.at(-1);
+    const settings = rest.length > 1 ? (rest[0] as RedlockSettings) : {};
+    if (typeof routine !== "function") throw new TypeError("the routine must be a function");
+    const lock = await this.#acquire(resources, durationMs, settings, true);
+    const signal: RedlockAbortSignal = lock.signal;
+    signal.addEventListener("abort", () => {
+      signal.error = signal.reason as Error;
+    });
+    try {
+      return await routine(signal, lock);
+    } finally {
+      await lock.release().catch(() => {});
+    }
+  }
+
+  /** Closes the lock client: what is held is lost. */
+  quit(): Promise<void> {
+    return this.#locks.close();
+  }
+
+  async #acquire(
+    resources: readonly string[],
+    durationMs: number,
+    settings: RedlockSettings,
+    lasts: boolean,
+  ): Promise<RedlockLock> {
+    const names = readResources(resources);
+    checkDuration(durationMs);
+    const waitMs = readWait({ ...this.#settings, ...settings });
+    const end = this.#environment.now() + waitMs;
+    const held: AcquiredLock[] = [];
+    try {
+      for (const name of names) held.push(await this.#take(name, end));
+      // The first may be lost again while the last was waited for.
+      for (const lock of held) lock.assertHeld();
+    } catch (error) {
+      await Promise.all(held.map((lock) => lock.release().catch(() => {})));
+      throw asExecutionError(error);
+    }
+    const told = (error: Error): void => {
+      for (const listener of this.#listeners) listener(error);
+    };
+    return new RedlockLock(this.#environment, held, lasts ? Number.POSITIVE_INFINITY : durationMs, told);
+  }
+
+  async #take(name: string, end: number): Promise<AcquiredLock> {
+    if (end === Number.POSITIVE_INFINITY) return this.#locks.acquire(name);
+    // With no time left it is still tried once, as redlock does.
+    const timeoutMs = Math.min(MAX_TIMEOUT_MS, Math.max(1, end - this.#environment.now()));
+    return this.#locks.acquire(name, { timeoutMs });
+  }
+}
+
+/** Sorted, so that all take them in the same order. @throws {ViewstampError} `InvalidOptions` */
+function readResources(resources: readonly string[]): string[] {
+  const isList = Array.isArray(resources) && resources.length > 0;
+  if (!isList || !resources.every((name) => typeof name === "string")) {
+    throw invalid("resources must be a list of at least one name");
+  }
+  return [...new Set(resources)].sort();
+}
+
+function checkDuration(durationMs: number): void {
+  if (typeof durationMs !== "number" || !(durationMs > 0 && durationMs <= MAX_TIMEOUT_MS)) {
+    throw invalid(`a duration must be a number above 0 and at most ${MAX_TIMEOUT_MS}, not ${String(durationMs)}`);
+  }
+}
+
+function readWait(settings: RedlockSettings): number {
+  refuseUnknown(settings, SETTINGS, "Redlock");
+  const { retryCount = 10, retryDelay = 200 } = settings;
+  if (!Number.isInteger(retryCount) || retryCount < -1) {
+    throw invalid(`retryCount must be a whole number of at least -1, not ${String(retryCount)}`);
+  }
+  if (typeof retryDelay !== "number" || !(retryDelay >= 0 && retryDelay <= MAX_TIMEOUT_MS)) {
+    throw invalid(`retryDelay must be a number from 0 to ${MAX_TIMEOUT_MS}, not ${String(retryDelay)}`);
+  }
+  return retryCount === -1 ? Number.POSITIVE_INFINITY : retryCount * retryDelay;
+}
+
+function asExecution(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    throw asExecutionError(error);
+  }
+}
+
+function asExecutionError(error: unknown): Error {
+  if (!(error instanceof ViewstampError) || error instanceof ExecutionError) return error as Error;
+  const isLocked = error.code === "Timeout" && error.cause === undefined;
+  const cause = isLocked ? new ResourceLockedError("Timeout", error.message, { cause: error }) : error;
+  return new ExecutionError(error.code, error.message, { cause, data: error.data });
+}
+
+function invalid(message: string): ViewstampError {
+  return new ViewstampError("InvalidOptions", message);
+}

@@ -1,0 +1,185 @@
+// The adapter for programs that come from redlock.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { CacheOptions } from "../../src/locks/client-options.ts";
+import { ClusterLocks } from "../../src/locks/cluster-locks.ts";
+import { ExecutionError, Redlock, type RedlockSettings, ResourceLockedError } from "../../src/locks/redlock.ts";
+import { codeOf, eitherWay, gate, held, inTime, timersLeft, watch } from "./support.ts";
+import { FakeCore, World } from "./world.ts";
+
+function user(world: World, settings: RedlockSettings = {}): { redlock: Redlock; core: FakeCore } {
+  const core = new FakeCore(world, "1");
+  world.cores.push(core);
+  const locks = new ClusterLocks(core, world.cache === undefined ? {} : { cache: world.cache });
+  return { core, redlock: new Redlock(locks, settings) };
+}
+
+function newWorld(cache: CacheOptions | false = false): World {
+  const world = new World({ cache });
+  world.delays = { request: 2, reply: 2, notice: 2 };
+  return world;
+}
+
+async function errorOf(world: World, promise: Promise<unknown>): Promise<unknown> {
+  return inTime(
+    world,
+    promise.then(
+      () => "none",
+      (error: unknown) => error,
+    ),
+  );
+}
+
+eitherWay("resources are held by one, each with a token, until they are released", async (cache) => {
+  const world = newWorld(cache);
+  const [a, b] = [user(world).redlock, user(world).redlock];
+  const lock = await inTime(world, a.acquire(["y", "x", "y"], 60_000));
+  assert.equal(lock.resources, ["x", "y"]);
+  assert.equal([...lock.tokens.keys()], ["x", "y"]);
+  const next = watch(b.acquire(["x"], 60_000, { retryCount: -1 }));
+  await world.clock.advance(5000);
+  assert.not(next.isSettled);
+  await inTime(world, lock.release());
+  await inTime(world, lock.release());
+  await world.clock.advance(100);
+  assert.ok(next.value!.tokens.get("x")! > lock.tokens.get("x")!);
+  await inTime(world, b.release(next.value!));
+  assert.equal(await held(world), []);
+  assert.is(await timersLeft(world), 0);
+});
+
+eitherWay(
+  "a resource that others hold is waited for as long as the settings say, and no part is kept",
+  async (cache) => {
+    const world = newWorld(cache);
+    const holder = await inTime(world, user(world).redlock.acquire(["y"], 60_000));
+    const { redlock } = user(world, { retryCount: 3, retryDelay: 100 });
+    const began = world.clock.now();
+    const error = await errorOf(world, redlock.acquire(["x", "y"], 1000));
+    assert.instance(error, ExecutionError);
+    assert.instance((error as Error).cause, ResourceLockedError);
+    assert.is(codeOf(error), "Timeout");
+    assert.ok(world.clock.now() - began >= 250 && world.clock.now() - began <= 400);
+    assert.equal((await held(world)).length, 1);
+    await inTime(world, holder.release());
+  },
+);
+
+eitherWay("programs that ask for the same resources in other orders do not wait for each other", async (cache) => {
+  const world = newWorld(cache);
+  const fates = [
+    ["x", "y"],
+    ["y", "x"],
+    ["y", "z", "x"],
+  ].map((names) => {
+    const { redlock } = user(world, { retryCount: -1 });
+    const rounds = async (): Promise<number> => {
+      for (let n = 0; n < 5; n++) await redlock.using(names, 1000, () => {});
+      return 5;
+    };
+    return watch(rounds());
+  });
+  await world.clock.advance(5000);
+  assert.equal(
+    fates.map(({ value }) => value),
+    [5, 5, 5],
+  );
+});
+
+eitherWay("a lock ends when its duration has passed, unless it is extended", async (cache) => {
+  const world = newWorld(cache);
+  const { redlock } = user(world);
+  const told: string[] = [];
+  redlock.on("error", (error) => told.push(codeOf(error)));
+  const lock = await inTime(world, redlock.acquire(["x"], 1000));
+  assert.ok(Math.abs(lock.expiration - world.clock.wallNow() - 1000) < 10);
+  await world.clock.advance(900);
+  assert.is(await lock.extend(1000), lock);
+  await world.clock.advance(900);
+  lock.assertHeld();
+  await world.clock.advance(200);
+  assert.ok(lock.signal.aborted);
+  assert.equal(told, ["LockLost"]);
+  assert.equal(await held(world), []);
+  for (const end of [() => lock.extend(1000), () => lock.release()]) {
+    assert.instance(await errorOf(world, end()), ExecutionError);
+  }
+  assert.is(await timersLeft(world), 0);
+});
+
+test("a process that wakes after the duration knows it before a timer says so", async () => {
+  const world = newWorld();
+  const { redlock } = user(world);
+  const lock = await inTime(world, redlock.acquire(["x"], 1000));
+  world.clock.jump(2000);
+  assert.throws(() => lock.assertHeld());
+  assert.is(codeOf(await lock.extend(1000).catch((error: unknown) => error)), "LockLost");
+});
+
+eitherWay("using holds its locks while the routine runs, however long, and gives its result", async (cache) => {
+  const world = newWorld(cache);
+  const { redlock } = user(world);
+  const { opened, open } = gate();
+  const result = watch(
+    redlock.using(["x"], 100, async (signal, lock) => {
+      await opened;
+      lock.assertHeld();
+      return signal.aborted ? "lost" : "held";
+    }),
+  );
+  await world.clock.advance(5000);
+  open();
+  await world.clock.advance(100);
+  assert.is(result.value, "held");
+  const failed = redlock.using(["x"], 100, { retryCount: 1 }, () => Promise.reject(new Error("planted")));
+  assert.is(((await errorOf(world, failed)) as Error).message, "planted");
+  assert.equal(await held(world), []);
+});
+
+eitherWay("using aborts its signal when the session is lost, and says why", async (cache) => {
+  const world = newWorld(cache);
+  const { redlock, core } = user(world);
+  const result = watch(
+    redlock.using(
+      ["x"],
+      100,
+      (signal) => new Promise((end) => signal.addEventListener("abort", () => end(signal.error))),
+    ),
+  );
+  await world.clock.advance(500);
+  core.lose("planted");
+  await world.clock.advance(500);
+  assert.instance(result.value, ExecutionError);
+  assert.is(codeOf(result.value), "LockLost");
+});
+
+test("quit closes the client", async () => {
+  const world = newWorld();
+  const { redlock } = user(world);
+  const lock = await inTime(world, redlock.acquire(["x"], 60_000));
+  await redlock.quit();
+  assert.ok(lock.signal.aborted);
+  assert.is(codeOf(await redlock.acquire(["x"], 1000).catch((error: unknown) => error)), "Closed");
+});
+
+test("what is no list, duration or setting is refused", async () => {
+  const world = newWorld();
+  const { redlock, core } = user(world);
+  const wrong: [unknown, unknown, unknown?][] = [
+    [[], 1000],
+    ["x", 1000],
+    [[5], 1000],
+    [["x"], 0],
+    [["x"], "1000"],
+    [["x"], 1000, { retryCount: -2 }],
+    [["x"], 1000, { retries: 2 }],
+  ];
+  for (const [names, duration, settings] of wrong) {
+    const error = await redlock.acquire(names as string[], duration as number, settings as object).catch((e) => e);
+    assert.is(codeOf(error), "InvalidOptions", JSON.stringify([names, duration, settings]));
+  }
+  assert.equal(core.done, []);
+  assert.throws(() => new Redlock({} as never, { retryDelay: -1 }));
+});
+
+test.run();
