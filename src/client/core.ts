@@ -65,10 +65,12 @@ class Core implements AdminCore, EngineObserver {
   readonly #engine: Engine;
   readonly #sessionHandlers: Handlers<[SessionChange]>;
   readonly #noticeHandlers = new Map<string, Handlers<[unknown, SessionId]>>();
+  readonly #versions: ReadonlyMap<string, number>;
   #closing: Promise<void> | undefined;
 
   constructor(options: ClientOptions) {
     this.environment = options.environment;
+    this.#versions = new Map(options.machines.map(({ name, version }) => [name, version]));
     this.#sessionHandlers = new Handlers(options.environment);
     this.#engine = new Engine(options, settingsOf(options.cluster, options), this);
     this.#engine.start();
@@ -98,7 +100,7 @@ class Core implements AdminCore, EngineObserver {
   execute(machine: string, command: string, input: unknown, options: CallOptions = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
       checkCallOptions(options);
-      const body = encodeCall(machine, command, input);
+      const body = encodeCall(machine, command, input, this.#versionOf(machine));
       const what = `${machine}.${command}`;
       const call = this.#engine.begin(what, options, (answer) => resolve(outcomeOf(what, answer)), reject);
       if (call !== undefined) this.#engine.execute(call, body);
@@ -109,7 +111,7 @@ class Core implements AdminCore, EngineObserver {
     return new Promise((resolve, reject) => {
       checkQueryOptions(options);
       const { consistency = "linearizable" } = options;
-      const body = encodeCall(machine, query, input);
+      const body = encodeCall(machine, query, input, this.#versionOf(machine));
       const what = `${machine}.${query}`;
       const call = this.#engine.begin(what, options, (answer) => resolve(outcomeOf(what, answer)), reject);
       if (call !== undefined) this.#engine.ask(call, { type: "query", consistency, body });
@@ -146,6 +148,10 @@ class Core implements AdminCore, EngineObserver {
       this.#engine.close(done);
     }
     return this.#closing;
+  }
+
+  #versionOf(machine: string): number {
+    return this.#versions.get(machine) ?? 1;
   }
 
   sessionChanged(change: SessionChange): void {

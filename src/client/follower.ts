@@ -273,7 +273,7 @@ export class Follower implements LinkOwner {
       role: "client",
       clusterId: this.#clusterId,
       node: undefined,
-      machines: this.#options.machines,
+      machines: this.#options.machines.map(({ name, version }) => ({ name, versions: [version] })),
       options: undefined,
       authentication: undefined,
     };

@@ -4,6 +4,8 @@
  * @module
  */
 import type { Acceptor } from "../paxos/acceptor.ts";
+import type { MachineAbility, MachineVersion } from "../protocol/machine.ts";
+import { oldestOf } from "../protocol/machine-versions.ts";
 import type {
   Accept,
   Accepted,
@@ -34,6 +36,8 @@ export interface ConfigSetup {
   /** Every node's `cluster` option: these ids may join, and found the cluster together. */
   readonly cluster: readonly Invitation[];
   readonly options: CoreOptions;
+  /** What its program can run. */
+  readonly able: readonly MachineAbility[];
   readonly durable: DurableState;
   /** Whether this node's data was never anything but empty. */
   readonly mayFound: boolean;
@@ -57,13 +61,16 @@ export class Config {
   readonly #voting: Voting;
   readonly #campaigns: Campaigns;
   readonly #founding: Founding | undefined;
+  readonly #able: readonly MachineAbility[];
+  /** The machine versions in which the cluster's log begins. */
+  #origin: readonly MachineVersion[] | undefined;
   #clusterId: ClusterId | undefined;
   #recordedClusterId: ClusterId | undefined;
   #freshSaidAt = Number.NEGATIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
   readonly #toldAt: Map<NodeId, number> = new Map();
 
-  constructor({ self, cluster, options, durable, mayFound, random, now }: ConfigSetup, output: ConfigOutput) {
+  constructor({ self, cluster, options, able, durable, mayFound, random, now }: ConfigSetup, output: ConfigOutput) {
     const newest = new NewestView(self, durable);
     const suspicions = new Suspicions(newest, options, output, random, now);
     const addresses = new AddressBook(newest, cluster);
@@ -75,6 +82,9 @@ export class Config {
     this.addresses = addresses;
     this.#voting = new Voting(newest, suspicions, options, output);
     this.#campaigns = new Campaigns({ newest, suspicions, addresses, options, output, random });
+    this.#able = able;
+    // Data that does not say in which versions it begins has been there the longest.
+    this.#origin = durable.machines?.origin ?? (durable.view === undefined ? undefined : oldestOf(able));
     this.#recordedClusterId = durable.identity?.clusterId;
     this.#clusterId = this.#recordedClusterId ?? durable.setAside?.clusterId;
     this.#founding = mayFound && durable.view === undefined ? new Founding(self, cluster) : undefined;
@@ -91,6 +101,11 @@ export class Config {
 
   get clusterId(): ClusterId | undefined {
     return this.#clusterId;
+  }
+
+  /** The machine versions in which the cluster's log begins; `undefined` before genesis. */
+  get origin(): readonly MachineVersion[] | undefined {
+    return this.#origin;
   }
 
   get acceptor(): Acceptor {
@@ -164,7 +179,7 @@ export class Config {
       case "fetch":
         return this.#onFetch(from, message.vid);
       case "fresh":
-        return this.#onFresh(from, now);
+        return this.#onFresh(from, message.able, now);
       case "genesis":
         return this.#onGenesis(from, message, now);
     }
@@ -304,7 +319,7 @@ export class Config {
     if (now - this.#freshSaidAt < this.#options.suspectMs) return;
     this.#freshSaidAt = now;
     founding.saidFreshTo({ id: founding.founder, incarnation });
-    this.#output.send(founding.founder, { type: "fresh" }, 0);
+    this.#output.send(founding.founder, { type: "fresh", able: this.#able }, 0);
   }
 
   /** A node without a view keeps asking for one: an answer may be lost. */
@@ -316,9 +331,9 @@ export class Config {
     }
   }
 
-  #onFresh(from: Identity, now: number): View | undefined {
+  #onFresh(from: Identity, able: readonly MachineAbility[], now: number): View | undefined {
     if (this.view !== undefined) return this.#sendGenesis(from);
-    this.#founding?.onFresh(from);
+    this.#founding?.onFresh(from, able);
     return this.#tryToFound(now);
   }
 
@@ -326,15 +341,16 @@ export class Config {
     if (!this.#isFresh() || this.#founding?.isFounder !== true) return undefined;
     const view = this.#founding.firstView();
     if (view === undefined) return undefined;
-    this.#takeClusterId(this.#ownClusterId);
+    const origin = this.#founding.origin(this.#able);
+    this.#takeClusterId(this.#ownClusterId, origin);
     this.#adopt(view, now);
     for (const member of view.members) if (member.id !== this.self.id) this.#sendGenesis(member);
     return view;
   }
 
   #sendGenesis(to: Pick<Identity, "id">): undefined {
-    if (this.view === undefined || this.#clusterId === undefined) return undefined;
-    const message: Genesis = { type: "genesis", clusterId: this.#clusterId, view: this.view };
+    if (this.view === undefined || this.#clusterId === undefined || this.#origin === undefined) return undefined;
+    const message: Genesis = { type: "genesis", clusterId: this.#clusterId, origin: this.#origin, view: this.view };
     this.#output.send(to.id, message, this.viewWrite);
     return undefined;
   }
@@ -345,11 +361,13 @@ export class Config {
     this.#founding?.forget(from.id);
     if (this.#isFresh() && this.#founding?.mayTake(message, from) !== true) return undefined;
     if (message.view.vid <= this.#newest.vid) return undefined;
-    this.#takeClusterId(message.clusterId);
+    this.#takeClusterId(message.clusterId, message.origin);
     return this.#adopt(message.view, now);
   }
 
-  #takeClusterId(clusterId: ClusterId): void {
+  #takeClusterId(clusterId: ClusterId, origin: readonly MachineVersion[]): void {
+    this.#origin = origin;
+    this.#output.persist({ kind: "machines", origin, promised: [] });
     if (this.#recordedClusterId === clusterId) return;
     this.#clusterId = clusterId;
     this.#recordedClusterId = clusterId;

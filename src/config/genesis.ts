@@ -3,6 +3,9 @@
  * makes view 1 and the cluster id.
  * @module
  */
+import { ViewstampError } from "../protocol/errors.ts";
+import type { MachineAbility, MachineVersion } from "../protocol/machine.ts";
+import { abilitiesText, newestCommon } from "../protocol/machine-versions.ts";
 import type { Genesis } from "../protocol/messages.ts";
 import {
   compareIds,
@@ -21,7 +24,8 @@ export class Founding {
   readonly #cluster: readonly Invitation[];
   readonly founder: NodeId;
   /** Fresh incarnations heard over connections that are still open. */
-  readonly #fresh: Map<NodeId, Incarnation> = new Map();
+  readonly #fresh: Map<NodeId, { readonly incarnation: Incarnation; readonly able: readonly MachineAbility[] }> =
+    new Map();
   /** The incarnation of the founder that this node last said fresh to. */
   #saidFreshTo: Incarnation | undefined;
 
@@ -39,8 +43,8 @@ export class Founding {
     this.#saidFreshTo = founder.incarnation;
   }
 
-  onFresh(from: Identity): void {
-    this.#fresh.set(from.id, from.incarnation);
+  onFresh(from: Identity, able: readonly MachineAbility[]): void {
+    this.#fresh.set(from.id, { incarnation: from.incarnation, able });
   }
 
   /** A node that is no longer connected may come back with other data. */
@@ -52,12 +56,25 @@ export class Founding {
   firstView(): View | undefined {
     const members: Member[] = [];
     for (const { id, url } of this.#cluster) {
-      const incarnation = id === this.#self.id ? this.#self.incarnation : this.#fresh.get(id);
+      const incarnation = id === this.#self.id ? this.#self.incarnation : this.#fresh.get(id)?.incarnation;
       if (incarnation === undefined) return undefined;
       members.push({ id, incarnation, url: id === this.#self.id ? this.#self.url : url });
     }
     const sorted = sortById(members);
     return { vid: 1, members: sorted, acceptors: sorted, barred: [], invited: [], primary: this.founder };
+  }
+
+  /**
+   * The versions in which a cluster of all these nodes begins: the newest that all can run.
+   * @throws {ViewstampError} `WrongMachine` if there are none
+   */
+  origin(own: readonly MachineAbility[]): MachineVersion[] {
+    const others = this.#cluster.flatMap(({ id }) => (id === this.#self.id ? [] : [this.#fresh.get(id)?.able ?? []]));
+    const common = newestCommon([own, ...others]);
+    if (common !== undefined) return common;
+    const theirs = others.map(abilitiesText).join("; ");
+    const text = `no version is common to all nodes: this one can run ${abilitiesText(own)}, the others ${theirs}`;
+    throw new ViewstampError("WrongMachine", `${text}: start all nodes with the same machines`);
   }
 
   /** Whether a fresh node may believe this news of a cluster: nobody may be counted in a view 1 that was given up. */

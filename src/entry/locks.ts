@@ -18,7 +18,8 @@
 import { webSocket } from "../../transports/websocket.ts";
 import { connectCore } from "../client/core.ts";
 import { type ClientTuning, type ClusterAddresses, refuseUnknown, TUNING_NAMES } from "../client/options.ts";
-import { checkOwner, LockClient, type LockClientOptions } from "../locks/client.ts";
+import { LockClient } from "../locks/client.ts";
+import { type LockClientOptions, readClientOptions } from "../locks/client-options.ts";
 import { locks } from "../locks/machine.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { systemEnvironment } from "./environment.ts";
@@ -31,7 +32,7 @@ export interface ConnectLocksOptions extends ClientTuning, LockClientOptions {
   readonly transport?: Transport;
 }
 
-const optionNames: readonly string[] = ["cluster", "transport", "owner", ...TUNING_NAMES];
+const optionNames: readonly string[] = ["cluster", "transport", "owner", "cache", ...TUNING_NAMES];
 
 /**
  * Connects to a cluster that runs the lock machine; resolves once a node has accepted this client.
@@ -46,28 +47,33 @@ const optionNames: readonly string[] = ["cluster", "transport", "owner", ...TUNI
  */
 export async function connectLocks(options: ConnectLocksOptions): Promise<LockClient> {
   refuseUnknown(options, optionNames, "connectLocks");
-  const { owner = "", transport = webSocket(), ...rest } = options;
-  checkOwner(owner);
+  const { owner = "", cache = {}, transport = webSocket(), ...rest } = options;
+  readClientOptions({ owner, cache });
   const machines = [{ name: locks.name, version: locks.version }];
   const core = await connectCore({ ...rest, transport, environment: systemEnvironment, machines });
-  return new LockClient(core, { owner });
+  return new LockClient(core, { owner, cache });
 }
 
 export type { CallOptions, QueryOptions } from "../client/contract.ts";
 export type { ClientTuning, ClusterAddresses } from "../client/options.ts";
-export { type LockCallback, LockClient, type LockClientOptions } from "../locks/client.ts";
+export { type LockCallback, LockClient } from "../locks/client.ts";
+export type { CacheOptions, LockClientOptions } from "../locks/client-options.ts";
 export type { AcquiredLock, Lock, LockInfo, LockMode, LockOptions, LockSnapshot } from "../locks/client-types.ts";
 export { type LockCommands, type LockQueries, locks } from "../locks/machine.ts";
-export type { Lock as LockState, LockTable, Tenure, Waiter } from "../locks/machine-state.ts";
+export type { Lock as LockState, LockTable, Named, Tenure, Waiter } from "../locks/machine-state.ts";
 export type {
   AcquireReply,
   Acquisition,
   CancelReply,
+  KeptTenure,
   ListCursor,
   Listed,
   ListPage,
   LockNotice,
   Request,
+  Settlement,
   TenureName,
+  TokenBlock,
+  Use,
 } from "../locks/machine-words.ts";
 export { type ErrorCode, MachineError, ViewstampError } from "../protocol/errors.ts";

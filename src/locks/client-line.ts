@@ -1,18 +1,25 @@
 /**
- * Requests that have no session to stand in: before the first, and between one that was lost and the next. They keep
- * the order in which they were made.
+ * The order of a client's requests, across names: each is decided or sent after all that were made before it. Here
+ * stand those that have no session to claim in (before the first, and between one that was lost and the next), and
+ * those that a kept lock is there for while earlier requests are still to be answered by the cluster.
  * @module
  */
 import { Backoff } from "../client/backoff.ts";
 import type { ClientCore } from "../client/contract.ts";
 import type { Timer } from "../protocol/environment.ts";
-import { type Claims, closedError } from "./client-claims.ts";
+import type { SessionId } from "../protocol/session.ts";
+import type { Cache } from "./client-cache.ts";
+import type { Use } from "./client-claim.ts";
+import type { Claims } from "./client-claims.ts";
+import { closedError } from "./client-errors.ts";
 import { isPassing } from "./client-outbox.ts";
 import type { LockRequest } from "./client-request.ts";
+import type { LockMode } from "./machine-state.ts";
 
 export class Line {
   readonly #core: ClientCore;
   readonly #claims: Claims;
+  readonly #cache: Cache;
   readonly #backoff: Backoff;
   /** By place. */
   #waiting: LockRequest[] = [];
@@ -22,9 +29,10 @@ export class Line {
   #isClosed = false;
   #trouble: unknown;
 
-  constructor(core: ClientCore, claims: Claims) {
+  constructor(core: ClientCore, claims: Claims, cache: Cache) {
     this.#core = core;
     this.#claims = claims;
+    this.#cache = cache;
     this.#backoff = new Backoff(core.environment);
   }
 
@@ -33,14 +41,24 @@ export class Line {
     return this.#trouble;
   }
 
+  /** A use of a lock that is kept and free, if nobody stands before whoever asks. */
+  take(name: string, mode: LockMode): Use | undefined {
+    if (this.#waiting.length > 0 || this.#claims.hasUnanswered) return undefined;
+    return this.#cache.take(name, mode);
+  }
+
   /** A new request: to the end. */
   join(request: LockRequest): void {
     request.place = this.#places++;
+    request.after = this.#claims.newest;
+    // Whoever has a signal may use it in the turn of the request, and no kept lock is faster than that.
+    if (request.terms.signal !== undefined && this.#cache.has(request.terms.name)) this.#holdForTurn(request);
     this.rejoin(request);
   }
 
-  /** One that has lost its claim: back to where it was among the others. */
+  /** One that has lost its claim, or what it waited for: back to where it was among the others. */
   rejoin(request: LockRequest): void {
+    if (request.isOver) return;
     if (this.#isClosed) {
       request.failed(closedError());
       return;
@@ -55,10 +73,24 @@ export class Line {
     this.#waiting = this.#waiting.filter((other) => other !== request);
   }
 
+  /** The cluster has answered a request: whoever stood behind it may go on. */
+  answered(): void {
+    const [first] = this.#waiting;
+    if (first !== undefined && this.#isDue(first)) this.#advance();
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#pause?.cancel();
     this.#failAll(closedError());
+  }
+
+  #holdForTurn(request: LockRequest): void {
+    request.isFresh = true;
+    this.#core.environment.endOfTurn(() => {
+      request.isFresh = false;
+      this.answered();
+    });
   }
 
   #advance(): void {
@@ -70,11 +102,42 @@ export class Line {
     }
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const request of waiting) request.claim(session);
+    this.#stay(this.#decide(waiting, session));
+  }
+
+  /** Sends what the cluster has to decide, decides what can be decided here; gives those whose turn has not come. */
+  #decide(requests: readonly LockRequest[], session: SessionId): LockRequest[] {
+    let staying: LockRequest[] = [];
+    for (const request of requests) {
+      const { name } = request.terms;
+      if (request.isOver) continue;
+      if (this.#cache.decides(request.terms)) {
+        if (staying.length > 0 || !this.#isDue(request)) staying.push(request);
+        else this.#cache.join(request);
+        continue;
+      }
+      // The lock is not kept any more: those of the same name that came before go before.
+      for (const earlier of staying) if (earlier.terms.name === name) earlier.claim(session);
+      staying = staying.filter((earlier) => earlier.terms.name !== name);
+      request.claim(session);
+    }
+    return staying;
+  }
+
+  /** Whether all that were made before it are answered, and nobody can take it back in the same turn. */
+  #isDue({ after, isFresh }: LockRequest): boolean {
+    return !isFresh && !this.#claims.hasUnansweredUpTo(after);
+  }
+
+  #stay(requests: readonly LockRequest[]): void {
+    if (requests.length === 0) return;
+    // Meanwhile others may have come back, because the session was found to be over.
+    this.#waiting = [...requests, ...this.#waiting].filter(({ isOver }) => !isOver).sort((a, b) => a.place - b.place);
+    if (this.#waiting.length > 0 && this.#claims.session === undefined) this.#openSession();
   }
 
   #openSession(): void {
-    if (this.#isOpening) return;
+    if (this.#isOpening || this.#isClosed) return;
     this.#isOpening = true;
     this.#core.openSession().then(
       () => {

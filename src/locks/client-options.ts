@@ -1,12 +1,66 @@
 /**
- * The door of `request` and `acquire`: arguments are converted and refused as the Web Locks API says (W3C Web Locks,
+ * The door of the lock client, of `request` and of `acquire`: arguments are converted and refused as the Web Locks API says (W3C Web Locks,
  * "request()", and Web IDL), in its order and with its error types.
  * @module
  */
-import { MAX_TIMEOUT_MS } from "../client/options.ts";
+import { MAX_TIMEOUT_MS, refuseUnknown } from "../client/options.ts";
 import { ViewstampError } from "../protocol/errors.ts";
+import type { CacheLimits } from "./client-cache.ts";
 import type { LockMode } from "./machine-state.ts";
-import { type Acquisition, MAX_NAME_LENGTH } from "./machine-words.ts";
+import { type Acquisition, MAX_NAME_LENGTH, MAX_OWNER_LENGTH } from "./machine-words.ts";
+
+/** What a lock client can be told. */
+export interface LockClientOptions {
+  /** Who this client is, shown to people by `query`; at most 256 characters. Default `""`. */
+  readonly owner?: string;
+  /** Whether and how the client keeps locks after use. `false`: it gives every lock back at once. */
+  readonly cache?: CacheOptions | false;
+}
+
+/** How a lock client keeps locks after use, until others want them. */
+export interface CacheOptions {
+  /** How many locks are kept at most; beyond that the one that was idle longest goes back. Default 1024. */
+  readonly size?: number;
+  /**
+   * A lock that was not used for this many milliseconds goes back, at the latest a quarter of that later. If the client
+   * dies, others wait for its session's end where it kept a lock. Default 10 000.
+   */
+  readonly idleMs?: number;
+}
+
+const MAX_CACHE_SIZE = 1_000_000;
+
+/** The same, checked and with its defaults. */
+export interface LockClientTerms {
+  readonly owner: string;
+  /** `undefined`: nothing is kept. */
+  readonly cache: CacheLimits | undefined;
+}
+
+/** @throws {ViewstampError} `InvalidOptions` */
+export function readClientOptions({ owner = "", cache = {} }: LockClientOptions): LockClientTerms {
+  demand(
+    typeof owner === "string" && owner.length <= MAX_OWNER_LENGTH,
+    `owner must be a string of at most ${MAX_OWNER_LENGTH} characters`,
+  );
+  if (cache === false) return { owner, cache: undefined };
+  demand(typeof cache === "object" && cache !== null, "cache must be false or an object with size and idleMs");
+  refuseUnknown(cache, ["size", "idleMs"], "the cache of a lock client");
+  const { size = 1024, idleMs = 10_000 } = cache;
+  demand(
+    Number.isInteger(size) && size >= 1 && size <= MAX_CACHE_SIZE,
+    `cache.size must be a whole number from 1 to ${MAX_CACHE_SIZE}; for none at all say cache: false`,
+  );
+  demand(
+    typeof idleMs === "number" && idleMs >= 1 && idleMs <= MAX_TIMEOUT_MS,
+    `cache.idleMs must be a number from 1 to ${MAX_TIMEOUT_MS}`,
+  );
+  return { owner, cache: { size, idleMs } };
+}
+
+function demand(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new ViewstampError("InvalidOptions", message);
+}
 
 /** A request's arguments, checked. */
 export interface Terms {

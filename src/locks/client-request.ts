@@ -5,48 +5,70 @@
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
-import { type Claim, type Claims, type ClaimWaiter, quoted } from "./client-claims.ts";
+import type { Cache, Keeping, LocalWaiter } from "./client-cache.ts";
+import type { Claim, Use } from "./client-claim.ts";
+import type { Claims } from "./client-claims.ts";
+import { quoted } from "./client-errors.ts";
 import type { Line } from "./client-line.ts";
 import type { Terms } from "./client-options.ts";
 
 /** How a request ends: one of the two is called, once. */
 export interface Outcome {
   /** At the moment of the grant, nothing comes in between. `undefined`: not available. */
-  granted(claim: Claim | undefined): void;
+  granted(use: Use | undefined): void;
   failed(error: unknown): void;
 }
 
-export class LockRequest implements ClaimWaiter {
+/** Where requests stand. */
+export interface Desk {
+  readonly environment: Environment;
+  readonly line: Line;
+  readonly cache: Cache;
+  readonly claims: Claims;
+}
+
+export class LockRequest implements LocalWaiter {
   readonly terms: Terms;
   /** Among this client's requests, in the order they were made; given by the line. */
   place = 0;
-  readonly #claims: Claims;
-  readonly #line: Line;
+  /** The newest claim that was made before it. */
+  after = 0;
+  /** It was made in this turn, and may be aborted in it. */
+  isFresh = false;
+  keeping: Keeping | undefined;
+  readonly #desk: Desk;
   readonly #outcome: Outcome;
+  readonly #since: number;
   readonly #timer: Timer | undefined;
   #claim: Claim | undefined;
   /** Granted or given up. While a loss is being told, a listener may end a request that is about to be moved. */
   #isOver = false;
 
-  constructor(terms: Terms, claims: Claims, line: Line, environment: Environment, outcome: Outcome) {
+  constructor(terms: Terms, desk: Desk, outcome: Outcome) {
     this.terms = terms;
-    this.#claims = claims;
-    this.#line = line;
+    this.#desk = desk;
     this.#outcome = outcome;
+    this.#since = desk.environment.now();
     const { signal, timeoutMs } = terms;
     signal?.addEventListener("abort", this.#aborted, { once: true });
-    if (timeoutMs !== undefined) this.#timer = environment.setTimer(timeoutMs, () => this.#timedOut(timeoutMs));
+    if (timeoutMs !== undefined) this.#timer = desk.environment.setTimer(timeoutMs, () => this.#timedOut(timeoutMs));
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** Its turn has come: it stands in line at the cluster now. */
   claim(session: SessionId): void {
     if (this.#isOver) return;
-    this.#claim = this.#claims.open(session, this.terms, this);
+    const { environment, claims } = this.#desk;
+    const ageMs = Math.max(0, environment.now() - this.#since);
+    this.#claim = claims.open(session, this.terms, ageMs, this);
   }
 
-  granted(claim: Claim): void {
+  granted(use: Use): void {
     this.#settle();
-    this.#outcome.granted(claim);
+    this.#outcome.granted(use);
   }
 
   unavailable(): void {
@@ -61,22 +83,26 @@ export class LockRequest implements ClaimWaiter {
 
   again(): void {
     this.#claim = undefined;
-    this.#line.rejoin(this);
+    this.#desk.line.rejoin(this);
   }
 
   readonly #aborted = (): void => this.#giveUp(this.terms.signal?.reason);
 
   #timedOut(timeoutMs: number): void {
-    const cause = this.#claim === undefined ? this.#line.trouble : undefined;
+    const { line } = this.#desk;
+    const cause = this.#claim === undefined ? line.trouble : undefined;
     const why = `the lock ${quoted(this.terms.name)} was not granted within ${timeoutMs} ms`;
     this.#giveUp(new ViewstampError("Timeout", why, cause === undefined ? {} : { cause }));
   }
 
   #giveUp(reason: unknown): void {
-    // It may be in either: sending a claim can be what finds that the session is over.
-    this.#line.leave(this);
-    if (this.#claim !== undefined) void this.#claims.letGo(this.#claim);
-    this.failed(reason);
+    this.#settle();
+    // It may be in more than one: sending a claim can be what finds that the session is over.
+    const { line, cache, claims } = this.#desk;
+    line.leave(this);
+    cache.leave(this);
+    if (this.#claim !== undefined) claims.letGo(this.#claim);
+    this.#outcome.failed(reason);
   }
 
   #settle(): void {

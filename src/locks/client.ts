@@ -2,22 +2,16 @@
  * The lock client: the Web Locks API (W3C) for a whole cluster, and what goes beyond it.
  * @module
  */
-import * as v from "valibot";
 import type { ClientCore, QueryOptions } from "../client/contract.ts";
-import { ViewstampError } from "../protocol/errors.ts";
-import { type Claim, Claims, closedError, stolenError } from "./client-claims.ts";
+import { Cache } from "./client-cache.ts";
+import type { Use } from "./client-claim.ts";
+import { Claims } from "./client-claims.ts";
+import { closedError, stolenError } from "./client-errors.ts";
 import { Line } from "./client-line.ts";
-import { HeldLock } from "./client-lock.ts";
-import { readCallback, readTerms, type Terms } from "./client-options.ts";
-import { LockRequest, type Outcome } from "./client-request.ts";
-import type { AcquiredLock, Lock, LockInfo, LockOptions, LockSnapshot } from "./client-types.ts";
-import { type Listed, type ListPage, MAX_OWNER_LENGTH, pageSchema } from "./machine-words.ts";
-
-/** What a lock client can be told. */
-export interface LockClientOptions {
-  /** Who this client is, shown to people by `query`; at most 256 characters. Default `""`. */
-  readonly owner?: string;
-}
+import { type LockClientOptions, readCallback, readClientOptions, readTerms, type Terms } from "./client-options.ts";
+import { querySnapshot } from "./client-query.ts";
+import { type Desk, LockRequest, type Outcome } from "./client-request.ts";
+import type { AcquiredLock, Lock, LockOptions, LockSnapshot } from "./client-types.ts";
 
 /** What `request` calls back: gets the lock, or `null` where it was only wanted if available. */
 export type LockCallback<T, Given = Lock> = (lock: Given) => T;
@@ -31,6 +25,9 @@ export type LockCallback<T, Given = Lock> = (lock: Given) => T;
  * waited stands in line anew. A lock is released when its holder says so, when its client closes, or when its client
  * has been silent for the session's TTL.
  *
+ * The client keeps a lock after use until others want it, and takes it again without any message (`cache`). A kept lock
+ * that is not in use counts as available to others; nothing but speed tells that it is kept.
+ *
  * @example
  * ```ts
  * await locks.request("invoice/42", async (lock) => {
@@ -40,8 +37,7 @@ export type LockCallback<T, Given = Lock> = (lock: Given) => T;
  */
 export class LockClient {
   readonly #core: ClientCore;
-  readonly #claims: Claims;
-  readonly #line: Line;
+  readonly #desk: Desk;
   #closed: Promise<void> | undefined;
 
   /**
@@ -49,11 +45,18 @@ export class LockClient {
    * @throws {ViewstampError} `InvalidOptions`
    */
   constructor(core: ClientCore, options: LockClientOptions = {}) {
-    const { owner = "" } = options;
-    checkOwner(owner);
+    const { owner, cache: limits } = readClientOptions(options);
     this.#core = core;
-    this.#claims = new Claims(core, owner);
-    this.#line = new Line(core, this.#claims);
+    const claims: Claims = new Claims(core, owner, limits !== undefined, {
+      kept: (claim) => cache.keep(claim),
+      freed: ({ keeping }) => keeping !== undefined && cache.freed(keeping),
+      withdrawn: ({ keeping }) => keeping !== undefined && cache.withdraw(keeping),
+      cleared: () => cache.clear(),
+      answered: () => line.answered(),
+    });
+    const cache = new Cache(core.environment, claims, limits ?? { size: 0, idleMs: 0 });
+    const line = new Line(core, claims, cache);
+    this.#desk = { environment: core.environment, claims, cache, line };
   }
 
   /**
@@ -98,7 +101,7 @@ export class LockClient {
     const terms = readTerms(name, given);
     return new Promise<Awaited<T>>((resolve, reject) => {
       this.#submit(terms, {
-        granted: (claim) => resolve(claim === undefined ? calling(run, null) : this.#hold(claim, run)),
+        granted: (use) => resolve(use === undefined ? calling(run, null) : this.#hold(use, run)),
         failed: reject,
       });
     });
@@ -117,19 +120,18 @@ export class LockClient {
   acquire(name: string, options?: LockOptions & { readonly ifAvailable?: false }): Promise<AcquiredLock>;
   /** The same; `null` if it was only wanted if available, and is not. */
   acquire(name: string, options: LockOptions): Promise<AcquiredLock | null>;
-  async acquire(name: string, options?: LockOptions): Promise<AcquiredLock | null> {
-    const terms = readTerms(name, options);
-    return new Promise((resolve, reject) => {
-      this.#submit(terms, {
-        granted: (claim) => resolve(claim === undefined ? null : new HeldLock(claim, this.#claims)),
-        failed: reject,
-      });
-    });
+  acquire(name: string, options?: LockOptions): Promise<AcquiredLock | null> {
+    if (options === undefined && typeof name === "string") {
+      const use = this.#desk.line.take(name, "exclusive");
+      if (use !== undefined) return Promise.resolve(use);
+    }
+    return this.#acquire(name, options);
   }
 
   /**
    * Who holds and who waits, in the whole cluster. Thousands of locks come in several pages, each read at its own
-   * moment.
+   * moment. Clients that keep locks are asked for what they use, for up to a second; with `consistency: "local"` they are
+   * not asked, and what they keep is shown as held.
    *
    * @example
    * ```ts
@@ -138,15 +140,8 @@ export class LockClient {
    *
    * @throws {ViewstampError} `Timeout`, `Closed` …
    */
-  async query(options: QueryOptions = {}): Promise<LockSnapshot> {
-    const snapshot: LockSnapshot = { held: [], pending: [] };
-    let from: ListPage["next"] = { name: "", index: 0 };
-    while (from !== undefined) {
-      const page: ListPage = v.parse(pageSchema, await this.#core.ask("locks", "list", from, options));
-      for (const listed of page.requests) addTo(snapshot, listed);
-      from = page.next;
-    }
-    return snapshot;
+  query(options: QueryOptions = {}): Promise<LockSnapshot> {
+    return querySnapshot(this.#core, options);
   }
 
   /**
@@ -164,26 +159,41 @@ export class LockClient {
   }
 
   #close(): Promise<void> {
-    this.#line.close();
-    this.#claims.close();
+    this.#desk.line.close();
+    this.#desk.claims.close();
     return this.#core.close();
+  }
+
+  async #acquire(name: string, options?: LockOptions): Promise<AcquiredLock | null> {
+    const terms = readTerms(name, options);
+    return new Promise((resolve, reject) => {
+      this.#submit(terms, {
+        granted: (use) => resolve(use ?? null),
+        failed: reject,
+      });
+    });
   }
 
   #submit(terms: Terms, outcome: Outcome): void {
     if (this.#closed !== undefined) throw closedError();
-    this.#line.join(new LockRequest(terms, this.#claims, this.#line, this.#core.environment, outcome));
+    const { line } = this.#desk;
+    const use = isPlain(terms) ? line.take(terms.name, terms.mode) : undefined;
+    if (use === undefined) line.join(new LockRequest(terms, this.#desk, outcome));
+    else outcome.granted(use);
   }
 
   /** Runs the callback under the lock. Whatever comes first decides: its result, or the loss of the lock. */
-  #hold<T>(claim: Claim, callback: LockCallback<T>): Promise<Awaited<T>> {
+  #hold<T>(use: Use, callback: LockCallback<T>): Promise<Awaited<T>> {
     return new Promise((resolve, reject) => {
-      const lock = new HeldLock(claim, this.#claims, (loss) =>
-        reject(loss.data["reason"] === "stolen" ? stolenError(claim.terms.name) : loss),
-      );
-      calling(callback, lock).then(
-        (value) => lock.release().then(() => resolve(value), reject),
+      use.onLoss((loss) => reject(loss.data["reason"] === "stolen" ? stolenError(use.name) : loss));
+      calling((given) => {
+        // It was called for later, and by now nobody is to act under this lock.
+        if (use.loss !== undefined) throw use.loss;
+        return callback(given);
+      }, use).then(
+        (value) => use.release().then(() => resolve(value), reject),
         (error: unknown) =>
-          lock.release().then(
+          use.release().then(
             () => reject(error),
             () => reject(error),
           ),
@@ -192,19 +202,13 @@ export class LockClient {
   }
 }
 
-/** @throws {ViewstampError} `InvalidOptions` */
-export function checkOwner(owner: unknown): void {
-  if (typeof owner === "string" && owner.length <= MAX_OWNER_LENGTH) return;
-  throw new ViewstampError("InvalidOptions", `owner must be a string of at most ${MAX_OWNER_LENGTH} characters`);
+/** Whether it can have a kept lock on the spot. */
+function isPlain({ how, signal }: Terms): boolean {
+  return how !== "steal" && signal === undefined;
 }
 
-/** What a callback comes to; one that throws rejects. */
+/** What a callback comes to; one that throws rejects. It is never called within the call that asked for the lock. */
 async function calling<T, Given>(callback: LockCallback<T, Given>, given: Given): Promise<Awaited<T>> {
+  await undefined;
   return await callback(given);
-}
-
-function addTo(snapshot: LockSnapshot, { name, mode, session, owner, ageMs, token }: Listed): void {
-  const info: LockInfo = { name, mode, clientId: session, owner, ageMs };
-  if (token === undefined) snapshot.pending.push(info);
-  else snapshot.held.push({ ...info, token });
 }

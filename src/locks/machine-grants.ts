@@ -5,8 +5,25 @@
  */
 import { MachineError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
-import { isCompatible, type Lock, type LockTable, type Tenure, type Waiter } from "./machine-state.ts";
-import type { AcquireReply, Acquisition, CancelReply, LockNotice, Request, TenureName } from "./machine-words.ts";
+import {
+  conflicts,
+  isCompatible,
+  type Lock,
+  type LockTable,
+  type Named,
+  partsIn,
+  type Tenure,
+  type Waiter,
+} from "./machine-state.ts";
+import type {
+  AcquireReply,
+  Acquisition,
+  CancelReply,
+  LockNotice,
+  Request,
+  TenureName,
+  TokenBlock,
+} from "./machine-words.ts";
 
 /** The entry that is executed. */
 export interface At {
@@ -31,29 +48,47 @@ export function acquire(table: LockTable, session: SessionId, wanted: Acquisitio
   if (table.requestsOf(session) >= MAX_REQUESTS_PER_SESSION) {
     throw new MachineError("TooManyRequests", { limit: MAX_REQUESTS_PER_SESSION });
   }
-  const { name, xid, mode, owner } = wanted;
-  const waiter: Waiter = { session, xid, mode, since: at.now, owner };
-  if (wanted.how === "steal") return stealFor(table, name, waiter, at);
-  if (lock.queue.length === 0 && isCompatible(lock, mode)) {
+  const { name, how } = wanted;
+  const waiter = waiterOf(session, wanted, at);
+  if (how === "steal") return stealFor(table, name, waiter, at);
+  if (lock.queue.length === 0 && isCompatible(lock, waiter.mode)) {
     const tenure = tenureOf(waiter, at, false);
     table.enter(session, name);
     table.put(name, { ...lock, holders: [...lock.holders, tenure] });
-    return { status: "granted", token: tenure.token };
+    return granted(tenure);
   }
-  if (wanted.how === "ifAvailable") return { status: "unavailable" };
+  if (how === "ifAvailable" && !mayBeAvailable(lock, waiter)) return { status: "unavailable" };
   table.enter(session, name);
-  table.put(name, { ...lock, queue: [...lock.queue, waiter] });
+  const queue = [...lock.queue, waiter];
+  // Those that come later find the holders told.
+  if (lock.queue.length > 0) table.put(name, { ...lock, queue });
+  else table.put(name, { ...lock, queue, holders: revoke(name, lock.holders, waiter.probes, at) });
   return { status: "queued" };
+}
+
+function waiterOf(session: SessionId, { xid, mode, owner, how, keep, ageMs }: Acquisition, at: At): Waiter {
+  return { session, xid, mode, since: at.now - ageMs, owner, keeps: keep, probes: how === "ifAvailable" };
+}
+
+/** Whether all that is in the way may be tenures that nobody uses, or probes that end before. */
+function mayBeAvailable({ holders, queue }: Lock, waiter: Waiter): boolean {
+  return queue.every(({ probes }) => probes) && !holders.some((holder) => isUse(holder) && conflicts(holder, waiter));
+}
+
+/** Whether the holder is known to use the lock. */
+function isUse({ keep }: Tenure): boolean {
+  return keep === 0;
 }
 
 /** Takes the lock from whoever holds it; those in line stay in line. */
 function stealFor(table: LockTable, name: string, waiter: Waiter, at: At): AcquireReply {
   const lock = table.get(name);
-  const tenure = tenureOf(waiter, at, false);
+  const tenure = tenureOf({ ...waiter, keeps: waiter.keeps && lock.queue.length === 0 }, at, false);
   table.enter(waiter.session, name);
-  table.put(name, { holders: [tenure], queue: lock.queue, stolen: [...lock.stolen, ...lock.holders] });
+  const stolen = [...lock.stolen, ...lock.holders];
+  table.put(name, grantNext(name, { ...lock, holders: [tenure], stolen }, at));
   for (const { session, xid, token } of lock.holders) at.notify(session, { type: "stolen", name, xid, token });
-  return { status: "granted", token: tenure.token };
+  return granted(tenure);
 }
 
 /** Gives a tenure back; says whether it lasted until now. A release of any other tenure changes nothing. */
@@ -67,7 +102,7 @@ export function release(table: LockTable, session: SessionId, tenure: TenureName
 /** Gives a request up, whatever has become of it: a grant that crossed the cancellation is given back. */
 export function cancel(table: LockTable, session: SessionId, request: Request, at: At): CancelReply {
   const lock = table.get(request.name);
-  const isIt = (one: Waiter): boolean => one.session === session && one.xid === request.xid;
+  const isIt = (one: Named): boolean => one.session === session && one.xid === request.xid;
   if (!letGo(table, request.name, session, isIt, isIt, at)) return "none";
   if (lock.queue.some(isIt)) return "waiting";
   return lock.holders.some(isIt) ? "held" : "none";
@@ -79,11 +114,11 @@ function letGo(
   name: string,
   session: SessionId,
   isTenure: (tenure: Tenure) => boolean,
-  isWaiter: (waiter: Waiter) => boolean,
+  isOther: (one: Named) => boolean,
   at: At,
 ): boolean {
   const lock = table.get(name);
-  const rest = without(lock, isTenure, isWaiter);
+  const rest = without(lock, isTenure, isOther);
   if (rest === undefined) return false;
   table.leave(session, name);
   table.put(name, grantNext(name, rest, at));
@@ -92,7 +127,7 @@ function letGo(
 
 /** The session is over: what it holds is free, where it waits it waits no more. */
 export function endSession(table: LockTable, session: SessionId, at: At): void {
-  const isIts = (one: Waiter): boolean => one.session === session;
+  const isIts = (one: Named): boolean => one.session === session;
   for (const name of table.namesOf(session)) {
     const rest = without(table.get(name), isIts, isIts);
     if (rest !== undefined) table.put(name, grantNext(name, rest, at));
@@ -100,50 +135,90 @@ export function endSession(table: LockTable, session: SessionId, at: At): void {
   table.leaveAll(session);
 }
 
-/** What is outstanding for a session: read from the state, so that any primary can say it again. */
-export function outstandingNotices(table: LockTable, session: SessionId): LockNotice[] {
-  const notices: LockNotice[] = [];
-  for (const name of table.namesOf(session)) {
-    const lock = table.get(name);
-    for (const { session: holder, xid, token, waited } of lock.holders) {
-      if (holder === session && waited) notices.push({ type: "granted", name, xid, token });
-    }
-    for (const { session: robbed, xid, token } of lock.stolen) {
-      if (robbed === session) notices.push({ type: "stolen", name, xid, token });
-    }
+/** Lets in, from the head of the queue, whoever may have the lock now, and ends probes that have found a use. */
+export function grantNext(name: string, lock: Lock, at: At): Lock {
+  let left = lock;
+  for (;;) {
+    const count = grantable(left);
+    const declined = count > 0 ? 0 : declinable(left);
+    if (count > 0) left = grantTo(name, left, count, at);
+    else if (declined > 0) left = decline(name, left, declined, at);
+    else return left;
   }
-  return notices;
 }
 
-/** Grants the lock to as many as may have it together, from the head of the queue. */
-function grantNext(name: string, lock: Lock, at: At): Lock {
-  const count = grantable(lock);
-  if (count === 0) return lock;
-  const granted = lock.queue.slice(0, count).map((waiter, index) => tenureOf(waiter, at, true, index, count));
-  for (const { session, xid, token } of granted) at.notify(session, { type: "granted", name, xid, token });
-  return { ...lock, holders: [...lock.holders, ...granted], queue: lock.queue.slice(count) };
+function grantTo(name: string, lock: Lock, count: number, at: At): Lock {
+  const queue = lock.queue.slice(count);
+  // Whoever leaves others in line has nothing to keep.
+  const wish = (waiter: Waiter): Waiter => ({ ...waiter, keeps: waiter.keeps && queue.length === 0 });
+  const tenures = lock.queue.slice(0, count).map((waiter, index) => tenureOf(wish(waiter), at, true, index, count));
+  for (const { session, xid, token, keep } of tenures) {
+    at.notify(session, { type: "granted", name, xid, token, keep });
+  }
+  return { ...lock, holders: [...lock.holders, ...tenures], queue };
+}
+
+function decline(name: string, lock: Lock, count: number, at: At): Lock {
+  const declined = lock.queue.slice(0, count).map(({ session, xid }) => ({ session, xid }));
+  for (const { session, xid } of declined) at.notify(session, { type: "declined", name, xid });
+  return { ...lock, queue: lock.queue.slice(count), declined: [...lock.declined, ...declined] };
 }
 
 /** How many from the head of the queue may have the lock now. */
-function grantable({ holders, queue, stolen }: Lock): number {
+function grantable(lock: Lock): number {
+  const { queue } = lock;
   const [head] = queue;
-  if (head === undefined || !isCompatible({ holders, queue, stolen }, head.mode)) return 0;
+  if (head === undefined || !isCompatible(lock, head.mode)) return 0;
   if (head.mode === "exclusive") return 1;
   const end = queue.findIndex((waiter) => waiter.mode === "exclusive");
   return end === -1 ? queue.length : end;
 }
 
+/** How many from the head of the queue probe, and have found a use that is in their way. */
+function declinable({ holders, queue }: Lock): number {
+  const uses = holders.filter(isUse);
+  const end = queue.findIndex((waiter) => !waiter.probes || !uses.some((use) => conflicts(use, waiter)));
+  return end === -1 ? queue.length : end;
+}
+
 function tenureOf(waiter: Waiter, at: At, waited: boolean, index = 0, count = 1): Tenure {
+  const { session, xid, mode, owner, keeps } = waiter;
   const part = Math.floor(TOKENS_PER_ENTRY / count);
-  const token = BigInt(at.seqno) * BigInt(TOKENS_PER_ENTRY) + BigInt(index * part);
-  return { ...waiter, since: at.now, token, waited };
+  const token = firstToken(at) + BigInt(index * part);
+  return { session, xid, mode, since: at.now, owner, token, waited, keep: keeps ? part : 0, asked: false };
+}
+
+/** The first of the tokens that this entry gives out. */
+function firstToken(at: At): bigint {
+  return BigInt(at.seqno) * BigInt(TOKENS_PER_ENTRY);
+}
+
+/** All tokens of this entry: for a tenure that it does not grant. */
+export function wholeBlock(at: At): TokenBlock {
+  return { token: firstToken(at), keep: TOKENS_PER_ENTRY };
+}
+
+function granted({ token, keep }: Tenure): AcquireReply {
+  return { status: "granted", token, keep };
+}
+
+/** Has those who keep the lock give it back, and say at once what they use it for if that is asked; gives the holders. */
+export function revoke(name: string, holders: readonly Tenure[], isAsked: boolean, at: At): readonly Tenure[] {
+  return holders.map((holder) => {
+    if (isUse(holder)) return holder;
+    const { session, xid, token } = holder;
+    const asked = holder.asked || isAsked;
+    at.notify(session, { type: "revoke", name, xid, token, answer: asked });
+    return { ...holder, asked };
+  });
 }
 
 /** What a request that is asked again has come to: asking twice is asking once. */
-function standingOf(lock: Lock, session: SessionId, xid: number): AcquireReply | undefined {
-  const isIt = (one: Waiter): boolean => one.session === session && one.xid === xid;
+export function standingOf(lock: Lock, session: SessionId, xid: number): AcquireReply | undefined {
+  const isIt = (one: Named): boolean => one.session === session && one.xid === xid;
   const tenure = lock.holders.find(isIt) ?? lock.stolen.find(isIt);
-  if (tenure !== undefined) return { status: "granted", token: tenure.token };
+  if (tenure !== undefined) return granted(tenure);
+  if (lock.declined.some(isIt)) return { status: "unavailable" };
   return lock.queue.some(isIt) ? { status: "queued" } : undefined;
 }
 
@@ -151,11 +226,13 @@ function standingOf(lock: Lock, session: SessionId, xid: number): AcquireReply |
 function without(
   lock: Lock,
   isTenure: (tenure: Tenure) => boolean,
-  isWaiter: (waiter: Waiter) => boolean,
+  isOther: (one: Named) => boolean,
 ): Lock | undefined {
-  const holders = lock.holders.filter((one) => !isTenure(one));
-  const queue = lock.queue.filter((one) => !isWaiter(one));
-  const stolen = lock.stolen.filter((one) => !isTenure(one));
-  const left = holders.length + queue.length + stolen.length;
-  return left === lock.holders.length + lock.queue.length + lock.stolen.length ? undefined : { holders, queue, stolen };
+  const rest: Lock = {
+    holders: lock.holders.filter((one) => !isTenure(one)),
+    queue: lock.queue.filter((one) => !isOther(one)),
+    stolen: lock.stolen.filter((one) => !isTenure(one)),
+    declined: lock.declined.filter((one) => !isOther(one)),
+  };
+  return partsIn(rest) === partsIn(lock) ? undefined : rest;
 }

@@ -13,7 +13,10 @@ export function listPage(table: LockTable, from: ListCursor, now: number): ListP
   const requests: Listed[] = [];
   let room = PAGE_BYTES;
   for (const [name, { holders, queue }] of table.from(from.name)) {
-    const all: readonly (Tenure | Waiter)[] = [...holders, ...queue];
+    // By what each uses the lock for, not by when its client came to keep it.
+    const uses = [...holders].sort((a, b) => a.since - b.since);
+    // Who does not wait for the lock is not shown as waiting, though for a moment it stands in line.
+    const all: readonly (Tenure | Waiter)[] = [...uses, ...queue.filter(({ probes }) => !probes)];
     for (let index = name === from.name ? from.index : 0; index < all.length; index++) {
       if (room <= 0) return { requests, next: { name, index } };
       const listed = listedOf(name, all[index]!, now);
@@ -27,5 +30,6 @@ export function listPage(table: LockTable, from: ListCursor, now: number): ListP
 function listedOf(name: string, request: Tenure | Waiter, now: number): Listed {
   const { mode, session, owner, since } = request;
   const base = { name, mode, session, owner, ageMs: Math.max(0, now - since) };
-  return "token" in request ? { ...base, token: request.token } : base;
+  if (!("token" in request)) return base;
+  return { ...base, token: request.token, ...(request.keep > 0 && { kept: request.xid }) };
 }

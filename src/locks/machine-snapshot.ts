@@ -7,20 +7,22 @@ import type { StateRestoration } from "../machine/definition.ts";
 import { type Lock, LockTable, type Tenure, type Waiter } from "./machine-state.ts";
 import { modeSchema } from "./machine-words.ts";
 
-/** A waiter: session, xid, mode, since, owner. */
-type WaiterRow = [session: string, xid: number, mode: "exclusive" | "shared", since: number, owner: string];
-/** A tenure: the same, then the token and whether it waited. */
-type TenureRow = [...WaiterRow, token: bigint, waited: boolean];
-type Part = [name: string, holders: TenureRow[], queue: WaiterRow[], stolen: TenureRow[]];
+/** What both have: session, xid, mode, since, owner. */
+type AskedRow = [session: string, xid: number, mode: "exclusive" | "shared", since: number, owner: string];
+type WaiterRow = [...AskedRow, keeps: boolean, probes: boolean];
+type TenureRow = [...AskedRow, token: bigint, waited: boolean, keep: number, asked: boolean];
+type NamedRow = [session: string, xid: number];
+type Part = [name: string, holders: TenureRow[], queue: WaiterRow[], stolen: TenureRow[], declined: NamedRow[]];
 
-const waiterEntries = [v.string(), v.number(), modeSchema, v.number(), v.string()] as const;
-const waiterRow = v.strictTuple([...waiterEntries]);
-const tenureRow = v.strictTuple([...waiterEntries, v.bigint(), v.boolean()]);
+const askedEntries = [v.string(), v.number(), modeSchema, v.number(), v.string()] as const;
+const waiterRow = v.strictTuple([...askedEntries, v.boolean(), v.boolean()]);
+const tenureRow = v.strictTuple([...askedEntries, v.bigint(), v.boolean(), v.number(), v.boolean()]);
 const partSchema: v.GenericSchema<Part> = v.strictTuple([
   v.string(),
   v.array(tenureRow),
   v.array(waiterRow),
   v.array(tenureRow),
+  v.array(v.strictTuple([v.string(), v.number()])),
 ]);
 const sliceSchema = v.array(partSchema);
 
@@ -55,41 +57,43 @@ export function restoreTable(): StateRestoration<LockTable> {
   };
 }
 
-function* partsOf(name: string, { holders, queue, stolen }: Lock): Generator<Part> {
-  const longest = Math.max(holders.length, queue.length, stolen.length);
+function* partsOf(name: string, { holders, queue, stolen, declined }: Lock): Generator<Part> {
+  const longest = Math.max(holders.length, queue.length, stolen.length, declined.length);
   for (let from = 0; from < longest; from += REQUESTS_PER_PART) {
     const to = from + REQUESTS_PER_PART;
     const tenures = (all: readonly Tenure[]): TenureRow[] => all.slice(from, to).map(tenureToRow);
-    yield [name, tenures(holders), queue.slice(from, to).map(waiterToRow), tenures(stolen)];
+    const named = declined.slice(from, to).map(({ session, xid }): NamedRow => [session, xid]);
+    yield [name, tenures(holders), queue.slice(from, to).map(waiterToRow), tenures(stolen), named];
   }
 }
 
-function addPart(table: LockTable, [name, holderRows, queueRows, stolenRows]: Part): void {
-  const { holders, queue, stolen } = table.get(name);
+function addPart(table: LockTable, [name, holderRows, queueRows, stolenRows, declinedRows]: Part): void {
+  const { holders, queue, stolen, declined } = table.get(name);
   table.put(name, {
     holders: [...holders, ...holderRows.map(tenureFromRow)],
     queue: [...queue, ...queueRows.map(waiterFromRow)],
     stolen: [...stolen, ...stolenRows.map(tenureFromRow)],
+    declined: [...declined, ...declinedRows.map(([session, xid]) => ({ session, xid }))],
   });
-  for (const [session] of [...holderRows, ...queueRows, ...stolenRows]) table.enter(session, name);
+  for (const [session] of [...holderRows, ...queueRows, ...stolenRows, ...declinedRows]) table.enter(session, name);
 }
 
-function bytesOf([name, holders, queue, stolen]: Part): number {
-  return 3 * name.length + BYTES_PER_REQUEST * (1 + holders.length + queue.length + stolen.length);
+function bytesOf([name, holders, queue, stolen, declined]: Part): number {
+  return 3 * name.length + BYTES_PER_REQUEST * (1 + holders.length + queue.length + stolen.length + declined.length);
 }
 
-function waiterToRow({ session, xid, mode, since, owner }: Waiter): WaiterRow {
-  return [session, xid, mode, since, owner];
+function waiterToRow({ session, xid, mode, since, owner, keeps, probes }: Waiter): WaiterRow {
+  return [session, xid, mode, since, owner, keeps, probes];
 }
 
-function tenureToRow(tenure: Tenure): TenureRow {
-  return [...waiterToRow(tenure), tenure.token, tenure.waited];
+function tenureToRow({ session, xid, mode, since, owner, token, waited, keep, asked }: Tenure): TenureRow {
+  return [session, xid, mode, since, owner, token, waited, keep, asked];
 }
 
-function waiterFromRow([session, xid, mode, since, owner]: WaiterRow): Waiter {
-  return { session, xid, mode, since, owner };
+function waiterFromRow([session, xid, mode, since, owner, keeps, probes]: WaiterRow): Waiter {
+  return { session, xid, mode, since, owner, keeps, probes };
 }
 
-function tenureFromRow([session, xid, mode, since, owner, token, waited]: TenureRow): Tenure {
-  return { session, xid, mode, since, owner, token, waited };
+function tenureFromRow([session, xid, mode, since, owner, token, waited, keep, asked]: TenureRow): Tenure {
+  return { session, xid, mode, since, owner, token, waited, keep, asked };
 }

@@ -20,19 +20,40 @@ export interface Waiter {
   readonly since: number;
   /** Who wants it, for people. */
   readonly owner: string;
+  /** Its client would keep the lock after use. */
+  readonly keeps: boolean;
+  /** It does not wait for anybody's use of the lock, only for the answer of those who may keep it unused. */
+  readonly probes: boolean;
 }
 
 /** A request that was granted; `since` is when. */
-export interface Tenure extends Waiter {
-  /** The fencing token. */
+export interface Tenure extends Omit<Waiter, "keeps" | "probes"> {
+  /** The fencing token; of a kept tenure the first of several. */
   readonly token: bigint;
   /** Granted out of the queue: its client knows of it by a notice, not by the reply. */
   readonly waited: boolean;
+  /**
+   * How many tokens its client has for taking the lock again by itself, and so whether it may have the lock without using
+   * it. 0: it uses the lock, and gives it back after that.
+   */
+  readonly keep: number;
+  /** Its client was asked what it is used for, if it is. */
+  readonly asked: boolean;
+}
+
+/** A request in few words. */
+export interface Named {
+  /** Whose it is. */
+  readonly session: SessionId;
+  /** Its number. */
+  readonly xid: number;
 }
 
 /**
  * One lock. Invariants: holders are either one exclusive or any number of shared ones; the first of the queue cannot
- * be granted; something in it is not empty, for a lock that nobody wants is not stored.
+ * be granted, and if it probes, those in its way may all have the lock unused; those that probe are before all that
+ * wait; whoever was granted while others stayed in line does not keep the lock; something in it is not empty, for a
+ * lock that nobody wants is not stored.
  */
 export interface Lock {
   /** Who has it. */
@@ -41,10 +62,12 @@ export interface Lock {
   readonly queue: readonly Waiter[];
   /** Tenures ended by a steal whose clients have not let go yet: they are told until they do. */
   readonly stolen: readonly Tenure[];
+  /** Probes that ended at somebody's use; their clients are told until they let go. */
+  readonly declined: readonly Named[];
 }
 
 const NOBODY: readonly never[] = [];
-const UNWANTED: Lock = { holders: NOBODY, queue: NOBODY, stolen: NOBODY };
+const UNWANTED: Lock = { holders: NOBODY, queue: NOBODY, stolen: NOBODY, declined: NOBODY };
 
 /** How many requests a session has at each name, and in all. */
 interface Part {
@@ -64,8 +87,7 @@ export class LockTable {
 
   /** Stores the lock, or forgets it when nobody wants it any more. */
   put(name: string, lock: Lock): void {
-    const wanted = lock.holders.length + lock.queue.length + lock.stolen.length > 0;
-    if (wanted) this.#locks.set(name, lock);
+    if (partsIn(lock) > 0) this.#locks.set(name, lock);
     else this.#locks.delete(name);
   }
 
@@ -112,6 +134,16 @@ export class LockTable {
     // The index of a replica restored from a snapshot was filled in another order: sorted (by code units) they agree.
     return [...(this.#parts.get(session)?.names.keys() ?? [])].sort();
   }
+}
+
+/** How many requests have a part in the lock. */
+export function partsIn({ holders, queue, stolen, declined }: Lock): number {
+  return holders.length + queue.length + stolen.length + declined.length;
+}
+
+/** Whether two may not hold a lock at the same time. */
+export function conflicts(one: { readonly mode: LockMode }, other: { readonly mode: LockMode }): boolean {
+  return one.mode === "exclusive" || other.mode === "exclusive";
 }
 
 /** Whether a request of this mode may hold the lock beside its holders. */

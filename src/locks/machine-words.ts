@@ -28,25 +28,74 @@ export interface Acquisition extends Request {
   readonly owner: string;
   /** `steal` breaks the holders' tenures and goes before those in line; only for exclusive requests. */
   readonly how: "wait" | "ifAvailable" | "steal";
+  /** Whether the client would keep the lock after use: until then nobody else wants it, or it is told to give it back. */
+  readonly keep: boolean;
+  /** For how long it has waited already, in milliseconds, at its client. */
+  readonly ageMs: number;
+}
+
+/** Tokens that belong to a tenure. */
+export interface TokenBlock {
+  /** The first one. */
+  readonly token: bigint;
+  /**
+   * How many there are, for a client that keeps the lock and takes it again without a message; 0: it gives the lock back
+   * after this one use.
+   */
+  readonly keep: number;
 }
 
 /** What `acquire` answers, at once. */
 export type AcquireReply =
-  | { readonly status: "granted"; readonly token: bigint }
-  /** In line: a notice comes when the lock is its own. */
+  | ({ readonly status: "granted" } & TokenBlock)
+  /** In line: a notice comes when the lock is its own, or was not to be had (`ifAvailable`). */
   | { readonly status: "queued" }
-  /** Only for `ifAvailable`: somebody holds it or waits for it, and the request is forgotten. */
+  /** Only for `ifAvailable`: somebody uses it or waits for it, and the request is forgotten. */
   | { readonly status: "unavailable" };
 
 /** What a cancelled request was doing. */
 export type CancelReply = "waiting" | "held" | "none";
 
-/** Tells a session something about a request of its own. Safe to tell twice: `xid` and `token` say which tenure. */
+/** One use of a lock that a client kept. */
+export interface Use {
+  /** A new one of the session. */
+  readonly xid: number;
+  /** One of the tenure's tokens. */
+  readonly token: bigint;
+  /** What it is used for; under an exclusive tenure there may be shared uses. */
+  readonly mode: LockMode;
+  /** For how long, in milliseconds. */
+  readonly ageMs: number;
+}
+
+/** What `settle` takes: a kept tenure, and the uses it consists of at this moment. */
+export interface Settlement extends TenureName {
+  /** At least one; a kept tenure that is not in use is released. */
+  readonly uses: readonly Use[];
+}
+
+/** Names a tenure of any session. */
+export interface KeptTenure extends Request {
+  /** Whose it is. */
+  readonly session: SessionId;
+}
+
+/**
+ * Tells a session something about a request of its own. Safe to tell twice: `xid` and `token` say which tenure. All but
+ * the first are told until the client has done something about it.
+ */
 export type LockNotice =
   /** A request that waited has the lock. */
-  | ({ readonly type: "granted" } & TenureName)
-  /** A steal ended this tenure; told until the client lets go of it. */
-  | ({ readonly type: "stolen" } & TenureName);
+  | ({ readonly type: "granted" } & TenureName & TokenBlock)
+  /** A steal ended this tenure. */
+  | ({ readonly type: "stolen" } & TenureName)
+  /**
+   * Others want a lock that the client keeps: it goes back after the uses that it has now. With `answer` the client says
+   * at once what those are, by `release` or `settle`: somebody does not wait for their end.
+   */
+  | ({ readonly type: "revoke"; readonly answer: boolean } & TenureName)
+  /** An `ifAvailable` request was in line for the holder's answer, and that was that it uses the lock. */
+  | ({ readonly type: "declined" } & Request);
 
 /** One request as a list shows it. */
 export interface Listed {
@@ -62,6 +111,8 @@ export interface Listed {
   readonly ageMs: number;
   /** The fencing token of a holder; absent while it waits. */
   readonly token?: bigint | undefined;
+  /** Of a holder: number of the request, if its client may keep the lock unused; only that client knows. */
+  readonly kept?: number | undefined;
 }
 
 /** Where a page begins: at the request number `index` (holders first) of the first name not before `name`. */
@@ -92,9 +143,12 @@ const xidSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const tokenSchema = v.pipe(v.bigint(), v.minValue(0n));
 const indexSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const ownerSchema = v.pipe(v.string(), v.maxLength(MAX_OWNER_LENGTH));
-const tenureEntries = { name: nameSchema, xid: xidSchema, token: tokenSchema };
+const ageSchema = v.pipe(v.number(), v.finite(), v.minValue(0));
+const requestEntries = { name: nameSchema, xid: xidSchema };
+const tenureEntries = { ...requestEntries, token: tokenSchema };
+const blockEntries = { token: tokenSchema, keep: indexSchema };
 
-export const requestSchema: v.GenericSchema<Request> = v.strictObject({ name: nameSchema, xid: xidSchema });
+export const requestSchema: v.GenericSchema<Request> = v.strictObject(requestEntries);
 export const tenureSchema: v.GenericSchema<TenureName> = v.strictObject(tenureEntries);
 
 export const acquisitionSchema: v.GenericSchema<Acquisition> = v.pipe(
@@ -104,19 +158,43 @@ export const acquisitionSchema: v.GenericSchema<Acquisition> = v.pipe(
     mode: modeSchema,
     owner: ownerSchema,
     how: v.picklist(["wait", "ifAvailable", "steal"]),
+    keep: v.boolean(),
+    ageMs: ageSchema,
   }),
   v.check(({ how, mode }) => how !== "steal" || mode === "exclusive", "only an exclusive request can steal"),
 );
 
+export const settlementSchema: v.GenericSchema<Settlement> = v.strictObject({
+  ...tenureEntries,
+  uses: v.pipe(
+    v.array(v.strictObject({ xid: xidSchema, token: tokenSchema, mode: modeSchema, ageMs: ageSchema })),
+    v.minLength(1),
+    v.check((uses) => uses.length === 1 || uses.every(({ mode }) => mode === "shared"), "an exclusive use is alone"),
+    v.check((uses) => new Set(uses.map(({ xid }) => xid)).size === uses.length, "each use has an xid of its own"),
+  ),
+});
+
+/** Tenures that one `survey` may ask about. */
+export const MAX_SURVEYED = 1024;
+
+export const surveySchema: v.GenericSchema<readonly KeptTenure[]> = v.pipe(
+  v.array(v.strictObject({ ...requestEntries, session: v.string() })),
+  v.maxLength(MAX_SURVEYED),
+);
+
+export const blockSchema: v.GenericSchema<TokenBlock | null> = v.nullable(v.strictObject(blockEntries));
+
 export const acquireReplySchema: v.GenericSchema<AcquireReply> = v.variant("status", [
-  v.strictObject({ status: v.literal("granted"), token: tokenSchema }),
+  v.strictObject({ status: v.literal("granted"), ...blockEntries }),
   v.strictObject({ status: v.literal("queued") }),
   v.strictObject({ status: v.literal("unavailable") }),
 ]);
 
 export const noticeSchema: v.GenericSchema<LockNotice> = v.variant("type", [
-  v.strictObject({ type: v.literal("granted"), ...tenureEntries }),
+  v.strictObject({ type: v.literal("granted"), ...tenureEntries, keep: indexSchema }),
   v.strictObject({ type: v.literal("stolen"), ...tenureEntries }),
+  v.strictObject({ type: v.literal("revoke"), ...tenureEntries, answer: v.boolean() }),
+  v.strictObject({ type: v.literal("declined"), ...requestEntries }),
 ]);
 
 export const cursorSchema: v.GenericSchema<ListCursor> = v.strictObject({ name: nameSchema, index: indexSchema });
@@ -130,6 +208,7 @@ export const pageSchema: v.GenericSchema<ListPage> = v.strictObject({
       owner: v.string(),
       ageMs: v.number(),
       token: v.optional(tokenSchema),
+      kept: v.optional(xidSchema),
     }),
   ),
   next: v.optional(cursorSchema),

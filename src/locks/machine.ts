@@ -5,7 +5,8 @@
 
 import { command, defineMachine, query } from "../machine/define.ts";
 import type { Command, Machine, Query, StepContext } from "../machine/definition.ts";
-import { type At, acquire, cancel, endSession, outstandingNotices, release } from "./machine-grants.ts";
+import { type At, acquire, cancel, endSession, release } from "./machine-grants.ts";
+import { outstandingNotices, refill, settle, survey } from "./machine-keeping.ts";
 import { listPage } from "./machine-list.ts";
 import { restoreTable, sliceTable } from "./machine-snapshot.ts";
 import { LockTable } from "./machine-state.ts";
@@ -15,12 +16,17 @@ import {
   acquisitionSchema,
   type CancelReply,
   cursorSchema,
+  type KeptTenure,
   type ListCursor,
   type ListPage,
   type LockNotice,
   type Request,
   requestSchema,
+  type Settlement,
+  settlementSchema,
+  surveySchema,
   type TenureName,
+  type TokenBlock,
   tenureSchema,
 } from "./machine-words.ts";
 
@@ -32,6 +38,12 @@ export type LockCommands = {
   readonly release: Command<LockTable, TenureName, boolean>;
   /** Gives a request up, waiting or granted. */
   readonly cancel: Command<LockTable, Request, CancelReply>;
+  /** Says what a kept tenure is used for and ends it: each use is a tenure now; `false` if it was stolen before. */
+  readonly settle: Command<LockTable, Settlement, boolean>;
+  /** Gives a kept tenure more tokens; `null` if it has ended. */
+  readonly refill: Command<LockTable, TenureName, TokenBlock | null>;
+  /** Has the clients of kept tenures say whether they use them; gives how many are asked. */
+  readonly survey: Command<LockTable, readonly KeptTenure[], number>;
 };
 
 /** The queries of the lock machine. */
@@ -56,6 +68,9 @@ export const locks: Machine<"locks", LockTable, LockCommands, LockQueries, LockN
     acquire: command(acquisitionSchema, (table, wanted, ctx) => acquire(table, ctx.session, wanted, at(ctx))),
     release: command(tenureSchema, (table, tenure, ctx) => release(table, ctx.session, tenure, at(ctx))),
     cancel: command(requestSchema, (table, request, ctx) => cancel(table, ctx.session, request, at(ctx))),
+    settle: command(settlementSchema, (table, tenure, ctx) => settle(table, ctx.session, tenure, at(ctx))),
+    refill: command(tenureSchema, (table, tenure, ctx) => refill(table, ctx.session, tenure, at(ctx))),
+    survey: command(surveySchema, (table, tenures, ctx) => survey(table, tenures, at(ctx))),
   },
   queries: {
     list: query(cursorSchema, (table, from, ctx) => listPage(table, from, ctx.now)),

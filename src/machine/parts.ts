@@ -38,7 +38,7 @@ export interface Handler<Context> {
   readonly schema: Schema;
 }
 
-type Typed = "commands" | "queries" | "notices" | "sessionEnded" | "deadline" | "tick" | "snapshot";
+type Typed = "commands" | "queries" | "notices" | "sessionEnded" | "deadline" | "tick" | "snapshot" | "migrate";
 
 export interface Parts extends Omit<AnyMachine, Typed> {
   readonly commands: Readonly<Record<string, Handler<CommandContext>>>;
@@ -48,6 +48,7 @@ export interface Parts extends Omit<AnyMachine, Typed> {
   readonly deadline?: (state: object) => number | undefined;
   readonly tick?: (state: object, ctx: StepContext) => void;
   readonly snapshot?: (state: object) => Iterator<unknown>;
+  readonly migrate?: (state: object) => object;
 }
 
 /** Whether it is a promise or the like; if so, its rejection is from now on nobody's to handle. */

@@ -8,6 +8,7 @@ import { ViewstampError } from "../protocol/errors.ts";
 import type {
   Applied,
   EntryContext,
+  MachineAbility,
   MachineVersion,
   Notice,
   ReplicatedMachine,
@@ -56,14 +57,30 @@ export function checkMachines(machines: AnyMachine | readonly AnyMachine[]): rea
 
 /** By name, so that every replica runs them in one order, whatever order it was given them in. */
 class Combination implements ReplicatedMachine {
-  readonly versions: readonly MachineVersion[];
+  readonly able: readonly MachineAbility[];
   readonly #runners: readonly MachineRunner[];
   readonly #byName: ReadonlyMap<string, MachineRunner>;
 
   constructor(machines: readonly AnyMachine[], hooks: MachineHooks) {
-    this.versions = machines.map(({ name, version }) => ({ name, version }));
     this.#runners = machines.map((machine) => new MachineRunner(machine, hooks));
+    this.able = this.#runners.map(({ name, versions }) => ({ name, versions }));
     this.#byName = new Map(this.#runners.map((runner) => [runner.name, runner]));
+  }
+
+  get versions(): readonly MachineVersion[] {
+    return this.#runners.map(({ name, version }) => ({ name, version }));
+  }
+
+  begin(versions: readonly MachineVersion[]): void {
+    for (const { name, version } of versions) this.#byName.get(name)?.begin(version);
+  }
+
+  upgrade(to: readonly MachineVersion[]): boolean {
+    const states = to.map(({ name, version }) => this.#byName.get(name)?.migrated(version));
+    if (states.includes(undefined)) return false;
+    for (const [index, { name, version }] of to.entries())
+      this.#byName.get(name)?.replaceState(version, states[index]!);
+    return true;
   }
 
   apply(command: Uint8Array, session: SessionId, context: EntryContext): Applied {
@@ -71,14 +88,14 @@ class Combination implements ReplicatedMachine {
     if (call === undefined) return { reply: NO_CALL, notices: [] };
     const runner = this.#byName.get(call.machine);
     if (runner === undefined) return { reply: unknownMachine(call.machine), notices: [] };
-    return runner.execute(call.name, call.input, session, context);
+    return runner.execute(call, session, context);
   }
 
   query(query: Uint8Array, now: number): Uint8Array {
     const call = decoded(query);
     if (call === undefined) return NO_CALL;
     const runner = this.#byName.get(call.machine);
-    return runner === undefined ? unknownMachine(call.machine) : runner.ask(call.name, call.input, now);
+    return runner === undefined ? unknownMachine(call.machine) : runner.ask(call, now);
   }
 
   endSession(session: SessionId, context: EntryContext): readonly Notice[] {

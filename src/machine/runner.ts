@@ -2,11 +2,12 @@
  * Runs one machine: its state, and every call into the user's code, none of which may throw out of here.
  * @module
  */
-import { encodeNotice, encodeReply } from "../protocol/calls.ts";
-import { MachineError, ViewstampError } from "../protocol/errors.ts";
+import { type Call, encodeNotice, encodeReply } from "../protocol/calls.ts";
+import { assert, MachineError, ViewstampError } from "../protocol/errors.ts";
 import type { Applied, EntryContext, Notice } from "../protocol/machine.ts";
 import type { SessionId } from "../protocol/session.ts";
 import type { Viewstamp } from "../protocol/view.ts";
+import { chainOf } from "./chain.ts";
 import type { AnyMachine, StateRestoration } from "./definition.ts";
 import { type InputIssue, parseInput } from "./input.ts";
 import { type Handler, isThenable, type MachineFault, type MachineHooks, type Parts } from "./parts.ts";
@@ -23,8 +24,11 @@ const FAILED = encodeReply({
 
 export class MachineRunner {
   readonly name: string;
-  readonly version: number;
-  readonly #parts: Parts;
+  /** The versions it can run, oldest first. */
+  readonly versions: readonly number[];
+  readonly #chain: readonly Parts[];
+  /** Those of the version that runs. */
+  #parts: Parts;
   readonly #step: Step;
   readonly #trace: ((fault: MachineFault) => void) | undefined;
   readonly #maxReplyBytes: number;
@@ -33,7 +37,8 @@ export class MachineRunner {
   /** @throws {ViewstampError} `InvalidOptions` if there is no usable empty state */
   constructor(machine: AnyMachine, hooks: MachineHooks) {
     this.name = machine.name;
-    this.version = machine.version;
+    this.#chain = chainOf(machine);
+    this.versions = this.#chain.map(({ version }) => version);
     this.#parts = machine as unknown as Parts;
     this.#trace = hooks.trace;
     this.#maxReplyBytes = hooks.maxReplyBytes ?? DEFAULT_MAX_REPLY_BYTES;
@@ -41,20 +46,53 @@ export class MachineRunner {
     this.#state = emptyState(this.#parts);
   }
 
-  execute(name: string, input: unknown, session: SessionId, context: EntryContext): Applied {
+  /** The version that runs. */
+  get version(): number {
+    return this.#parts.version;
+  }
+
+  execute({ name, input, version }: Call, session: SessionId, context: EntryContext): Applied {
     const { commands } = this.#parts;
+    if (version > this.version) return { reply: this.#tooNew(version), notices: [] };
     const call = Object.hasOwn(commands, name) ? commands[name] : undefined;
-    if (call === undefined) return { reply: unknownCall("command", this.name, name), notices: [] };
+    if (call === undefined) return { reply: unknownCall("command", this.#parts, name), notices: [] };
     const step = this.#step.begin(context, session);
     const reply = this.#run(call, name, input, step, context.viewstamp);
     return { reply, notices: step.end() };
   }
 
-  ask(name: string, input: unknown, now: number): Uint8Array {
+  ask({ name, input, version }: Call, now: number): Uint8Array {
     const { queries } = this.#parts;
+    if (version > this.version) return this.#tooNew(version);
     const call = Object.hasOwn(queries, name) ? queries[name] : undefined;
-    if (call === undefined) return unknownCall("query", this.name, name);
+    if (call === undefined) return unknownCall("query", this.#parts, name);
     return this.#run(call, name, input, { now }, undefined);
+  }
+
+  /** The empty state of this version. */
+  begin(version: number): void {
+    const parts = this.#partsOf(version);
+    if (parts === this.#parts) return;
+    this.replaceState(version, emptyState(parts));
+  }
+
+  /**
+   * What the state is in this version, by one migration after another; `undefined` if one of them fails. Nothing changes
+   * until `replaceState`.
+   */
+  migrated(version: number): object | undefined {
+    return this.#guard("migrate", undefined, () => {
+      let state = this.#state;
+      for (const { version: next, migrate } of this.#chain) {
+        if (next <= this.version || next > version) continue;
+        const migrated = migrate?.(state);
+        if (typeof migrated !== "object" || migrated === null || isThenable(migrated)) {
+          throw new TypeError(`migrate of version ${next} gave no state`);
+        }
+        state = migrated;
+      }
+      return state;
+    });
   }
 
   endSession(session: SessionId, context: EntryContext): readonly Notice[] {
@@ -91,12 +129,27 @@ export class MachineRunner {
     return encodedState(this.#parts, this.#state, (part) => this.#must("snapshot", part));
   }
 
-  restoration(): StateRestoration<object> {
-    return restorationOf(this.#parts);
+  restoration(version: number): StateRestoration<object> {
+    return restorationOf(this.#partsOf(version));
   }
 
-  replaceState(state: object): void {
+  /** From now on this version runs, with this state. */
+  replaceState(version: number, state: object): void {
+    this.#parts = this.#partsOf(version);
     this.#state = state;
+  }
+
+  #partsOf(version: number): Parts {
+    const parts = this.#chain.find((one) => one.version === version);
+    assert(parts !== undefined, `machine "${this.name}" is run in a version that it has`);
+    return parts;
+  }
+
+  #tooNew(version: number): Uint8Array {
+    const text =
+      `the cluster runs version ${this.version} of machine "${this.name}", this call is of version ${version}: ` +
+      "upgrade all nodes first, then the clients";
+    return encodeReply({ type: "failed", code: "WrongMachine", text });
   }
 
   #run<Context>(
@@ -176,7 +229,7 @@ export class MachineRunner {
   }
 }
 
-function unknownCall(kind: "command" | "query", machine: string, name: string): Uint8Array {
-  const text = `machine "${machine}" has no ${kind} ${JSON.stringify(name.slice(0, 80))}`;
+function unknownCall(kind: "command" | "query", { name: machine, version }: Parts, name: string): Uint8Array {
+  const text = `version ${version} of machine "${machine}" has no ${kind} ${JSON.stringify(name.slice(0, 80))}`;
   return encodeReply({ type: "failed", code: "UnknownCommand", text });
 }

@@ -12,6 +12,7 @@
 import { badMessage, Reader, Writer } from "../protocol/bytes.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { MachineVersion, Restoration } from "../protocol/machine.ts";
+import { abilitiesText, canRun, versionsText } from "../protocol/machine-versions.ts";
 import { decodeValue, encodeValue } from "../protocol/values.ts";
 import type { StateRestoration } from "./definition.ts";
 
@@ -100,9 +101,12 @@ function tagged(tag: number, value: unknown): Uint8Array {
 }
 
 /** A machine whose state is to be restored. */
-export interface Restorable extends MachineVersion {
-  restoration(): StateRestoration<object>;
-  replaceState(state: object): void;
+export interface Restorable {
+  readonly name: string;
+  /** Those it can run, oldest first. */
+  readonly versions: readonly number[];
+  restoration(version: number): StateRestoration<object>;
+  replaceState(version: number, state: object): void;
 }
 
 /** Takes the chunks of `chunksOf`; the machines keep their states until `finish`. */
@@ -130,19 +134,23 @@ export class SnapshotRestoration implements Restoration {
     const counts = this.#counts;
     if (counts === undefined) throw badMessage("a snapshot without its end");
     const states = this.#incoming.map((incoming, index) => incoming.finish(counts[index]));
-    for (const [index, { machine }] of this.#incoming.entries()) machine.replaceState(states[index]!);
+    for (const [index, { machine, version }] of this.#incoming.entries()) machine.replaceState(version, states[index]!);
   }
 
   #head(head: unknown): void {
     if (!Array.isArray(head) || head[0] !== FORMAT || !Array.isArray(head[1]) || !head[1].every(isVersion)) {
       throw badMessage("a snapshot of an unknown format");
     }
-    const theirs = JSON.stringify(head[1]);
-    const ours = JSON.stringify(this.#machines.map(({ name, version }) => [name, version]));
-    if (theirs !== ours) {
-      throw new ViewstampError("WrongMachine", `the snapshot is of the machines ${theirs}, here run ${ours}`);
+    const versions = (head[1] as [string, number][]).map(([name, version]) => ({ name, version }));
+    if (!canRun(this.#machines, versions)) {
+      const text = `the snapshot is of ${versionsText(versions)}, this program can run ${abilitiesText(this.#machines)}`;
+      throw new ViewstampError("WrongMachine", text);
     }
-    for (const machine of this.#machines) this.#incoming.push(new Incoming(machine));
+    // A part of the snapshot is of the machine at its index in the head.
+    for (const { name, version } of versions) {
+      const machine = this.#machines.find((one) => one.name === name)!;
+      this.#incoming.push(new Incoming(machine, version));
+    }
   }
 
   #part(reader: Reader): void {
@@ -164,15 +172,17 @@ function isVersion(item: unknown): boolean {
 /** One machine's stream as it comes in. */
 class Incoming {
   readonly machine: Restorable;
+  readonly version: number;
   readonly #restoration: StateRestoration<object>;
   #count = 0;
   /** The value that the last chunk was cut in, and how much of it is to come. */
   #pieces: Uint8Array[] = [];
   #missing = 0;
 
-  constructor(machine: Restorable) {
+  constructor(machine: Restorable, version: number) {
     this.machine = machine;
-    this.#restoration = machine.restoration();
+    this.version = version;
+    this.#restoration = machine.restoration(version);
   }
 
   take(reader: Reader): void {

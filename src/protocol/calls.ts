@@ -11,10 +11,12 @@ export interface Call {
   readonly machine: string;
   readonly name: string;
   readonly input: unknown;
+  /** The version of the machine that the caller knows. */
+  readonly version: number;
 }
 
 /** Why a call was not done, other than by the machine's own refusal. */
-export type CallFailure = "MachineFailed" | "UnknownCommand" | "InvalidInput";
+export type CallFailure = "MachineFailed" | "UnknownCommand" | "InvalidInput" | "WrongMachine";
 
 /** What a machine answers. */
 export type CallReply =
@@ -34,19 +36,24 @@ const OK = 0;
 const REFUSED = 1;
 const FAILED = 2;
 
-const failures: readonly CallFailure[] = ["MachineFailed", "UnknownCommand", "InvalidInput"];
+const failures: readonly CallFailure[] = ["MachineFailed", "UnknownCommand", "InvalidInput", "WrongMachine"];
 
-/** @throws {ViewstampError} `InvalidInput` if the codec cannot carry the input */
-export function encodeCall(machine: string, name: string, input: unknown): Uint8Array {
-  return encodeValue([machine, name, input]);
+/**
+ * The version is left out where it is 1.
+ * @throws {ViewstampError} `InvalidInput` if the codec cannot carry the input
+ */
+export function encodeCall(machine: string, name: string, input: unknown, version: number = 1): Uint8Array {
+  return encodeValue(version === 1 ? [machine, name, input] : [machine, name, input, version]);
 }
 
 /** @throws {ViewstampError} `BadMessage` */
 export function decodeCall(bytes: Uint8Array): Call {
   const list = decodeList(bytes, "call");
-  const [machine, name, input] = list;
-  if (list.length !== 3 || typeof machine !== "string" || typeof name !== "string") throw badMessage("no call");
-  return { machine, name, input };
+  const [machine, name, input, version = 1] = list;
+  if (list.length < 3 || list.length > 4 || typeof machine !== "string" || typeof name !== "string")
+    throw badMessage("no call");
+  if (typeof version !== "number" || !Number.isSafeInteger(version) || version < 1) throw badMessage("no call");
+  return { machine, name, input, version };
 }
 
 /** @throws {ViewstampError} `InvalidInput` if the codec cannot carry the value or data */

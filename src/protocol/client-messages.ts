@@ -62,7 +62,18 @@ export interface Change {
   readonly url: string;
 }
 
-export type ClientMessage = Request | Open | End | Query | KeepAlive | AskStatus | Change;
+/**
+ * An operator's copy of the whole state, chunk by chunk. `next` 0 asks the primary to begin one: of the state after
+ * everything that was acknowledged before this message came, confirmed like a linearizable query. Then `next` is the
+ * chunk wanted of the copy that was begun on this connection. Answered by `copied`.
+ */
+export interface Copy {
+  readonly type: "copy";
+  readonly xid: number;
+  readonly next: number;
+}
+
+export type ClientMessage = Request | Open | End | Query | KeepAlive | AskStatus | Change | Copy;
 
 /** The reply of a committed and applied command (or the empty reply of a skipped number). */
 export interface Reply {
@@ -135,6 +146,16 @@ export interface Changed {
   readonly vid: number;
 }
 
+/** One chunk of a copy of the state at `at`. The last one is followed by an empty one with `isEnd`. */
+export interface Copied {
+  readonly type: "copied";
+  readonly xid: number;
+  readonly at: Viewstamp;
+  readonly index: number;
+  readonly isEnd: boolean;
+  readonly body: Uint8Array;
+}
+
 /**
  * What a node knows of the cluster: sent in answer to the hello, and pushed whenever it changes. `active`: the
  * node's primary takes requests, as far as the node knows (only the primary itself knows for sure).
@@ -197,6 +218,8 @@ export interface NodeStatus {
   readonly snapshotPauseMs: number;
   /** What its operator should know, such as that its data was set aside; empty if there is nothing. */
   readonly trouble: string;
+  /** Its machines by name: the version that runs, and those that its program is able to run, oldest first. */
+  readonly machines: readonly { readonly name: string; readonly version: number; readonly able: readonly number[] }[];
 }
 
 export interface StatusMessage {
@@ -214,6 +237,7 @@ export type ServerMessage =
   | Answer
   | KeptAlive
   | Changed
+  | Copied
   | News
   | NoticeMessage
   | StatusMessage;

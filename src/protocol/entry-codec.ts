@@ -8,8 +8,9 @@
 import { badMessage, Reader, Writer } from "./bytes.ts";
 import type { Entry, EntryKind } from "./entry.ts";
 import { assert } from "./errors.ts";
+import { decodeUpgrade } from "./upgrade-body.ts";
 
-const KINDS: readonly EntryKind[] = ["open", "command", "skip", "end", "tick"];
+const KINDS: readonly EntryKind[] = ["open", "command", "skip", "end", "tick", "upgrade"];
 const CODES = new Map(KINDS.map((kind, index) => [kind, index + 1]));
 
 /** The least that an entry takes: every varuint one byte, no body. */
@@ -73,6 +74,7 @@ export function takeEntry(reader: Reader): Entry {
   const entry: Entry = { kind, vid, seqno, time, session, number, acknowledgedThrough, body, bytes };
   const fault = faultOf(entry);
   if (fault !== undefined) throw badMessage(`an entry with ${fault}`);
+  if (kind === "upgrade") decodeUpgrade(body);
   return entry;
 }
 

@@ -11,7 +11,6 @@ import { readValue, writeValue } from "./values.ts";
 import {
   bytes,
   clusterId,
-  count,
   id,
   incarnation,
   MAX_TEXT_LENGTH,
@@ -50,7 +49,7 @@ const hello: Schema<Hello> = v.object({
   role: v.picklist(["peer", "client"]),
   clusterId: v.undefinedable(clusterId),
   node: v.undefinedable(v.object({ id, incarnation, url })),
-  machines: v.array(v.object({ name, version: count })),
+  machines: v.array(v.object({ name, versions: v.array(positive) })),
   options: v.undefinedable(v.object({ minCopies: positive, maxBodyBytes: positive, driftPercent: quantity })),
   authentication: v.undefinedable(bytes),
 });

@@ -3,7 +3,7 @@
  * @module
  */
 import type { ErrorCode } from "./errors.ts";
-import type { MachineVersion } from "./machine.ts";
+import type { MachineAbility } from "./machine.ts";
 import type { ClusterId, Identity } from "./view.ts";
 
 /** The protocol versions this code speaks. */
@@ -25,8 +25,11 @@ export interface Hello {
   readonly clusterId: ClusterId | undefined;
   /** Peers only. */
   readonly node: (Identity & { readonly url: string }) | undefined;
-  /** For peers all must agree; for clients, those they call must be among the node's. */
-  readonly machines: readonly MachineVersion[];
+  /**
+   * For peers the same names, and a version of each that both can run. For clients those they call, each in the one version
+   * they know: the node must have that machine, and each call says of which version it is.
+   */
+  readonly machines: readonly MachineAbility[];
   /** Peers only. */
   readonly options: AgreedOptions | undefined;
   /** Room for a client's token or a peer's challenge; nothing is defined yet. */

@@ -32,6 +32,12 @@ export interface MachineVersion {
   readonly version: number;
 }
 
+/** The versions of one machine that a program can run, oldest first. */
+export interface MachineAbility {
+  readonly name: string;
+  readonly versions: readonly number[];
+}
+
 /** Rebuilds the state from a snapshot's chunks. Nothing changes until `finish`. */
 export interface Restoration {
   /** @throws if the bytes are no chunk of this machine's snapshot */
@@ -41,7 +47,17 @@ export interface Restoration {
 }
 
 export interface ReplicatedMachine {
+  /** What it runs now, in the order of the names. */
   readonly versions: readonly MachineVersion[];
+  /** What it can run, in the same order: a snapshot, `begin` and `upgrade` choose. */
+  readonly able: readonly MachineAbility[];
+  /** The empty state of these versions, where a log begins. The caller has asked `canRun`. */
+  begin(versions: readonly MachineVersion[]): void;
+  /**
+   * Makes the state that of newer versions, all machines or none: `false` if one could not, and then nothing has changed.
+   * Never throws. The caller has asked `canRun`.
+   */
+  upgrade(to: readonly MachineVersion[]): boolean;
   /** Never throws: a refusal or failure is an encoded reply. */
   apply(command: Uint8Array, session: SessionId, context: EntryContext): Applied;
   /** Never throws, changes nothing. */

@@ -7,6 +7,7 @@
  */
 import type { AcceptedValue, Ballot } from "./ballot.ts";
 import type { Entry } from "./entry.ts";
+import type { MachineAbility, MachineVersion } from "./machine.ts";
 import type { ClusterId, View, Viewstamp } from "./view.ts";
 
 /**
@@ -69,18 +70,24 @@ export interface Fetch {
   readonly vid: number;
 }
 
-/** Fresh node -> node with the smallest id in `cluster`: this incarnation has no data and may found a cluster. */
+/**
+ * Fresh node -> node with the smallest id in `cluster`: this incarnation has no data and may found a cluster, and its
+ * program can run these machines.
+ */
 export interface Fresh {
   readonly type: "fresh";
+  readonly able: readonly MachineAbility[];
 }
 
 /**
  * Any node with a view -> node without one: the cluster exists, and this is its newest view. A fresh node takes view 1
- * only under the conditions of genesis. Durable first: both fields.
+ * only under the conditions of genesis. `origin`: the machine versions in which the cluster's log begins. Durable first: all
+ * fields.
  */
 export interface Genesis {
   readonly type: "genesis";
   readonly clusterId: ClusterId;
+  readonly origin: readonly MachineVersion[];
   readonly view: View;
 }
 
@@ -91,11 +98,15 @@ export interface Join {
   readonly url: string;
 }
 
-/** Primary -> joiner: it will not be admitted, and why; it may ask again later with back-off. */
+/**
+ * Primary -> joiner: it will not be admitted, and why; it may ask again later with back-off. `version`: its program cannot
+ * run what the cluster runs, which is `running` (empty for other reasons).
+ */
 export interface JoinRefused {
   readonly type: "joinRefused";
   readonly vid: number;
-  readonly reason: "barred" | "unknown";
+  readonly reason: "barred" | "unknown" | "version";
+  readonly running: readonly MachineVersion[];
 }
 
 /** Backup that stops gracefully -> primary: go on without me. */
@@ -119,7 +130,8 @@ export interface Run {
 /**
  * Member or learner -> primary of `vid`: the shape of its log. As `vid` never falls along a log, `runs` gives every
  * viewstamp after `base`, and the primary finds the last common one at once. Nothing need be durable: only
- * `invoked` promises. `snapshot` is the place and next chunk of a snapshot being received.
+ * `invoked` promises. `snapshot` is the place and next chunk of a snapshot being received; `able` what its program can
+ * run, for as long as this connection lasts.
  */
 export interface Located {
   readonly type: "located";
@@ -127,6 +139,7 @@ export interface Located {
   readonly base: Viewstamp;
   readonly runs: readonly Run[];
   readonly snapshot: { readonly at: Viewstamp; readonly next: number } | undefined;
+  readonly able: readonly MachineAbility[];
 }
 
 /**
@@ -206,6 +219,23 @@ export interface Leveled {
   readonly through: Viewstamp;
 }
 
+/** Primary of `vid` -> member: promise to be able to run these versions. Sent once every member has said that it can. */
+export interface Ready {
+  readonly type: "ready";
+  readonly vid: number;
+  readonly versions: readonly MachineVersion[];
+}
+
+/**
+ * Member -> primary of `vid`. Durable first: that no program that cannot run these versions ever starts on this data. When
+ * all members have said so the primary may stamp the `upgrade` entry.
+ */
+export interface Readied {
+  readonly type: "readied";
+  readonly vid: number;
+  readonly versions: readonly MachineVersion[];
+}
+
 /** Primary of `vid` -> learner whose place is no longer in the log: a snapshot of the state at `at` in `chunks` chunks. */
 export interface SnapshotOffer {
   readonly type: "snapshotOffer";
@@ -254,6 +284,8 @@ export type PeerMessage =
   | Confirmed
   | Level
   | Leveled
+  | Ready
+  | Readied
   | SnapshotOffer
   | SnapshotWant
   | SnapshotChunk;

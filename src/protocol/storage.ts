@@ -9,6 +9,7 @@
  */
 import type { AcceptedValue, Ballot } from "./ballot.ts";
 import type { Entry } from "./entry.ts";
+import type { MachineVersion } from "./machine.ts";
 import type { ClusterId, Incarnation, View, Viewstamp } from "./view.ts";
 
 /** Called once, when what was asked is done (`undefined`) or has failed. */
@@ -18,6 +19,11 @@ export type Done = (error: Error | undefined) => void;
 export type StorageRecord =
   /** Written once with new data, and again when the cluster id becomes known. */
   | { readonly kind: "identity"; readonly incarnation: Incarnation; readonly clusterId: ClusterId | undefined }
+  /**
+   * What this data has to do with the versions of machines; each replaces the one before. `origin`: in which the cluster's
+   * log begins. `promised`: the newest that its node has said it can run (`readied`), empty before.
+   */
+  | ({ readonly kind: "machines" } & DurableMachines)
   /** The newest decided view. In the same record: promised and accepted of instances up to `view.vid` are dropped. */
   | { readonly kind: "view"; readonly view: View }
   | { readonly kind: "promised"; readonly instance: number; readonly ballot: Ballot }
@@ -35,6 +41,12 @@ export type StorageRecord =
    */
   | { readonly kind: "base"; readonly at: Viewstamp };
 
+/** The fields of a `machines` record. */
+export interface DurableMachines {
+  readonly origin: readonly MachineVersion[];
+  readonly promised: readonly MachineVersion[];
+}
+
 /** A durable snapshot: the applied state at `at`, as `chunks` chunks. */
 export interface SnapshotInfo {
   /** The last entry it covers. */
@@ -47,6 +59,8 @@ export interface SnapshotInfo {
 export interface DurableState {
   /** `undefined` for an empty directory: the node makes a new incarnation. */
   readonly identity: { readonly incarnation: Incarnation; readonly clusterId: ClusterId | undefined } | undefined;
+  /** The newest `machines` record; `undefined` before genesis. */
+  readonly machines: DurableMachines | undefined;
   /**
    * Set when damaged data was set aside (now or at an earlier start, until a view is recorded): the node is never fresh,
    * it may only join, as a new incarnation, the cluster of that id (`undefined`: unknown).

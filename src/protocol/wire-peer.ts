@@ -14,16 +14,20 @@ import {
   writeViewstamp,
 } from "./log-codec.ts";
 import type { Invoke, Located, PeerMessage, SnapshotChunk } from "./messages.ts";
+import { readValue, writeValue } from "./values.ts";
 import { type CodecTable, checked, type MessageCodec } from "./wire-frame.ts";
 import {
+  able,
   accepted,
   ballot,
   clusterId,
   count,
   flag,
+  parse,
   positive,
   type Schema,
   url,
+  versions,
   view,
   viewstamp,
 } from "./wire-schemas.ts";
@@ -52,10 +56,11 @@ const invoke: MessageCodec<Invoke> = {
 
 const located: MessageCodec<Located> = {
   code: 8,
-  write(writer, { vid, base, runs, snapshot }) {
+  write(writer, { vid, base, runs, snapshot, able: machines }) {
     writer.varuint(vid);
     writeViewstamp(writer, base);
     writeRuns(writer, base, runs);
+    writeValue(writer, machines);
     writer.u8(snapshot === undefined ? 0 : 1);
     if (snapshot === undefined) return;
     writeViewstamp(writer, snapshot.at);
@@ -65,8 +70,9 @@ const located: MessageCodec<Located> = {
     const vid = reader.varuint();
     const base = readViewstamp(reader);
     const runs = readRuns(reader, base);
+    const machines = parse(able, readValue(reader), "located");
     const snapshot = reader.flag() ? { at: readViewstamp(reader), next: reader.varuint() } : undefined;
-    return { type: "located", vid, base, runs, snapshot };
+    return { type: "located", vid, base, runs, snapshot, able: machines };
   },
 };
 
@@ -100,9 +106,14 @@ const accept: Schema<Omit<Extract<PeerMessage, { type: "accept" }>, "type">> = v
   v.check((one) => one.value.vid === one.instance, "the view is not of this instance"),
 );
 
-const genesis: Schema<Omit<Extract<PeerMessage, { type: "genesis" }>, "type">> = v.strictObject({ clusterId, view });
+const genesis: Schema<Omit<Extract<PeerMessage, { type: "genesis" }>, "type">> = v.strictObject({
+  clusterId,
+  origin: versions,
+  view,
+});
 
 const vidOnly = v.strictObject({ vid: count });
+const versioned = v.strictObject({ vid: count, versions });
 const placed = v.strictObject({ vid: count, through: viewstamp });
 
 export const peerCodecs: CodecTable<PeerMessage> = {
@@ -173,14 +184,20 @@ export const peerCodecs: CodecTable<PeerMessage> = {
   refused: checked(36, "refused", v.strictObject({ instance: positive, ballot, round: count, sticky: flag })),
   decided: checked(37, "decided", v.strictObject({ view })),
   fetch: checked(38, "fetch", vidOnly),
-  fresh: checked(39, "fresh", v.strictObject({})),
+  fresh: checked(39, "fresh", v.strictObject({ able })),
   genesis: checked(40, "genesis", genesis),
   join: checked(41, "join", v.strictObject({ vid: count, url })),
-  joinRefused: checked(42, "joinRefused", v.strictObject({ vid: count, reason: v.picklist(["barred", "unknown"]) })),
+  joinRefused: checked(
+    42,
+    "joinRefused",
+    v.strictObject({ vid: count, reason: v.picklist(["barred", "unknown", "version"]), running: versions }),
+  ),
   leaving: checked(43, "leaving", vidOnly),
   locate: checked(44, "locate", vidOnly),
   level: checked(45, "level", placed),
   leveled: checked(46, "leveled", placed),
   snapshotOffer: checked(47, "snapshotOffer", v.strictObject({ vid: count, at: viewstamp, chunks: count })),
   snapshotWant: checked(48, "snapshotWant", v.strictObject({ vid: count, at: viewstamp, next: count })),
+  ready: checked(49, "ready", versioned),
+  readied: checked(50, "readied", versioned),
 };

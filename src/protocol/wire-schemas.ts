@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import type { AcceptedValue, Ballot } from "./ballot.ts";
 import { badMessage } from "./bytes.ts";
+import type { MachineAbility, MachineVersion } from "./machine.ts";
 import type { ClusterId, Incarnation, Invitation, Member, NodeId, View, Viewstamp } from "./view.ts";
 
 export const MAX_ID_LENGTH = 64;
@@ -54,6 +55,22 @@ function sortedById<T extends { readonly id: NodeId }>(item: Schema<T>): Schema<
     v.check((list) => isAscending(list.map((one) => one.id)), "ids are not in order, or one is there twice"),
   );
 }
+
+/** Of machines, in the order of their names. */
+function sortedByName<T extends { readonly name: string }>(item: Schema<T>): Schema<T[]> {
+  return v.pipe(
+    v.array(item),
+    v.check((list) => isAscending(list.map((one) => one.name)), "machines are not in order, or one is there twice"),
+  );
+}
+
+const version: Schema<MachineVersion> = v.strictObject({ name, version: positive });
+const ability: Schema<MachineAbility> = v.strictObject({
+  name,
+  versions: v.pipe(v.array(positive), v.minLength(1)),
+});
+export const versions: Schema<MachineVersion[]> = sortedByName(version);
+export const able: Schema<MachineAbility[]> = sortedByName(ability);
 
 export const view: Schema<View> = v.pipe(
   v.strictObject({

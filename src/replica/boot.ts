@@ -4,9 +4,11 @@
  */
 import type { Environment } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
-import type { MachineVersion, Restoration } from "../protocol/machine.ts";
+import type { MachineAbility, Restoration } from "../protocol/machine.ts";
+import { abilitiesText } from "../protocol/machine-versions.ts";
 import type { DurableState, Storage } from "../protocol/storage.ts";
 import type { Incarnation, Viewstamp } from "../protocol/view.ts";
+import { refuseData } from "./data-versions.ts";
 import { storageFailure } from "./failures.ts";
 
 /** What a node wakes up with. */
@@ -22,7 +24,7 @@ export interface Booted {
 export interface BootOptions {
   readonly storage: Storage;
   readonly environment: Environment;
-  readonly versions: readonly MachineVersion[];
+  readonly able: readonly MachineAbility[];
   readonly restore: (at: Viewstamp) => Restoration;
   /** A state is restored in slices of about this long. */
   readonly sliceMs: number;
@@ -37,6 +39,8 @@ export function boot(options: BootOptions, done: BootDone): void {
   options.storage.open((error, durable) => {
     options.opened(durable !== undefined);
     if (durable === undefined) return fail(error);
+    const refusal = refuseData(options.able, durable);
+    if (refusal !== undefined) return done(refusal, undefined);
     identify(options, durable, (identifyError, booted) => {
       if (booted === undefined) return fail(identifyError);
       restore(options, booted, done);
@@ -62,7 +66,7 @@ function identify({ storage, environment }: BootOptions, durable: DurableState, 
 }
 
 function restore(
-  { storage, environment, versions, restore: begin, sliceMs }: BootOptions,
+  { storage, environment, able, restore: begin, sliceMs }: BootOptions,
   booted: Booted,
   done: BootDone,
 ): void {
@@ -78,7 +82,7 @@ function restore(
       work();
       return true;
     } catch (error) {
-      done(foreignSnapshot(at, versions, error), undefined);
+      done(foreignSnapshot(at, able, error), undefined);
       return false;
     }
   };
@@ -104,11 +108,12 @@ function restore(
   next(0);
 }
 
-function foreignSnapshot({ seqno }: Viewstamp, versions: readonly MachineVersion[], cause: unknown): ViewstampError {
-  const names = versions.map(({ name, version }) => `"${name}" version ${version}`).join(" and ");
+function foreignSnapshot({ seqno }: Viewstamp, able: readonly MachineAbility[], cause: unknown): ViewstampError {
+  const why = cause instanceof ViewstampError && cause.code === "WrongMachine" ? ` (${cause.message})` : "";
   return new ViewstampError(
     "WrongMachine",
-    `the snapshot at ${seqno} in the data is not one of ${names}: start the node with the machines that wrote it`,
+    `the snapshot at ${seqno} in the data is not one of ${abilitiesText(able)}${why}: start the node with the machines ` +
+      "that wrote it",
     { cause },
   );
 }

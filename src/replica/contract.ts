@@ -101,7 +101,12 @@ export interface ReplicaSetup {
  * correctness.
  */
 export type ReplicaEvent =
-  | Happening
+  | Exclude<Happening, { readonly event: "upgraded" }>
+  /**
+   * The cluster has switched: from here on its machines run in these versions, or still in the old ones if a migration
+   * failed (a warning says why). `pauseMs` bounds how long migrating stopped this node, in milliseconds.
+   */
+  | (Extract<Happening, { readonly event: "upgraded" }> & { readonly pauseMs: number })
   /** It takes connections at `url`. */
   | { readonly event: "listening"; readonly url: string }
   /** Two nodes may not talk: `by` says which of them found out. It is tried again with a long back-off. */

@@ -11,13 +11,15 @@ import {
   type Rejection,
   type Welcome,
 } from "../protocol/hello.ts";
-import type { MachineVersion } from "../protocol/machine.ts";
-import type { ClusterId, Member, NodeId } from "../protocol/view.ts";
+import type { MachineAbility } from "../protocol/machine.ts";
+import { abilitiesText, newestCommon } from "../protocol/machine-versions.ts";
+import { type ClusterId, compareIds, type Member, type NodeId } from "../protocol/view.ts";
 
 /** What this node says of itself and holds others to. */
 export interface Credentials {
   readonly self: Member;
-  readonly machines: readonly MachineVersion[];
+  /** What its program can run. */
+  readonly machines: readonly MachineAbility[];
   readonly options: AgreedOptions;
   /** Asked anew for each connection: genesis makes it known. */
   clusterId(): ClusterId | undefined;
@@ -110,31 +112,27 @@ function refuseCluster(own: Credentials, theirs: ClusterId | undefined): Rejecti
 }
 
 function refusePeerMachines(own: Credentials, { machines }: Hello): Rejection | undefined {
-  const ours = listed(own.machines);
-  const theirs = listed(machines);
-  if (ours === theirs) return undefined;
+  if (newestCommon([own.machines, machines]) !== undefined) return undefined;
   return rejection(
     "WrongMachine",
-    `the other side runs ${theirs}, node "${own.self.id}" runs ${ours}: all nodes of a cluster run the same machines`,
+    `the other side can run ${listed(machines)}, node "${own.self.id}" ${listed(own.machines)}: ` +
+      "all nodes of a cluster have the same machines, and a version of each in common (previous keeps the one before)",
   );
 }
 
+/** Of which version a call is, it says itself: the newest client may be served, or told so, by the oldest node. */
 function refuseClientMachines(own: Credentials, { machines }: Hello): Rejection | undefined {
-  const lacking = machines.filter(
-    (wanted) => !own.machines.some(({ name, version }) => name === wanted.name && version === wanted.version),
-  );
+  const lacking = machines.filter((wanted) => !own.machines.some(({ name }) => name === wanted.name));
   if (lacking.length === 0) return undefined;
   return rejection(
     "WrongMachine",
-    `the client calls ${listed(lacking)}, node "${own.self.id}" runs ${listed(own.machines)}: ` +
+    `the client calls ${listed(lacking)}, node "${own.self.id}" has ${listed(own.machines)}: ` +
       "give both the same definition",
   );
 }
 
-function listed(machines: readonly MachineVersion[]): string {
-  if (machines.length === 0) return "no machine";
-  const names = machines.map(({ name, version }) => `"${name}" version ${version}`);
-  return names.sort().join(" and ");
+function listed(machines: readonly MachineAbility[]): string {
+  return abilitiesText([...machines].sort((a, b) => compareIds(a.name, b.name)));
 }
 
 function refuseOptions(own: Credentials, theirs: AgreedOptions): Rejection | undefined {

@@ -92,8 +92,8 @@ export class Life {
       this.#storage = isOpen ? "open" : "refused";
       this.#whenOpened?.();
     };
-    const { versions } = this.#machine;
-    boot({ storage, environment, versions, restore, sliceMs, opened }, (error, booted) => {
+    const { able } = this.#machine;
+    boot({ storage, environment, able, restore, sliceMs, opened }, (error, booted) => {
       if (this.#over) return;
       if (booted === undefined) this.#fail(storageFailure(error));
       else this.#listen(booted);
@@ -139,7 +139,7 @@ export class Life {
     const now = environment.now();
     const start = { self, cluster, options, durable, seed, now, runtime, mayFound, sliceEntries };
     const core: CoreLike = this.#brain.wake(start);
-    return new Rooms(this.#setup, core, self, this.#machine.versions, {
+    return new Rooms(this.#setup, core, self, this.#machine.able, {
       tell: (event) => this.#owner.tell(event),
       last: (effect) => this.#last(effect),
       failed: (error) => this.#fail(brokenInvariant(error)),

@@ -61,7 +61,8 @@ export function performWith(rooms: PerformerRooms): (effect: Effect, steppedAt: 
       case "continue":
         return goOn();
       case "happened":
-        return tell(effect.what);
+        if (effect.what.event !== "upgraded") return tell(effect.what);
+        return tell({ ...effect.what, pauseMs: Math.max(0, environment.now() - steppedAt) });
       case "setAside":
       case "halt":
       case "stopped":

@@ -3,7 +3,7 @@
  * @module
  */
 import type { ServerMessage } from "../protocol/client-messages.ts";
-import type { MachineVersion } from "../protocol/machine.ts";
+import type { MachineAbility } from "../protocol/machine.ts";
 import type { Member } from "../protocol/view.ts";
 import type { CoreEvent } from "../rsm/events.ts";
 import { Clients } from "./clients.ts";
@@ -41,7 +41,7 @@ export class Rooms {
     setup: ReplicaSetup,
     core: CoreLike,
     self: Member,
-    machines: readonly MachineVersion[],
+    machines: readonly MachineAbility[],
     owner: RoomsOwner,
   ) {
     const { environment, storage, limits } = setup;
@@ -100,7 +100,7 @@ function credentialsOf(
   { options }: ReplicaSetup,
   core: CoreLike,
   self: Member,
-  machines: readonly MachineVersion[],
+  machines: readonly MachineAbility[],
 ): Credentials {
   const { minCopies, maxBodyBytes, driftPercent } = options;
   return { self, machines, options: { minCopies, maxBodyBytes, driftPercent }, clusterId: () => core.clusterId() };

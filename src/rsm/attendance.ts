@@ -3,7 +3,10 @@
  * stop it sees to it that the others go on without it.
  * @module
  */
+import type { JoinRefused } from "../protocol/messages.ts";
+import type { Identity } from "../protocol/view.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
+import { cannotRun } from "./state.ts";
 
 export class Attendance {
   readonly #replica: ReplicatedLog;
@@ -22,8 +25,15 @@ export class Attendance {
   }
 
   /** An operator must act first: ask rarely. */
-  joinRefused(now: number): void {
-    this.#joinAt = now + 10 * this.#replica.options.suspectMs;
+  joinRefused(by: Identity, { reason, running }: JoinRefused, now: number): void {
+    const { config, output, able, options } = this.#replica;
+    this.#joinAt = now + 10 * options.suspectMs;
+    if (reason !== "version" || config.isMember()) return;
+    output.happened({
+      event: "tooOld",
+      running,
+      text: cannotRun(able, running, `refused by node "${by.id}": the cluster runs`).message,
+    });
   }
 
   stop(now: number): void {

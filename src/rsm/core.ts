@@ -20,7 +20,9 @@ import {
   type View,
 } from "../protocol/view.ts";
 import { Attendance } from "./attendance.ts";
+import { AwakeClock } from "./awake-clock.ts";
 import { Changes } from "./changes.ts";
+import { Copies } from "./copies.ts";
 import type { Durability } from "./durability.ts";
 import type { CoreEvent, Effect } from "./events.ts";
 import { Following } from "./following.ts";
@@ -60,13 +62,13 @@ export class Core {
   readonly #reception: Reception;
   readonly #changes: Changes;
   readonly #attendance: Attendance;
+  readonly #clock: AwakeClock;
+  readonly #copies: Copies;
   #following: Following | undefined;
   #leadership: Leadership | undefined;
   #serving: Serving | undefined;
   #announced: { readonly view: View | undefined; readonly active: boolean } | undefined;
   #followingTold = 0;
-  #steppedAt: number;
-  #pausedMs = 0;
   /** As of the last tick. */
   #impaired = false;
   /** Writes handed out and not yet durable, oldest first, with their times. */
@@ -77,12 +79,14 @@ export class Core {
     const { durable, now } = setup;
     this.#setup = setup;
     this.options = setup.options;
-    this.config = new Config({ ...setup, random: new SeededRandom(setup.seed) }, this.output);
+    const random = new SeededRandom(setup.seed);
+    this.config = new Config({ ...setup, able: setup.state.machine.able, random }, this.output);
     this.#replica = new ReplicatedLog({ ...setup, config: this.config, output: this.output });
     this.#reception = new Reception(this.#replica);
     this.#changes = new Changes(this.#replica);
     this.#attendance = new Attendance(this.#replica);
-    this.#steppedAt = now;
+    this.#clock = new AwakeClock(now, this.tickMs, 2 * setup.options.heartbeatMs);
+    this.#copies = new Copies(this.#replica);
     const { view } = this.config;
     if (view !== undefined) this.#followFromDisk(view, durable);
     this.#tellPeers();
@@ -151,19 +155,13 @@ export class Core {
 
   status(): NodeStatus {
     const active = this.#serving?.isTaking ?? this.#following?.isLevel ?? false;
-    return statusOf(this.#replica, this.#setup.runtime, this.role, active, this.#trouble);
-  }
-
-  get #trouble(): string {
-    const { setAside } = this.#setup.durable;
-    if (setAside === undefined || this.config.view !== undefined) return "";
-    return `its data was set aside, and no node it reaches has a copy: ${setAside.reason}`;
+    return statusOf(this.#replica, this.#setup, this.role, active);
   }
 
   /** Handles one event. A broken invariant stops the node: it neither votes nor replies any more. */
   step(event: CoreEvent, at: number): readonly Effect[] {
     if (this.#isHalted) return [];
-    const now = this.#awakeTime(at);
+    const now = this.#clock.at(at);
     try {
       this.#dispatch(event, now);
       this.#advance(now);
@@ -202,6 +200,7 @@ export class Core {
         return this.#onClient(event.client, event.message, now);
       case "clientGone":
         this.#changes.clientGone(event.client);
+        this.#copies.forget(event.client);
         return this.#serving?.clientGone(event.client);
       case "durable":
         return this.#onDurable(event.write, now);
@@ -242,7 +241,7 @@ export class Core {
       case "confirm":
         return this.#onConfirm(from, message, now);
       case "joinRefused":
-        return this.#attendance.joinRefused(now);
+        return this.#attendance.joinRefused(from, message, now);
       default:
         if (this.#isOfThisView(from, message.vid, now)) this.#onViewMessage(from, message, now);
         return undefined;
@@ -289,6 +288,8 @@ export class Core {
         return leadership?.onInvoked(from, message, now);
       case "leveled":
         return leadership?.onLeveled(from, message, now);
+      case "readied":
+        return leadership?.onReadied(from, message);
       case "snapshotWant":
         return leadership?.onSnapshotWant(from, message, now);
       case "confirmed":
@@ -304,6 +305,8 @@ export class Core {
         return following === undefined ? undefined : this.#replica.compareHashes(message);
       case "level":
         return following?.onLevel(message);
+      case "ready":
+        return following?.onReady(message);
       case "snapshotOffer":
         return following?.onOffer(message, now);
       case "snapshotChunk":
@@ -322,6 +325,7 @@ export class Core {
       return;
     }
     if (message.type === "query" && message.consistency === "local") return this.#answerLocally(client, message);
+    if (message.type === "copy" && message.next > 0) return this.#copies.next(client, message);
     const serving = this.#serving;
     if (serving === undefined) return this.#redirect(client, message);
     switch (message.type) {
@@ -333,6 +337,8 @@ export class Core {
         return serving.onEnd(client, message, now);
       case "query":
         return serving.onQuery(client, message);
+      case "copy":
+        return serving.onCopy(client, message);
       case "keepAlive":
         return serving.onKeepAlive(client, message, now);
       case "change":
@@ -423,6 +429,7 @@ export class Core {
   /** A newer view is known and on its way to the disk: older ones are not acknowledged from now on. */
   #enterView(view: View, now: number): void {
     const { config } = this;
+    this.#replica.begin();
     const wasMember =
       this.#following?.view.members.some((member) => sameIdentity(member, config.self)) ??
       this.#leadership !== undefined;
@@ -436,7 +443,7 @@ export class Core {
     if (config.leads) {
       this.#impaired = false;
       this.#leadership = new Leadership(this.#replica, view, now);
-      this.#serving = new Serving(this.#replica, this.#leadership);
+      this.#serving = new Serving(this.#replica, this.#leadership, this.#copies);
       this.#leadership.begin(now);
     } else {
       this.#reception.follow(view, 0);
@@ -465,17 +472,6 @@ export class Core {
     const oldest = this.#writes[0];
     const diskHangs = oldest !== undefined && now - oldest.at > this.options.suspectMs;
     return diskHangs || !this.config.suspicions.hearsMajority(now);
-  }
-
-  /**
-   * Monotonic time less this process's own pauses: a gap without any event means that this process was paused, not that
-   * everybody else was silent.
-   */
-  #awakeTime(now: number): number {
-    const gap = now - this.#steppedAt;
-    this.#steppedAt = now;
-    if (gap > 2 * this.options.heartbeatMs) this.#pausedMs += gap - this.tickMs;
-    return now - this.#pausedMs;
   }
 
   /** Not while a snapshot is being received or sent: a new one would make that begin again. */

@@ -5,6 +5,7 @@
  */
 import type { ClientMessage, News, ServerMessage } from "../protocol/client-messages.ts";
 import type { ViewstampError } from "../protocol/errors.ts";
+import type { MachineVersion } from "../protocol/machine.ts";
 import type { PeerMessage } from "../protocol/messages.ts";
 import type { SnapshotInfo, StorageRecord } from "../protocol/storage.ts";
 import type { Identity, Member, NodeId, View, Viewstamp } from "../protocol/view.ts";
@@ -90,6 +91,10 @@ export type Happening =
   | { readonly event: "joining"; readonly vid: number }
   /** This node was a member and is no longer. */
   | { readonly event: "removed"; readonly vid: number }
+  /** The cluster has switched: from here on its machines run in these versions (or, after a failed migration, in the old). */
+  | { readonly event: "upgraded"; readonly machines: readonly MachineVersion[] }
+  /** This node is not admitted: its program cannot run what the cluster runs. */
+  | { readonly event: "tooOld"; readonly running: readonly MachineVersion[]; readonly text: string }
   /** A node is suspected, and why. */
   | { readonly event: "suspected"; readonly id: NodeId; readonly reason: string }
   /** Rare paths, for coverage counters and traces: `name` is stable. */

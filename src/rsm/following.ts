@@ -2,10 +2,14 @@
  * The side of a backup or learner in one view: its log is made equal to the primary's (design.md 4.3 and 4.4).
  * @module
  */
-import type { Heartbeat, Invoke, Level, Located, SnapshotChunk, SnapshotOffer } from "../protocol/messages.ts";
+import type { Entry } from "../protocol/entry.ts";
+import { canRun } from "../protocol/machine-versions.ts";
+import type { Heartbeat, Invoke, Level, Located, Ready, SnapshotChunk, SnapshotOffer } from "../protocol/messages.ts";
+import { decodeUpgrade } from "../protocol/upgrade-body.ts";
 import { primaryOf, type View, type Viewstamp } from "../protocol/view.ts";
 import type { Reception } from "./reception.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
+import { cannotRun } from "./state.ts";
 
 export class Following {
   readonly view: View;
@@ -47,6 +51,7 @@ export class Following {
       base: log.base,
       runs: log.runs,
       snapshot: this.#reception.position,
+      able: this.#replica.able,
     };
     this.#toPrimary(located);
   }
@@ -82,6 +87,14 @@ export class Following {
   onLevel(message: Level): void {
     this.#levelAsked = message.through;
     this.#answerLevel();
+  }
+
+  /** The member's promise: durable before it is said. */
+  onReady({ versions }: Ready): void {
+    const { config, able } = this.#replica;
+    if (!config.isMember() || !canRun(able, versions)) return;
+    const after = Math.max(this.#replica.promise(versions), config.viewWrite);
+    this.#replica.output.send(this.view.primary, { type: "readied", vid: this.view.vid, versions }, after);
   }
 
   onOffer(message: SnapshotOffer, now: number): void {
@@ -123,11 +136,15 @@ export class Following {
     if (Math.min(this.#matched, this.#replica.durability.seqno) > this.#acked) this.acknowledge();
   }
 
-  /** At the end of a turn, even if nothing moved: acknowledges what is durable and compared equal. */
+  /**
+   * At the end of a turn: acknowledges what is durable and compared equal, also if nothing moved, lest the primary wait for an
+   * answer that was lost. What is on its way to the disk is acknowledged when it is there.
+   */
   acknowledge(): void {
     const { durability, config } = this.#replica;
     const seqno = Math.min(this.#matched, durability.seqno);
-    if (seqno <= this.#acked && !this.#ackDue) return;
+    const isAnswerDue = this.#ackDue && this.#matched <= durability.seqno;
+    if (seqno <= this.#acked && !isAnswerDue) return;
     if (this.#isOverrun()) return;
     // Older entries beyond the view's start are dropped for good before anything is promised in this view.
     if (!durability.isTruncated || durability.write < config.viewWrite) return;
@@ -155,6 +172,7 @@ export class Following {
     );
     if (missing === -1) return;
     const entries = message.entries.slice(missing);
+    this.#refuseUnknownVersions(entries);
     const first = entries[0]?.seqno ?? 0;
     if (first <= log.end) {
       output.path("conflictDropped");
@@ -170,6 +188,19 @@ export class Following {
   #isOverrun(): boolean {
     const { commit, applied, options } = this.#replica;
     return commit - Math.max(applied, this.#start ?? 0) > options.maxPendingEntries;
+  }
+
+  /**
+   * A log with an upgrade that this program cannot follow must not become its own: it would count as a copy. The primary
+   * knows what programs can do and sends none such; this is the second lock on that door.
+   */
+  #refuseUnknownVersions(entries: readonly Entry[]): void {
+    const { able } = this.#replica;
+    for (const { kind, body } of entries) {
+      if (kind !== "upgrade") continue;
+      const { to } = decodeUpgrade(body);
+      if (!canRun(able, to)) throw cannotRun(able, to, "the cluster's log goes on with");
+    }
   }
 
   #follow(commit: number): void {

@@ -4,12 +4,14 @@
  * @module
  */
 import type { Entry } from "../protocol/entry.ts";
-import type { Invoke, Invoked, Join, Leveled, Located, SnapshotWant } from "../protocol/messages.ts";
+import { canRun } from "../protocol/machine-versions.ts";
+import type { Invoke, Invoked, Join, Leveled, Located, Readied, SnapshotWant } from "../protocol/messages.ts";
 import { findById, type Identity, type NodeId, sameIdentity, sameViewstamp, type View } from "../protocol/view.ts";
 import { Admission } from "./admission.ts";
 import { Progress } from "./progress.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
 import { continueTransfer, resumeTransfer, startTransfer } from "./transfer.ts";
+import { Upgrade } from "./upgrade.ts";
 
 /** On its way to one learner: what brings it up to date must not delay what the members wait for. */
 const LEARNER_WINDOW_BYTES = 1024 * 1024;
@@ -22,6 +24,7 @@ export class Leadership {
   /** Where the log ended when the view began. */
   readonly start: number;
   readonly admission: Admission;
+  readonly upgrade: Upgrade;
   readonly #replica: ReplicatedLog;
   readonly #progress: Map<NodeId, Progress> = new Map();
   /** Every member has durably the log through the view's start: it is committed, and the view active once it is executed. */
@@ -37,6 +40,7 @@ export class Leadership {
     this.start = replica.log.end;
     this.#waitingSince = now;
     this.admission = new Admission(replica, view.vid);
+    this.upgrade = new Upgrade(replica, view.vid, this.#progress);
     for (const member of view.members) {
       if (sameIdentity(member, replica.config.self)) continue;
       const progress = new Progress(member, false);
@@ -95,7 +99,8 @@ export class Leadership {
     const { config, output } = this.#replica;
     const answer = config.addresses.mayJoin(from.id);
     if (answer !== "yes") {
-      output.send(from.id, { type: "joinRefused", vid: this.view.vid, reason: answer }, config.viewWrite);
+      const refusal = { type: "joinRefused", vid: this.view.vid, reason: answer, running: [] } as const;
+      output.send(from.id, refusal, config.viewWrite);
       return;
     }
     // Another incarnation of a member proves that member dead; it is removed before this one is admitted.
@@ -115,11 +120,34 @@ export class Leadership {
     const progress = this.progressOf(from);
     if (progress === undefined) return;
     const { log } = this.#replica;
+    progress.able = message.able;
+    if (!this.#canFollow(progress, log.end)) return this.#refuseOld(progress, log.end);
     const common = log.lastCommon(message.base, message.runs);
-    if (common !== undefined && common.seqno >= log.base.seqno) progress.locate(common.seqno + 1);
+    const isInLog = common !== undefined && common.seqno >= log.base.seqno;
+    if (isInLog && this.#canFollow(progress, common.seqno)) progress.locate(common.seqno + 1);
+    // Entries of versions that its program has not are not for it: it waits for a snapshot that is beyond them.
+    else if (!this.#canFollow(progress, this.#replica.snapshot?.at.seqno ?? 0)) progress.located = false;
     else if (progress.isLearner && message.snapshot !== undefined)
       resumeTransfer(this.#replica, this.view, progress, message.snapshot, now);
     else startTransfer(this.#replica, this.view, progress, now);
+  }
+
+  /** Whether a learner's program can go on from this place; a member's can, it is held to that by its promise. */
+  #canFollow({ isLearner, able }: Progress, seqno: number): boolean {
+    return !isLearner || (able !== undefined && canRun(able, this.#replica.versionsAfter(seqno)));
+  }
+
+  #refuseOld({ who }: Progress, seqno: number): undefined {
+    const { output, config } = this.#replica;
+    this.#progress.delete(who.id);
+    output.path("oldNodeRefused");
+    const running = this.#replica.versionsAfter(seqno);
+    output.send(who.id, { type: "joinRefused", vid: this.view.vid, reason: "version", running }, config.viewWrite);
+  }
+
+  onReadied(from: Identity, message: Readied): void {
+    const progress = this.progressOf(from);
+    if (progress !== undefined) this.upgrade.onReadied(progress, message);
   }
 
   onInvoked(from: Identity, message: Invoked, now: number): void {
@@ -154,6 +182,12 @@ export class Leadership {
   stamped(entry: Entry, now: number): void {
     this.#replica.stamp(entry);
     this.#waitingSince ??= now;
+    if (entry.kind !== "upgrade") return;
+    // Learners that cannot go on are sent nothing of it.
+    for (const progress of [...this.#progress.values()]) {
+      if (progress.able !== undefined && !this.#canFollow(progress, entry.seqno))
+        this.#refuseOld(progress, entry.seqno);
+    }
   }
 
   /** The end of a turn: one write for what was stamped, and one invoke to each that can take it. */
@@ -195,6 +229,7 @@ export class Leadership {
     this.#heartbeatIdleAcceptors(now, impaired);
     this.admission.tick(now);
     this.#maybeAdmit(now);
+    if (this.#active) this.upgrade.tick(now);
   }
 
   #pump(progress: Progress, now: number): void {

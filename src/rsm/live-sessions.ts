@@ -73,7 +73,11 @@ export class LiveSessions {
   }
 
   clientGone(client: number): void {
-    for (const live of this.#byClient.get(client) ?? []) live.client = undefined;
+    for (const live of this.#byClient.get(client) ?? []) {
+      live.client = undefined;
+      // What is notified from now on does not reach it.
+      live.attachedTo = undefined;
+    }
     this.#byClient.delete(client);
   }
 

@@ -2,6 +2,7 @@
  * How far one member or learner is, as its primary knows.
  * @module
  */
+import type { MachineAbility } from "../protocol/machine.ts";
 import type { Identity, Viewstamp } from "../protocol/view.ts";
 
 interface Sent {
@@ -27,6 +28,8 @@ export class Progress {
   readonly isLearner: boolean;
   /** The address a learner advertises. */
   url = "";
+  /** What its program can run, said on this connection. */
+  able: readonly MachineAbility[] | undefined;
   /** The end of the common part of both logs is known: entries flow. */
   located = false;
   /** The next place to send. */
@@ -66,6 +69,7 @@ export class Progress {
   /** The connection is gone, or it said that it lacks `previous`: ask again where it is. */
   lose(): void {
     this.located = false;
+    this.able = undefined;
     this.waitingSince = undefined;
     this.#forgetSent();
   }

@@ -3,6 +3,7 @@
  * (design.md 4.4); the old log stays until then.
  * @module
  */
+import { ViewstampError } from "../protocol/errors.ts";
 import type { Restoration } from "../protocol/machine.ts";
 import type { SnapshotChunk, SnapshotOffer } from "../protocol/messages.ts";
 import type { SnapshotInfo } from "../protocol/storage.ts";
@@ -66,7 +67,8 @@ export class Reception {
     if (index >= receiving.info.chunks) return;
     try {
       receiving.restoration.chunk(bytes);
-    } catch {
+    } catch (error) {
+      if (error instanceof ViewstampError && error.code === "WrongMachine") throw error;
       this.#replica.output.path("badSnapshotChunk");
       this.#receiving = undefined;
       return;

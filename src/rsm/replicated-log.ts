@@ -6,6 +6,8 @@
 import type { Config } from "../config/config.ts";
 import type { Entry } from "../protocol/entry.ts";
 import { assert, ViewstampError } from "../protocol/errors.ts";
+import type { MachineAbility, MachineVersion } from "../protocol/machine.ts";
+import { sameVersions } from "../protocol/machine-versions.ts";
 import type { Heartbeat } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { DurableState, SnapshotInfo } from "../protocol/storage.ts";
@@ -15,6 +17,7 @@ import { HashTrail } from "./hash-trail.ts";
 import { Log } from "./log.ts";
 import type { Output } from "./output.ts";
 import type { AppliedEntry, ReplicatedState } from "./state.ts";
+import { Switches } from "./switches.ts";
 
 /** What one step executes at most, beside `sliceEntries`. */
 const SLICE_BYTES = 128 * 1024;
@@ -40,6 +43,7 @@ export class ReplicatedLog {
   readonly log: Log;
   readonly durability: Durability;
   readonly state: ReplicatedState;
+  readonly switches: Switches;
   readonly #hashes: HashTrail = new HashTrail();
   #snapshot: SnapshotInfo | undefined;
   readonly #sliceEntries: number;
@@ -54,6 +58,13 @@ export class ReplicatedLog {
   #snapshotPauseMs = 0;
   /** The log through this place has been given to the disk, durable or not. */
   #handedThrough: number;
+  /** The empty state is that of the versions in which the cluster began. */
+  #hasBegun = false;
+  #promised: readonly MachineVersion[];
+  /** The write that made the promise durable. */
+  #promiseWrite = 0;
+  /** The last upgrade executed: the snapshot that it calls for lets newer programs do without older versions. */
+  #upgradedAt = 0;
 
   constructor({ options, config, output, durable, state, sliceEntries }: ReplicatedLogSetup) {
     this.options = options;
@@ -62,10 +73,47 @@ export class ReplicatedLog {
     this.state = state;
     this.log = new Log(durable.base, durable.entries);
     this.durability = new Durability(this.log.end);
+    this.switches = new Switches(durable.entries);
+    this.#promised = durable.machines?.promised ?? [];
     this.#snapshot = durable.snapshot;
     this.#sliceEntries = sliceEntries;
     this.#commit = state.applied.seqno;
     this.#handedThrough = this.log.end;
+    this.#hasBegun = durable.snapshot !== undefined;
+    if (durable.view !== undefined) this.begin();
+  }
+
+  /** A view is known: if it is the first, genesis has said in which versions the cluster's log begins. */
+  begin(): void {
+    const { origin } = this.config;
+    if (this.#hasBegun || origin === undefined) return;
+    this.#hasBegun = true;
+    this.state.begin(origin);
+  }
+
+  /** What this program can run. */
+  get able(): readonly MachineAbility[] {
+    return this.state.machine.able;
+  }
+
+  /** The versions that the log has after this place. */
+  versionsAfter(seqno: number): readonly MachineVersion[] {
+    return this.switches.versionsAfter(seqno, this.applied, this.state.versions);
+  }
+
+  /**
+   * Promises that no program which cannot run these versions ever starts on this data; gives the write that makes the
+   * promise durable. It never promises less than before.
+   */
+  promise(versions: readonly MachineVersion[]): number {
+    const promised = versions.map(({ name, version }) => {
+      const before = this.#promised.find((one) => one.name === name)?.version ?? 0;
+      return { name, version: Math.max(version, before) };
+    });
+    if (sameVersions(promised, this.#promised)) return this.#promiseWrite;
+    this.#promised = promised;
+    this.#promiseWrite = this.output.persist({ kind: "machines", origin: this.config.origin ?? [], promised });
+    return this.#promiseWrite;
   }
 
   /** Known to be committed through this place, executed or not. */
@@ -90,6 +138,7 @@ export class ReplicatedLog {
   /** The primary's next entry: in the log at once, given to the disk with all others of its turn. */
   stamp(entry: Entry): void {
     this.log.append([entry]);
+    this.switches.append([entry]);
   }
 
   /**
@@ -104,6 +153,7 @@ export class ReplicatedLog {
   /** A backup's or learner's next entries. */
   append(entries: readonly Entry[]): void {
     this.log.append(entries);
+    this.switches.append(entries);
     this.#persist(entries);
   }
 
@@ -114,6 +164,7 @@ export class ReplicatedLog {
       throw new ViewstampError("Diverged", text);
     }
     this.log.truncate(seqno);
+    this.switches.truncate(seqno);
     this.#handedThrough = Math.min(this.#handedThrough, seqno);
     this.durability.truncated(this.output.persist({ kind: "truncate", seqno }), seqno);
   }
@@ -132,6 +183,7 @@ export class ReplicatedLog {
       bytes += entry.bytes.length;
       this.#sinceSnapshot += entry.bytes.length;
       this.#hashes.note(entry.seqno, this.state.hash);
+      if (entry.kind === "upgrade") this.#upgraded(entry.seqno);
       each?.(entry, applied);
     }
     if (this.applied === this.#commit || this.#continues) return;
@@ -142,6 +194,12 @@ export class ReplicatedLog {
   /** The hands have time for the next slice. */
   continued(): void {
     this.#continues = false;
+  }
+
+  #upgraded(seqno: number): void {
+    this.#upgradedAt = seqno;
+    this.output.happened({ event: "upgraded", machines: this.state.versions });
+    this.output.path("machineUpgraded");
   }
 
   /** Receiving a snapshot ends any of its own that is being taken. */
@@ -157,6 +215,8 @@ export class ReplicatedLog {
     this.durability.restarted(at.seqno, this.log.contains(at));
     this.log.startAfter(at);
     this.#commit = Math.max(this.#commit, at.seqno);
+    this.switches.startAfter(at.seqno);
+    this.switches.truncate(this.log.end);
     this.#sinceSnapshot = 0;
     this.#handedThrough = this.log.end;
     this.#hashes.note(at.seqno, this.state.hash);
@@ -171,7 +231,9 @@ export class ReplicatedLog {
   }
 
   maybeSaveSnapshot(): void {
-    if (this.#isSaving || this.#sinceSnapshot < this.options.snapshotEveryBytes) return;
+    if (this.#isSaving || this.applied === this.#snapshot?.at.seqno) return;
+    const isUpgraded = this.#upgradedAt > (this.#snapshot?.at.seqno ?? ORIGIN.seqno);
+    if (!isUpgraded && this.#sinceSnapshot < this.options.snapshotEveryBytes) return;
     this.#isSaving = true;
     this.#sinceSaving = this.#sinceSnapshot;
     this.output.push({ type: "saveSnapshot", at: this.state.applied, chunks: this.state.snapshot() });
@@ -187,6 +249,7 @@ export class ReplicatedLog {
     this.#sinceSnapshot -= this.#sinceSaving;
     if (before.seqno <= this.log.base.seqno) return;
     this.log.startAfter(before);
+    this.switches.startAfter(before.seqno);
     this.output.persist({ kind: "base", at: before });
     this.output.path("logCompacted");
   }

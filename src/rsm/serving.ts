@@ -10,9 +10,11 @@ import { assert } from "../protocol/errors.ts";
 import type { Notice } from "../protocol/machine.ts";
 import type { Confirmed } from "../protocol/messages.ts";
 import { parseSessionId } from "../protocol/session.ts";
+import { encodeUpgrade } from "../protocol/upgrade-body.ts";
 import { encodeValue } from "../protocol/values.ts";
 import { type Identity, ORIGIN, type Viewstamp } from "../protocol/view.ts";
 import { Confirmation, type Waiting } from "./confirmation.ts";
+import type { Copies } from "./copies.ts";
 import type { Leadership } from "./leadership.ts";
 import { type LiveSession, LiveSessions } from "./live-sessions.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
@@ -31,11 +33,13 @@ type Open = Extract<ClientMessage, { type: "open" }>;
 type End = Extract<ClientMessage, { type: "end" }>;
 type KeepAlive = Extract<ClientMessage, { type: "keepAlive" }>;
 type Query = Extract<ClientMessage, { type: "query" }>;
+type Copy = Extract<ClientMessage, { type: "copy" }>;
 
 export class Serving {
   readonly #replica: ReplicatedLog;
   readonly #leadership: Leadership;
   readonly #confirmation: Confirmation;
+  readonly #copies: Copies;
   readonly #live: LiveSessions = new LiveSessions();
   readonly #askers: Map<number, Asker> = new Map();
   #activatedAt = 0;
@@ -48,9 +52,10 @@ export class Serving {
   /** What is stamped cannot be committed for now; it has been answered so. */
   #blocked = false;
 
-  constructor(replica: ReplicatedLog, leadership: Leadership) {
+  constructor(replica: ReplicatedLog, leadership: Leadership, copies: Copies) {
     this.#replica = replica;
     this.#leadership = leadership;
+    this.#copies = copies;
     this.#confirmation = new Confirmation(replica, leadership.view);
   }
 
@@ -178,6 +183,14 @@ export class Serving {
     return undefined;
   }
 
+  /** A copy of the state begins where a query would be answered. */
+  onCopy(client: number, { xid }: Copy): void {
+    if (!this.isTaking) return this.#decline(client, xid, "BUSY", "requests are not taken now");
+    if (this.#isRoundFull()) return this.#decline(client, xid, "OVERLOADED", "too much waits for confirmation");
+    this.#confirmation.add({ kind: "copy", client, xid });
+    return undefined;
+  }
+
   onConfirmed(from: Identity, message: Confirmed): void {
     this.#answerAll(this.#confirmation.onConfirmed(from, message));
   }
@@ -194,6 +207,7 @@ export class Serving {
       this.#stampEnd(live, now);
     }
     this.#stampTick(now);
+    this.#stampUpgrade(now);
   }
 
   /** An entry was committed and executed: its session or asker is told, and its notices go out. */
@@ -212,6 +226,9 @@ export class Serving {
         this.#ended(entry);
         break;
       case "tick":
+        break;
+      case "upgrade":
+        this.#leadership.upgrade.executed();
         break;
     }
     for (const notice of applied.notices) this.#notify(notice);
@@ -262,6 +279,7 @@ export class Serving {
   #answerAll(confirmed: readonly Waiting[]): void {
     for (const waiting of confirmed) {
       if (waiting.kind === "query") this.#answerQuery(waiting.client, waiting.xid, waiting.body);
+      else if (waiting.kind === "copy") this.#copies.begin(waiting.client, waiting.xid);
       else this.#keepAlive(waiting.client, waiting.xid, waiting.seqno);
     }
   }
@@ -341,6 +359,13 @@ export class Serving {
     const deadline = state.machine.nextDeadline();
     if (deadline === undefined || deadline > this.#replicatedTime(now) || this.#tickStamped > applied) return;
     this.#tickStamped = this.#stamp("tick", ORIGIN, undefined, EMPTY, now).seqno;
+  }
+
+  #stampUpgrade(now: number): void {
+    const to = this.#leadership.upgrade.due;
+    if (to === undefined) return;
+    const { log } = this.#replica;
+    this.#stamp("upgrade", ORIGIN, undefined, encodeUpgrade({ from: this.#replica.versionsAfter(log.end), to }), now);
   }
 
   /** The last applied time at activation plus monotonic time since: never a wall clock. */

@@ -4,8 +4,17 @@
  */
 import type { Entry } from "../protocol/entry.ts";
 import { assert, ViewstampError } from "../protocol/errors.ts";
-import type { EntryContext, Notice, ReplicatedMachine, Restoration } from "../protocol/machine.ts";
+import type {
+  EntryContext,
+  MachineAbility,
+  MachineVersion,
+  Notice,
+  ReplicatedMachine,
+  Restoration,
+} from "../protocol/machine.ts";
+import { abilitiesText, canRun, sameVersions, versionsText } from "../protocol/machine-versions.ts";
 import type { SessionId } from "../protocol/session.ts";
+import { decodeUpgrade } from "../protocol/upgrade-body.ts";
 import { decodeValue } from "../protocol/values.ts";
 import { ORIGIN, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
 import { extendHash } from "./hash.ts";
@@ -13,6 +22,10 @@ import { type Session, SessionTable } from "./sessions.ts";
 import { chunksOfState, type StateHeader, StateRestoration } from "./state-chunks.ts";
 
 const EMPTY = new Uint8Array(0);
+
+/** What stands for the outcome of an upgrade in the running hash: replicas of which only some could migrate differ. */
+const MIGRATED = new Uint8Array([1]);
+const NOT_MIGRATED = new Uint8Array([0]);
 
 /** What executing one entry gave. */
 export interface AppliedEntry {
@@ -31,6 +44,8 @@ export class ReplicatedState {
   #applied: Viewstamp = ORIGIN;
   #time = 0;
   #hash = 0;
+  /** The log begins with versions that this program cannot run: only a snapshot can give it a state. */
+  #lacks: readonly MachineVersion[] | undefined;
 
   constructor(machine: ReplicatedMachine) {
     this.machine = machine;
@@ -54,8 +69,24 @@ export class ReplicatedState {
     return this.#sessions;
   }
 
-  /** Executes the next committed entry. */
+  /** What runs after the last entry executed. */
+  get versions(): readonly MachineVersion[] {
+    return this.machine.versions;
+  }
+
+  /** The empty state as the cluster began with it: before the first entry is executed. */
+  begin(origin: readonly MachineVersion[]): void {
+    assert(this.#applied.seqno === 0, "a state begins before its first entry");
+    if (canRun(this.machine.able, origin)) this.machine.begin(origin);
+    else this.#lacks = origin;
+  }
+
+  /**
+   * Executes the next committed entry.
+   * @throws {ViewstampError} `WrongMachine` if it is not for the versions that this program can run
+   */
   apply(entry: Entry): AppliedEntry {
+    if (this.#lacks !== undefined) throw cannotRun(this.machine.able, this.#lacks, "the cluster's log begins with");
     assert(entry.seqno === this.#applied.seqno + 1, "entries are executed in order, each once");
     this.#applied = { vid: entry.vid, seqno: entry.seqno };
     this.#time = Math.max(this.#time, entry.time);
@@ -85,6 +116,7 @@ export class ReplicatedState {
           throw new ViewstampError("BadMessage", `snapshot of place ${header.at.seqno}, not ${at.seqno}`);
         }
         restoration.finishMachine();
+        this.#lacks = undefined;
         this.#sessions = sessions;
         this.#applied = header.at;
         this.#time = header.time;
@@ -108,6 +140,8 @@ export class ReplicatedState {
       }
       case "tick":
         return { ...NOTHING, notices: this.machine.tick(context) };
+      case "upgrade":
+        return this.#upgrade(entry);
     }
   }
 
@@ -126,9 +160,29 @@ export class ReplicatedState {
     return { reply, duplicate: false, notices };
   }
 
+  #upgrade(entry: Entry): AppliedEntry {
+    const { from, to } = decodeUpgrade(entry.body);
+    assert(sameVersions(from, this.machine.versions), "an upgrade begins with the versions that run");
+    if (!canRun(this.machine.able, to)) throw cannotRun(this.machine.able, to, "the log goes on with");
+    return { ...NOTHING, reply: this.machine.upgrade(to) ? MIGRATED : NOT_MIGRATED };
+  }
+
   #run(entry: Entry, session: SessionId, context: EntryContext): { reply: Uint8Array; notices: readonly Notice[] } {
     return entry.kind === "skip" ? { reply: EMPTY, notices: [] } : this.machine.apply(entry.body, session, context);
   }
+}
+
+/** What a program that is too old, or too new, must be told. */
+export function cannotRun(
+  able: readonly MachineAbility[],
+  versions: readonly MachineVersion[],
+  what: string,
+): ViewstampError {
+  return new ViewstampError(
+    "WrongMachine",
+    `${what} ${versionsText(versions)}, this program can run ${abilitiesText(able)}: start this node with a program ` +
+      "that has that version, as the machine itself or as its previous",
+  );
 }
 
 function ttlOf(entry: Entry): number {

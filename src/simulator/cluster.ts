@@ -19,9 +19,8 @@ import { SimNode } from "./node.ts";
 import { Host, type Life } from "./process.ts";
 import { SimClient, sleeper } from "./sim-client.ts";
 import { Believers } from "./workload/believers.ts";
-import type { Workload } from "./workload/contract.ts";
+import type { Witness, Workload } from "./workload/contract.ts";
 import type { Violated } from "./workload/lock-checks.ts";
-import type { Acts } from "./workload/locking.ts";
 import { World } from "./world.ts";
 
 export interface ClusterOptions {
@@ -34,17 +33,21 @@ export interface ClusterOptions {
   readonly segmentBytes: number;
   /** The clocks of nodes run fast or slow by up to this share. */
   readonly drift: number;
+  /** The newest machine version that each node's first program can run, in order; 1 by default. */
+  readonly programs?: readonly number[];
+  /** The newest machine version that there is. */
+  readonly newestProgram?: number;
 }
 
 /** The real parts that a cluster is made of. */
 export interface ClusterParts {
   /** The machine of one life of a node; it may see violations of its own rules. */
-  readonly machine: (violated: Violated, node: NodeId) => ReplicatedMachine;
+  readonly machine: (violated: Violated, node: NodeId, program: number) => ReplicatedMachine;
   /** Like the machine of a node: for the ledger, which executes the log once itself; none if the machine has its own witness. */
   readonly replay?: () => ReplicatedMachine;
   readonly makeBrain: MakeBrain;
   readonly connect: (transport: Transport, life: Life, urls: readonly string[]) => ClientCore;
-  readonly workload: (now: () => number, violated: Violated, acts: Acts) => Workload;
+  readonly workload: (now: () => number, violated: Violated, witness: Witness) => Workload;
 }
 
 export class SimCluster {
@@ -74,11 +77,7 @@ export class SimCluster {
       clients: this.#believers,
       ...(parts.replay && { machine: parts.replay }),
     });
-    this.workload = parts.workload(
-      () => this.world.now,
-      this.violated,
-      (...act) => this.ledger.acts(...act),
-    );
+    this.workload = parts.workload(() => this.world.now, this.violated, this.ledger);
     this.#believers.holds = (name, inside) => this.workload.believed?.(name, inside) ?? [];
     this.nodes = this.#makeNodes();
     this.clients = this.#makeClients();
@@ -89,6 +88,7 @@ export class SimCluster {
       clients: this.clients,
       maySpare: (node) => this.#maySpare(node),
       aims: this.#aims,
+      newestProgram: options.newestProgram ?? 1,
       healed: false,
     };
     this.#watchFrames();
@@ -157,14 +157,17 @@ export class SimCluster {
     for (const [client, core] of this.#cores) if (client.up) client.host.life?.enter(() => void core.close());
   }
 
-  /** All are members of one view and equal. (A newer view may have been chosen without anybody knowing: then it waits.) */
+  /** All are members of one view, equal, and run the newest of what they can. (A newer view may have been chosen without anybody knowing: then it waits.) */
   get isConverged(): boolean {
     const { committedThrough } = this.ledger.facts;
     const vid = this.nodes[0]?.core?.view?.vid;
     return this.nodes.every(({ core }) => {
       if (core?.view === undefined || core.view.vid !== vid || core.view.members.length !== this.nodes.length)
         return false;
-      return core.applied === committedThrough && core.commit === core.applied;
+      const isUpgraded = core.state.machine.able.every(
+        ({ versions }, at) => core.state.machine.versions[at]?.version === versions.at(-1),
+      );
+      return isUpgraded && core.applied === committedThrough && core.commit === core.applied;
     });
   }
 
@@ -193,7 +196,7 @@ export class SimCluster {
       network: this.network,
       ledger: this.ledger,
       cluster,
-      machine: (node: NodeId) => this.#parts.machine(this.violated, node),
+      machine: (node: NodeId, program: number) => this.#parts.machine(this.violated, node, program),
       makeBrain: this.#parts.makeBrain,
       options,
       // Time does not pass within a turn: whatever is done in slices has a turn for each.
@@ -206,10 +209,12 @@ export class SimCluster {
           text: `${node.id} stops: ${code}: ${text}`,
         }),
     };
-    return ids.map(
-      (id) =>
-        new SimNode(id, setup, new Host(this.world, id, { clockRate: 1 + random.between(-drift, drift), turnMs })),
-    );
+    return ids.map((id, index) => {
+      const host = new Host(this.world, id, { clockRate: 1 + random.between(-drift, drift), turnMs });
+      const node = new SimNode(id, setup, host);
+      node.program = this.#options.programs?.[index] ?? 1;
+      return node;
+    });
   }
 
   #makeClients(): SimClient[] {

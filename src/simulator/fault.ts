@@ -19,6 +19,8 @@ export interface Stage {
   readonly maySpare: (node: SimNode) => boolean;
   /** Faults that wait for a message. */
   readonly aims: Aims;
+  /** The newest machine version that any program can run. */
+  readonly newestProgram: number;
   /** Nothing may fail any more. */
   healed: boolean;
 }
@@ -69,6 +71,7 @@ export function allHosts(stage: Stage): Host[] {
 export const TELLING: readonly MessageType[] = [
   ...(["prepare", "promise", "accept", "accepted", "decided"] as const),
   ...(["invoke", "invoked", "locate", "located", "level", "leveled", "confirmed", "snapshotChunk"] as const),
+  ...(["ready", "readied"] as const),
 ];
 
 /**

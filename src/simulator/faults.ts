@@ -6,6 +6,7 @@
 
 import { type DiskOperation, QUICK_DISK, SLOW_DISK } from "./disk.ts";
 import { allHosts, cutFor, type Fault, isolate, later, onMessage, onNode, type Stage, startLater } from "./fault.ts";
+import type { SimNode } from "./node.ts";
 import { PLOTS } from "./plots.ts";
 import type { Random } from "./random.ts";
 
@@ -14,7 +15,57 @@ export const MOST_DRIFT = 0.0045;
 
 const DISK_OPERATIONS: readonly DiskOperation[] = ["append", "sync", "create", "rename", "remove", "syncDirectory"];
 
+function replaceProgram(node: SimNode, stage: Stage, random: Random, program: number): void {
+  if (random.chance(0.5)) node.stop();
+  else node.die(random.chance(0.8) ? "kill" : "power");
+  // A stop takes its time; it is the next start that counts.
+  node.program = program;
+  later(stage, random, 0, 2000, () => node.start());
+}
+
+function startWhenSwitched(node: SimNode, stage: Stage, random: Random): void {
+  const isNewest = ({ version }: { readonly version: number }): boolean => version === stage.newestProgram;
+  later(stage, random, 50, 300, () => {
+    if (stage.nodes.some(({ core }) => core?.state.machine.versions.some(isNewest) === true)) node.start();
+    else startWhenSwitched(node, stage, random);
+  });
+}
+
+/** What befalls programs: nothing where there is one machine version only. */
+export const PROGRAM_FAULTS: Readonly<Record<string, Fault>> = {
+  /** Its operator gives it the program with newer machines. */
+  "newer program": onNode((node, stage, random) => {
+    if (node.program >= stage.newestProgram) return false;
+    replaceProgram(node, stage, random, random.integer(node.program + 1, stage.newestProgram));
+    return true;
+  }),
+  /** Its operator thinks better of it. */
+  "older program": onNode((node, stage, random) => {
+    if (node.program <= 1) return false;
+    replaceProgram(node, stage, random, random.integer(1, node.program - 1));
+    return true;
+  }),
+  /** All others get the newest program one by one, and switch, while one node is away; it comes back with the old one. */
+  "left behind": (stage, random) => {
+    const [late, ...others] = random.shuffle(stage.nodes);
+    if (late === undefined || others.length < 2 || late.program >= stage.newestProgram) return false;
+    late.die("kill");
+    let at = 0;
+    for (const node of others) {
+      at += random.between(100, 700);
+      later(stage, random, at, at, () => {
+        node.die("kill");
+        node.program = stage.newestProgram;
+        node.start();
+      });
+    }
+    startWhenSwitched(late, stage, random);
+    return true;
+  },
+};
+
 export const FAULTS: Readonly<Record<string, Fault>> = {
+  ...PROGRAM_FAULTS,
   kill: onNode((node, stage, random) => {
     node.die("kill");
     startLater(node, stage, random);
@@ -315,6 +366,8 @@ export function heal(stage: Stage): void {
     node.disk.unhang();
     node.host.resume();
     node.host.life?.neverMind();
+    if (node.program < stage.newestProgram) node.die("kill");
+    node.program = stage.newestProgram;
     node.start();
   }
   for (const client of clients) {

@@ -22,7 +22,8 @@ export interface NodeSetup {
   readonly network: Network;
   readonly ledger: Ledger;
   readonly cluster: readonly Address[];
-  readonly machine: (node: NodeId) => ReplicatedMachine;
+  /** `program`: the newest machine version that it can run. */
+  readonly machine: (node: NodeId, program: number) => ReplicatedMachine;
   readonly makeBrain: MakeBrain;
   readonly options: CoreOptions;
   readonly limits: HandLimits;
@@ -38,6 +39,10 @@ export class SimNode {
   readonly disk: SimDisk;
   /** Whether it is started again whenever it ends by itself. */
   keptUp = false;
+  /** The newest machine version that the program can run which is started next, or runs. */
+  program = 1;
+  /** The newest program that has ever run on its data: an older one may be refused by what that has promised. */
+  #newestRun = 1;
   /** Sees what this node tells of itself, as long as it lives. */
   watch: ((event: ReplicaEvent) => void) | undefined;
   readonly #setup: NodeSetup;
@@ -78,7 +83,9 @@ export class SimNode {
   start(): void {
     if (this.up) return;
     const { ledger, network } = this.#setup;
-    network.world.story.tell(this.id, "starts");
+    network.world.story.tell(this.id, `starts program ${this.program}`);
+    this.#newestRun = Math.max(this.#newestRun, this.program);
+    this.#why = "";
     this.host.start((life) => {
       ledger.started(this.id, life.number);
       life.onEnd((death) => {
@@ -131,7 +138,7 @@ export class SimNode {
         advertise: undefined,
         storage: observed(this.#storage(life), ledger, this.id, life),
         transport: network.transport(life),
-        machine: () => machine(this.id),
+        machine: () => machine(this.id, this.program),
         options,
         limits,
         environment: life,
@@ -174,17 +181,29 @@ export class SimNode {
     if (event.event === "listening") this.#marksLost = false;
     if (event.event !== "stopped") return;
     const { error } = event;
-    if (error !== undefined && BUGS.includes(error.code))
+    if (error?.code === "WrongMachine" && this.#why === "" && this.program < this.#newestRun) this.#refused();
+    else if (error !== undefined && BUGS.includes(error.code))
       this.host.world.after(0, () => this.#setup.broken(this, error.code, `${error.text}${this.#why}`));
     // The program ends when its replica does; whoever keeps it running starts it again.
     if (this.host.life === life) this.host.die("kill");
     if (this.keptUp) this.host.world.after(RESTART_MS, () => this.start());
   }
+
+  /** The data does not let an older program begin: the newer one comes back. */
+  #refused(): void {
+    const { world } = this.host;
+    world.story.count("old program refused");
+    this.program = this.#newestRun;
+    world.after(REFUSED_MS, () => this.start());
+  }
 }
 
 const RESTART_MS = 100;
 
-/** Errors that only a bug can bring about here, where all nodes are of one version and all bytes are whole. */
+/** Until its operator has read why the old program does not start. */
+const REFUSED_MS = 500;
+
+/** Errors that only a bug can bring about here, where programs fit together and all bytes are whole. */
 const BUGS: readonly string[] = ["Internal", "Diverged", "BadMessage", "WrongCluster", "WrongMachine", "WrongProtocol"];
 
 function whyOf(error: Error): string {

@@ -10,24 +10,28 @@ import { realBrain } from "../replica/brain.ts";
 import type { Parts } from "./simulation.ts";
 import { watchedLocks } from "./workload/lock-checks.ts";
 import { TesterWorkload } from "./workload/tester.ts";
-import { tester } from "./workload/tester-machine.ts";
-
-const VERSIONS = replicated([tester, locks]).versions;
+import { testerOf } from "./workload/tester-machine.ts";
 
 export const REAL_PARTS: Parts = (plan) => {
   let watched: AnyMachine | undefined;
   return {
-    machine: (violated) => replicated([tester, (watched ??= watchedLocks(violated))]),
-    replay: () => replicated([tester, locks]),
+    machine: (violated, _node, program) => replicated([testerOf(program), (watched ??= watchedLocks(violated))]),
+    replay: () => replicated([testerOf(plan.newestProgram), locks]),
     makeBrain: realBrain,
     connect: (transport, life, urls) =>
       startCore({
         cluster: urls,
         transport,
         environment: life,
-        machines: VERSIONS,
+        machines: [
+          { name: "locks", version: locks.version },
+          {
+            name: "tester",
+            version: plan.newestProgram === 1 ? 1 : 1 + Math.floor(life.random() * plan.newestProgram),
+          },
+        ],
         sessionTtlMs: plan.sessionTtlMs,
       }),
-    workload: (now, violated, acts) => new TesterWorkload(plan, now, violated, acts),
+    workload: (now, violated, witness) => new TesterWorkload(plan, now, violated, witness),
   };
 };

@@ -31,12 +31,18 @@ export interface Plan {
   readonly troubleMs: number;
   /** The nodes start within this time. */
   readonly startMs: number;
+  /** The newest machine version that there is; with 1 nothing is upgraded. */
+  readonly newestProgram: number;
+  /** The newest machine version that each node's first program can run. */
+  readonly programs: readonly number[];
   /** Of what healing leaves, one after another: each lasts until the others have answered every client without the victim. */
   readonly lasting: readonly string[];
 }
 
 /** What may be asked for instead of drawn. */
 export type PlanWishes = Partial<Pick<Plan, "nodes" | "clients" | "faults" | "faultEveryMs">> & {
+  /** `newestProgram`. */
+  readonly versions?: number;
   readonly calls?: number;
 };
 
@@ -50,6 +56,9 @@ const SIZES: readonly (readonly [number, number])[] = [
   [3, 7],
 ];
 
+/** What else happens to programs. */
+const WITH_PROGRAMS: readonly (readonly string[])[] = [[], ["older program"], ["left behind"]];
+
 export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
   const nodes = wishes.nodes ?? random.weighted(SIZES);
   const kinds = Object.keys(FAULTS);
@@ -58,6 +67,10 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
   // A round of the lock tester is two calls or so.
   const rounds = Math.round(calls * random.pick([0, 0.1, 0.25]));
   const drawn = kinds.filter(() => random.chance(density));
+  const upgrade = random.fork("upgrade");
+  const newestProgram = wishes.versions ?? upgrade.pick([1, 1, 1, 2, 2, 3]);
+  // Programs are replaced whatever else goes wrong.
+  const faults = newestProgram > 1 ? [...new Set([...drawn, "newer program", ...upgrade.pick(WITH_PROGRAMS)])] : drawn;
   return {
     nodes,
     clients: wishes.clients ?? random.integer(1, 5),
@@ -68,6 +81,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       thinkMs: random.pick([0, 2, 10, 30, 60]),
       reads: random.pick([0.2, 0.5]),
       timeoutMs: random.pick([1000, 5000, 30_000]),
+      mayBeTooNew: newestProgram > 1,
     },
     locking: {
       rounds,
@@ -75,17 +89,28 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       holdMs: random.pick([0, 10, 100]),
       shared: random.pick([0, 0.3]),
       steals: random.chance(0.1),
+      cache: drawCache(random.fork("cache")),
     },
     options: drawOptions(random, nodes),
     sessionTtlMs: random.pick([500, 500, 1000, 2000]),
     turnMs: random.pick([0, 0, 0.2, 2]),
     segmentBytes: random.pick([8000, 30_000, 1 << 20]),
     drift: MOST_DRIFT,
-    faults: wishes.faults ?? drawn,
+    newestProgram,
+    programs: Array.from({ length: nodes }, () => upgrade.pick([1, 1, upgrade.integer(1, newestProgram)])),
+    faults: wishes.faults ?? faults,
     faultEveryMs: wishes.faultEveryMs ?? random.pick([40, 100, 200, 500]),
     troubleMs: random.pick([1500, 2500, 4000, 6000]),
     startMs: random.pick([0, 50, 1000]),
     lasting: nodes < 3 || wishes.faults?.length === 0 ? [] : drawLasting(random),
+  };
+}
+
+function drawCache(random: Random): LockingOptions["cache"] {
+  return {
+    share: random.pick([0, 0.5, 1, 1]),
+    size: random.pick([1, 2, 100]),
+    idleMs: random.pick([20, 200, 10_000]),
   };
 }
 

@@ -129,7 +129,8 @@ async function runSeed(seed: number, simulation: Simulation, wishes: PlanWishes,
 
 /** Faults that last are drawn beside the others; asked for by name, they are among them. */
 function planOf(random: Random, wishes: PlanWishes): Plan {
-  const plan = drawPlan(random.fork("plan"), { ...wishes, calls: 0 });
+  // All nodes have the same program: the machines as they were given.
+  const plan = drawPlan(random.fork("plan"), { ...wishes, calls: 0, versions: 1 });
   if (wishes.faults === undefined) return plan;
   const faults = plan.faults.filter((kind) => kind in FAULTS);
   return { ...plan, faults, lasting: wishes.faults.filter((kind) => kind in LASTING_FAULTS && plan.nodes >= 3) };

@@ -48,7 +48,7 @@ export async function simulateSeed(seed: number, plan: Plan, parts: Parts, tell:
     steps: world.steps,
     simulatedMs: world.now,
     calls: workload.answered,
-    counts: world.story.counts(),
+    counts: new Map([...world.story.counts(), ...cluster.ledger.facts.locks.counts]),
     story: world.story.lines,
   };
 }
@@ -143,6 +143,7 @@ class Run {
     if (!isFound()) this.#lift();
     if (!(await this.#until(CONVERGE_MS, isFound)))
       return this.#stuck(`no node can be missed: ${this.#cluster.views()}`);
+    // A rule may have been broken meanwhile: then nobody was looked for any more.
     if (this.#isBroken) return;
     const victim = this.#next as SimNode;
     world.story.tell(victim.id, kind);

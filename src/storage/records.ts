@@ -15,7 +15,7 @@ import {
   writeViewstamp,
 } from "../protocol/log-codec.ts";
 import type { Run } from "../protocol/messages.ts";
-import type { StorageRecord } from "../protocol/storage.ts";
+import type { DurableMachines, StorageRecord } from "../protocol/storage.ts";
 import { readValue, writeValue } from "../protocol/values.ts";
 import type { ClusterId, Incarnation, View, Viewstamp } from "../protocol/view.ts";
 import {
@@ -28,6 +28,7 @@ import {
   parse,
   positive,
   type Schema,
+  versions,
   view,
   viewstamp,
 } from "../protocol/wire-schemas.ts";
@@ -50,6 +51,7 @@ export type LogRecord =
 /** What is remembered beside the log. */
 export interface Facts {
   readonly identity: { readonly incarnation: Incarnation; readonly clusterId: ClusterId | undefined } | undefined;
+  readonly machines: DurableMachines | undefined;
   readonly view: View | undefined;
   readonly promised: { readonly instance: number; readonly ballot: Ballot } | undefined;
   readonly accepted: { readonly instance: number; readonly accepted: AcceptedValue } | undefined;
@@ -66,6 +68,7 @@ export interface Checkpoint {
 }
 
 const identity = v.strictObject({ incarnation, clusterId: v.undefinedable(clusterId) });
+const machines = v.strictObject({ origin: versions, promised: versions });
 const promised = v.strictObject({ instance: positive, ballot });
 const acceptedIn = v.strictObject({ instance: positive, accepted });
 const level = v.strictObject({ vid: count, through: viewstamp });
@@ -78,6 +81,7 @@ const snapshotNote: Schema<SnapshotNote> = v.strictObject({
 });
 const facts: Schema<Facts> = v.strictObject({
   identity: v.undefinedable(identity),
+  machines: v.undefinedable(machines),
   view: v.undefinedable(view),
   promised: v.undefinedable(promised),
   accepted: v.undefinedable(acceptedIn),
@@ -96,6 +100,7 @@ const CODES: Readonly<Record<LogRecord["kind"], number>> = {
   base: 8,
   snapshot: 9,
   seal: 10,
+  machines: 11,
 };
 
 export function writeRecord(writer: Writer, record: LogRecord): void {
@@ -129,6 +134,8 @@ function readRecord(reader: Reader): LogRecord {
       return { kind: "seal", next: reader.varuint() };
     case CODES.identity:
       return { kind: "identity", ...parse(identity, readValue(reader), "identity") };
+    case CODES.machines:
+      return { kind: "machines", ...parse(machines, readValue(reader), "machines") };
     case CODES.view:
       return { kind: "view", ...parse(v.strictObject({ view }), readValue(reader), "view") };
     case CODES.promised:

@@ -12,6 +12,7 @@ import type { Checkpoint, Facts, LogRecord } from "./records.ts";
 
 const NO_FACTS: Facts = {
   identity: undefined,
+  machines: undefined,
   view: undefined,
   promised: undefined,
   accepted: undefined,
@@ -77,6 +78,9 @@ export class Remembered {
       case "identity":
         this.#learn({ identity: { incarnation: record.incarnation, clusterId: record.clusterId } });
         break;
+      case "machines":
+        this.#learn({ machines: { origin: record.origin, promised: record.promised } });
+        break;
       case "view":
         this.#learnView(record.view);
         break;
@@ -125,10 +129,11 @@ export class Remembered {
 
   /** The state as the contract gives it; its entries are the very list that is kept here, for it may be long. */
   durableState(snapshot: SnapshotInfo | undefined, setAside: DurableState["setAside"]): DurableState {
-    const { identity, view, promised, accepted, level } = this.#facts;
+    const { identity, machines, view, promised, accepted, level } = this.#facts;
     const instance = (view?.vid ?? 0) + 1;
     return {
       identity,
+      machines,
       setAside: view === undefined ? setAside : undefined,
       view,
       promised: promised?.instance === instance ? promised.ballot : undefined,

@@ -24,7 +24,7 @@ function status(id: string, changes: Partial<NodeStatus>): NodeStatus {
   const place = { viewstamp: { vid: 4, seqno: 90 }, commit: 89, applied: 88, hash: 1, sessions: 2 };
   return {
     ...{ id, incarnation: `${id}-1`, clusterId: "f00", runtime: "node 20.20.2", role: "backup", active: true },
-    ...{ vid, primary, members, acceptors, barred, invited, ...place, snapshotPauseMs: 0, trouble: "" },
+    ...{ vid, primary, members, acceptors, barred, invited, ...place, snapshotPauseMs: 0, trouble: "", machines: [] },
     ...changes,
   };
 }
@@ -54,6 +54,12 @@ reports("is a headline, what is unusual, and a line for each node", () => {
   assert.is(lines[2], "barred: d");
   assert.match(lines[5]!, /^a +backup +active +4 +4\.90 +89 +88 +2 +node 20\.20\.2 +ws:\/\/a:1$/);
   assert.match(lines[7]!, /^c +- .* unreachable +ws:\/\/c:1$/);
+});
+
+reports("says which machine runs in which version, and who could run more", () => {
+  const machines = (...able: number[]): NodeStatus["machines"] => [{ name: "stock", version: 1, able }];
+  const nodes = [answer("a", { machines: machines(1) }), answer("b", { role: "primary", machines: machines(1, 2) })];
+  assert.is(reportLines(reportOf(nodes), plain)[3], "machine stock: version 1, b could run 2");
 });
 
 reports("says so when nothing is known", () => {
@@ -87,6 +93,9 @@ facts("carry ids for members, and always who tells", () => {
 facts("are told to people in words", () => {
   assert.is(storyOf({ event: "view", view }, plain), "view 4: members a b, primary b");
   assert.is(storyOf({ event: "path", name: "adopted" }, plain), undefined);
+  const machines = [{ name: "stock", version: 2 }];
+  assert.is(storyOf({ event: "upgraded", machines, pauseMs: 1 }, plain), 'upgraded: runs "stock" version 2');
+  assert.is(storyOf({ event: "tooOld", running: machines, text: "too old" }, plain), "too old");
   const error = { code: "Diverged", text: "replicas differ" } as const;
   assert.is(storyOf({ event: "stopped", error }, plain), "stopped: replicas differ");
 });

@@ -26,6 +26,7 @@ function statusOf(node: Node): NodeStatus {
     sessions: 0,
     snapshotPauseMs: 0,
     trouble: "",
+    machines: [],
   };
 }
 

@@ -49,7 +49,7 @@ test("a client of one machine has its calls, with their types", async () => {
   const connecting = connectClient({ cluster: [a.url], machine: stock, environment, transport });
   await world.settle();
   const client = await connecting;
-  assert.equal(a.end.hello?.machines, [{ name: "stock", version: 1 }]);
+  assert.equal(a.end.hello?.machines, [{ name: "stock", versions: [1] }]);
   const calls = [
     watch(client.add({ sku: "bolt", by: 3 })),
     watch(client.clear()),

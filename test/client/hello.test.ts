@@ -39,7 +39,7 @@ test("the hello says what the client is, and the cluster once it is known", asyn
     role: "client",
     clusterId: undefined,
     node: undefined,
-    machines: [{ name: "m", version: 1 }],
+    machines: [{ name: "m", versions: [1] }],
     options: undefined,
     authentication: undefined,
   });

@@ -11,7 +11,7 @@ function founding(self: string): Founding {
 }
 
 function genesis(view: string, vid = 1): Genesis {
-  return { type: "genesis", clusterId: "cluster", view: viewOf(view, vid) };
+  return { type: "genesis", clusterId: "cluster", origin: [], view: viewOf(view, vid) };
 }
 
 test("the node with the smallest id of the cluster founds it", () => {
@@ -22,33 +22,33 @@ test("the node with the smallest id of the cluster founds it", () => {
 
 test("view 1 is made once every node has said that it is fresh", () => {
   const made = founding("a");
-  made.onFresh(member("b"));
+  made.onFresh(member("b"), []);
   assert.is(made.firstView(), undefined);
-  made.onFresh(member("c"));
+  made.onFresh(member("c"), []);
   assert.is(textOf(made.firstView()), "a* b c");
   assert.is(made.firstView()?.vid, 1);
 });
 
 test("view 1 holds the incarnations that were last said to be fresh", () => {
   const made = founding("a");
-  for (const word of ["b", "c", "b2"]) made.onFresh(member(word));
+  for (const word of ["b", "c", "b2"]) made.onFresh(member(word), []);
   assert.is(textOf(made.firstView()), "a* b2 c");
 });
 
 test("a node that is no longer connected does not count as fresh", () => {
   const made = founding("a");
-  for (const word of ["b", "c"]) made.onFresh(member(word));
+  for (const word of ["b", "c"]) made.onFresh(member(word), []);
   made.forget("b");
   assert.is(made.firstView(), undefined);
-  made.onFresh(member("b2"));
+  made.onFresh(member("b2"), []);
   assert.is(textOf(made.firstView()), "a* b2 c");
 });
 
 test("a stranger's word does not found, nor does it enlarge the view", () => {
   const made = founding("a");
-  for (const word of ["x", "b"]) made.onFresh(member(word));
+  for (const word of ["x", "b"]) made.onFresh(member(word), []);
   assert.is(made.firstView(), undefined);
-  made.onFresh(member("c"));
+  made.onFresh(member("c"), []);
   assert.is(textOf(made.firstView()), "a* b c");
 });
 

@@ -10,6 +10,7 @@ import { member, viewOf } from "./views.ts";
 const { heartbeatMs, suspectMs } = CORE_DEFAULTS;
 const EMPTY_DISK = {
   identity: undefined,
+  machines: undefined,
   setAside: undefined,
   view: undefined,
   promised: undefined,

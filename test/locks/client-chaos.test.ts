@@ -2,9 +2,10 @@
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { LockClientOptions } from "../../src/locks/client-options.ts";
 import type { Lock, LockMode, LockOptions } from "../../src/locks/client-types.ts";
 import type { ErrorCode } from "../../src/protocol/errors.ts";
-import { codeOf, type Fate, held, watch } from "./support.ts";
+import { codeOf, type Fate, held, timersLeft, watch } from "./support.ts";
 import { type FakeCore, World } from "./world.ts";
 
 const names = ["a", "b", ""];
@@ -41,8 +42,8 @@ class Chaos {
   readonly #clients: { locks: ReturnType<World["client"]>["locks"]; core: FakeCore }[];
   readonly #steals: boolean;
 
-  constructor(seed: number, steals: boolean) {
-    this.world = new World(seed);
+  constructor(seed: number, steals: boolean, cache: LockClientOptions["cache"]) {
+    this.world = new World({ seed, cache });
     this.world.delays = { request: 5, reply: 15, notice: 25 };
     this.world.repeats = 0.3;
     this.#clients = [1, 2, 3].map(() => this.world.client());
@@ -100,31 +101,39 @@ class Chaos {
   }
 }
 
-async function check(seed: number, steals: boolean): Promise<void> {
-  const chaos = new Chaos(seed, steals);
+async function check(seed: number, steals: boolean, cache: LockClientOptions["cache"]): Promise<void> {
+  const chaos = new Chaos(seed, steals, cache);
   await chaos.run(120);
   for (const { isSettled, error } of chaos.fates) {
     assert.ok(isSettled, "a request never ended");
     if (error !== undefined) assert.ok(fair.includes(codeOf(error)), String(error));
   }
   assert.equal(await held(chaos.world), []);
+  assert.is(await timersLeft(chaos.world), 0);
   assert.is(chaos.world.log.snapshot().map(String).join(), new World().log.snapshot().map(String).join());
-  assert.is(chaos.world.clock.timers, 0);
   if (!steals) assert.ok(chaos.witness.grants > 10);
 }
 
-test("exclusion, ends and a clean table under lost sessions, failing calls, aborts and repeated notices", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.nat(), (seed) => check(seed, false)),
-    { numRuns: 25 },
-  );
-});
+const caches: Readonly<Record<string, LockClientOptions["cache"]>> = {
+  "without a cache": false,
+  "with a cache": {},
+  "with a cache for one lock, and not for long": { size: 1, idleMs: 20 },
+};
 
-test("ends and a clean table with steals among them", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.nat(), (seed) => check(seed, true)),
-    { numRuns: 25 },
-  );
-});
+for (const [how, cache] of Object.entries(caches)) {
+  test(`exclusion, ends and a clean table under lost sessions, failing calls, aborts and repeated notices, ${how}`, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), (seed) => check(seed, false, cache)),
+      { numRuns: 20 },
+    );
+  });
+
+  test(`ends and a clean table with steals among them, ${how}`, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), (seed) => check(seed, true, cache)),
+      { numRuns: 20 },
+    );
+  });
+}
 
 test.run();

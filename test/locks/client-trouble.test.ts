@@ -3,11 +3,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { AcquiredLock, Lock } from "../../src/locks/client-types.ts";
 import type { ViewstampError } from "../../src/protocol/errors.ts";
-import { codeOf, gate, held, watch } from "./support.ts";
+import { codeOf, eitherWay, gate, held, timersLeft, watch } from "./support.ts";
 import { settled, World } from "./world.ts";
 
-test("a grant that comes before the reply, or twice, or after the release is one grant", async () => {
-  const world = new World();
+eitherWay("a grant that comes before the reply, or twice, or after the release is one grant", async (cache) => {
+  const world = new World({ cache });
   world.delays = { request: 0, reply: 50, notice: 0 };
   world.repeats = 1;
   const a = world.client();
@@ -30,8 +30,8 @@ test("a grant that comes before the reply, or twice, or after the release is one
   assert.equal(await held(world), []);
 });
 
-test("a grant notice that was lost with its primary comes again from the next", async () => {
-  const world = new World();
+eitherWay("a grant notice that was lost with its primary comes again from the next", async (cache) => {
+  const world = new World({ cache });
   const a = world.client();
   const b = world.client();
   const { opened, open } = gate();
@@ -49,56 +49,66 @@ test("a grant notice that was lost with its primary comes again from the next", 
   assert.is(waiting.value, "granted");
 });
 
-test("a lost session aborts every lock before anything else, and each request rejects with LockLost", async () => {
-  const world = new World();
-  const { locks, core } = world.client();
-  const events: string[] = [];
-  const grabbed: Lock[] = [];
-  const results = ["a", "b"].map((name) =>
-    watch(
-      locks.request(name, (lock) => {
-        grabbed.push(lock);
-        lock.signal.addEventListener("abort", () => {
-          events.push(`lost ${name}`);
-          for (const other of grabbed) assert.throws(() => other.assertHeld(), /is lost/);
-          void locks.request("c", () => events.push("c"));
-        });
-        return new Promise<void>(() => {});
-      }),
-    ),
-  );
-  await world.clock.advance(10);
-  core.lose("silent for too long");
-  assert.equal(events, ["lost a", "lost b"]);
-  await settled();
-  for (const { error } of results) assert.is(codeOf(error), "LockLost");
-  assert.equal((results[0]!.error as ViewstampError).data, { reason: "session", name: "a", token: grabbed[0]!.token });
-  await world.clock.advance(10);
-  assert.equal(events, ["lost a", "lost b", "c", "c"]);
-});
+eitherWay(
+  "a lost session aborts every lock before anything else, and each request rejects with LockLost",
+  async (cache) => {
+    const world = new World({ cache });
+    const { locks, core } = world.client();
+    const events: string[] = [];
+    const grabbed: Lock[] = [];
+    const results = ["a", "b"].map((name) =>
+      watch(
+        locks.request(name, (lock) => {
+          grabbed.push(lock);
+          lock.signal.addEventListener("abort", () => {
+            events.push(`lost ${name}`);
+            for (const other of grabbed) assert.throws(() => other.assertHeld(), /is lost/);
+            void locks.request("c", () => events.push("c"));
+          });
+          return new Promise<void>(() => {});
+        }),
+      ),
+    );
+    await world.clock.advance(10);
+    core.lose("silent for too long");
+    assert.equal(events, ["lost a", "lost b"]);
+    await settled();
+    for (const { error } of results) assert.is(codeOf(error), "LockLost");
+    assert.equal((results[0]!.error as ViewstampError).data, {
+      reason: "session",
+      name: "a",
+      token: grabbed[0]!.token,
+    });
+    await world.clock.advance(10);
+    assert.equal(events, ["lost a", "lost b", "c", "c"]);
+  },
+);
 
-test("what waited when the session was lost queues anew, in its order and before later requests", async () => {
-  const world = new World();
-  const a = world.client();
-  const b = world.client();
-  const { opened, open } = gate();
-  void a.locks.request("x", () => opened);
-  await world.clock.advance(10);
-  const order: number[] = [];
-  const results = [1, 2, 3].map((n) => b.locks.request("x", () => order.push(n)));
-  await world.clock.advance(10);
-  b.core.openFailures.push("Timeout", "Busy", "NoQuorum");
-  b.core.lose("silent for too long");
-  results.push(b.locks.request("x", () => order.push(4)));
-  await world.clock.advance(1000);
-  open();
-  await world.clock.advance(1000);
-  await Promise.all(results);
-  assert.equal(order, [1, 2, 3, 4]);
-});
+eitherWay(
+  "what waited when the session was lost queues anew, in its order and before later requests",
+  async (cache) => {
+    const world = new World({ cache });
+    const a = world.client();
+    const b = world.client();
+    const { opened, open } = gate();
+    void a.locks.request("x", () => opened);
+    await world.clock.advance(10);
+    const order: number[] = [];
+    const results = [1, 2, 3].map((n) => b.locks.request("x", () => order.push(n)));
+    await world.clock.advance(10);
+    b.core.openFailures.push("Timeout", "Busy", "NoQuorum");
+    b.core.lose("silent for too long");
+    results.push(b.locks.request("x", () => order.push(4)));
+    await world.clock.advance(1000);
+    open();
+    await world.clock.advance(1000);
+    await Promise.all(results);
+    assert.equal(order, [1, 2, 3, 4]);
+  },
+);
 
-test("a request made while a loss is being told stands behind those that waited before", async () => {
-  const world = new World();
+eitherWay("a request made while a loss is being told stands behind those that waited before", async (cache) => {
+  const world = new World({ cache });
   const { locks } = world.client();
   const core = world.cores[0]!;
   const order: string[] = [];
@@ -121,11 +131,11 @@ test("a request made while a loss is being told stands behind those that waited 
   assert.equal(order, ["earlier", "later"]);
 });
 
-test("asking for the session may find that it is over, at any step", async () => {
+eitherWay("asking for the session may find that it is over, at any step", async (cache) => {
   for (let n = 0; n < 80; n++) {
     const looks = 1 + (n >> 1);
     const isEarly = n % 2 === 0;
-    const world = new World(n);
+    const world = new World({ seed: n, cache });
     world.delays = { request: 1, reply: 2, notice: 2 };
     const a = world.client();
     const b = world.client();
@@ -164,12 +174,12 @@ test("asking for the session may find that it is over, at any step", async () =>
       ends.join(" "),
     );
     assert.equal(await held(world), []);
-    assert.is(world.clock.timers, 0);
+    assert.is(await timersLeft(world), 0);
   }
 });
 
-test("a request that is aborted while a loss is being told does not come back", async () => {
-  const world = new World();
+eitherWay("a request that is aborted while a loss is being told does not come back", async (cache) => {
+  const world = new World({ cache });
   const { locks, core } = world.client();
   const other = world.client().locks;
   const { opened, open } = gate();
@@ -193,8 +203,8 @@ test("a request that is aborted while a loss is being told does not come back", 
   assert.equal(await held(world), []);
 });
 
-test("a session that cannot be opened for good ends the waits, with the reason", async () => {
-  const world = new World();
+eitherWay("a session that cannot be opened for good ends the waits, with the reason", async (cache) => {
+  const world = new World({ cache });
   const { locks, core } = world.client();
   core.openFailures.push("Busy", "WrongMachine");
   const result = watch(locks.acquire("x"));
@@ -205,8 +215,8 @@ test("a session that cannot be opened for good ends the waits, with the reason",
   assert.ok(again.value);
 });
 
-test("a wait that times out without a session says what the trouble was", async () => {
-  const world = new World();
+eitherWay("a wait that times out without a session says what the trouble was", async (cache) => {
+  const world = new World({ cache });
   const { locks, core } = world.client();
   core.openFailures.push(...Array<"NoQuorum">(100).fill("NoQuorum"));
   const result = watch(locks.acquire("x", { timeoutMs: 300 }));
@@ -215,36 +225,39 @@ test("a wait that times out without a session says what the trouble was", async 
   assert.is(codeOf((result.error as Error).cause), "NoQuorum");
 });
 
-test("assertHeld looks at the clock: an unconfirmed session is a lost lock, before anyone says so", async () => {
-  const world = new World();
-  const { locks, core } = world.client();
-  let lock: Lock | undefined;
-  const result = watch(
-    locks.request("x", (given) => {
-      lock = given;
-      return new Promise<void>(() => {});
-    }),
-  );
-  await world.clock.advance(10);
-  core.trustUntil(world.clock.now() + 100);
-  world.clock.jump(99);
-  lock?.assertHeld();
-  world.clock.jump(1);
-  assert.throws(
-    () => lock?.assertHeld(),
-    (error: unknown) => codeOf(error) === "LockLost",
-  );
-  assert.ok(lock?.signal.aborted);
-  assert.is(codeOf(lock?.signal.reason), "LockLost");
-  core.trustUntil(world.clock.now() + 100);
-  assert.throws(() => lock?.assertHeld(), /is lost/);
-  await world.clock.advance(10);
-  assert.is(codeOf(result.error), "LockLost");
-  assert.equal(await held(world), []);
-});
+eitherWay(
+  "assertHeld looks at the clock: an unconfirmed session is a lost lock, before anyone says so",
+  async (cache) => {
+    const world = new World({ cache });
+    const { locks, core } = world.client();
+    let lock: Lock | undefined;
+    const result = watch(
+      locks.request("x", (given) => {
+        lock = given;
+        return new Promise<void>(() => {});
+      }),
+    );
+    await world.clock.advance(10);
+    core.trustUntil(world.clock.now() + 100);
+    world.clock.jump(99);
+    lock?.assertHeld();
+    world.clock.jump(1);
+    assert.throws(
+      () => lock?.assertHeld(),
+      (error: unknown) => codeOf(error) === "LockLost",
+    );
+    assert.ok(lock?.signal.aborted);
+    assert.is(codeOf(lock?.signal.reason), "LockLost");
+    core.trustUntil(world.clock.now() + 100);
+    assert.throws(() => lock?.assertHeld(), /is lost/);
+    await world.clock.advance(10);
+    assert.is(codeOf(result.error), "LockLost");
+    assert.equal(await held(world), []);
+  },
+);
 
-test("a grant that arrives when the session is no longer trusted is not used", async () => {
-  const world = new World();
+eitherWay("a grant that arrives when the session is no longer trusted is not used", async (cache) => {
+  const world = new World({ cache });
   const a = world.client();
   const b = world.client();
   const { opened, open } = gate();
@@ -267,8 +280,8 @@ test("a grant that arrives when the session is no longer trusted is not used", a
   assert.equal(granted, [true]);
 });
 
-test("steal breaks the holder: its signal aborts, its request rejects with AbortError", async () => {
-  const world = new World();
+eitherWay("steal breaks the holder: its signal aborts, its request rejects with AbortError", async (cache) => {
+  const world = new World({ cache });
   const a = world.client();
   const b = world.client();
   const robbed: Lock[] = [];
@@ -294,8 +307,8 @@ test("steal breaks the holder: its signal aborts, its request rejects with Abort
   assert.is(thief.value, "stolen");
 });
 
-test("a lock that is stolen before its grant was heard of ends the wait", async () => {
-  const world = new World();
+eitherWay("a lock that is stolen before its grant was heard of ends the wait", async (cache) => {
+  const world = new World({ cache });
   const a = world.client();
   const b = world.client();
   world.delays = { request: 0, reply: 100, notice: 0 };
@@ -312,8 +325,8 @@ test("a lock that is stolen before its grant was heard of ends the wait", async 
   assert.equal(await held(world), [`x ${b.core.session?.id}`]);
 });
 
-test("a release that meets trouble is done all the same, once the cluster can", async () => {
-  const world = new World();
+eitherWay("a release that meets trouble is done all the same, once the cluster can", async (cache) => {
+  const world = new World({ cache });
   const { locks, core } = world.client();
   const lock = watch(locks.acquire("x"));
   await world.clock.advance(10);
@@ -329,8 +342,8 @@ test("a release that meets trouble is done all the same, once the cluster can", 
   assert.ok(next.value);
 });
 
-test("a command that meets trouble goes before those that were not sent yet", async () => {
-  const world = new World();
+eitherWay("a command that meets trouble goes before those that were not sent yet", async (cache) => {
+  const world = new World({ cache });
   const { locks, core } = world.client();
   void watch(locks.request("y", () => {}));
   await world.clock.advance(10);
@@ -343,8 +356,8 @@ test("a command that meets trouble goes before those that were not sent yet", as
   assert.ok(order.indexOf(0) < order.indexOf(299));
 });
 
-test("a request that meets trouble is granted once, whether or not the command was done", async () => {
-  const world = new World();
+eitherWay("a request that meets trouble is granted once, whether or not the command was done", async (cache) => {
+  const world = new World({ cache });
   const { locks, core } = world.client();
   for (const isExecuted of [true, false]) {
     core.failures.push({ code: "Timeout", isExecuted });
@@ -357,8 +370,8 @@ test("a request that meets trouble is granted once, whether or not the command w
   }
 });
 
-test("a refusal that trying again cannot help rejects the request", async () => {
-  const world = new World();
+eitherWay("a refusal that trying again cannot help rejects the request", async (cache) => {
+  const world = new World({ cache });
   const { locks, core } = world.client();
   core.failures.push({ code: "MachineFailed", isExecuted: true });
   const result = watch(locks.acquire("x"));
@@ -367,8 +380,8 @@ test("a refusal that trying again cannot help rejects the request", async () => 
   assert.equal(await held(world), []);
 });
 
-test("notices that nobody understands are left alone", async () => {
-  const world = new World();
+eitherWay("notices that nobody understands are left alone", async (cache) => {
+  const world = new World({ cache });
   const { locks, core } = world.client();
   const lock = watch(locks.acquire("x"));
   await world.clock.advance(10);

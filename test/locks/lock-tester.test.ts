@@ -9,7 +9,7 @@ import {
 } from "../../examples/lock-cluster/lock-tester.ts";
 import type { LockClient } from "../../src/locks/client.ts";
 import type { Lock } from "../../src/locks/client-types.ts";
-import { watch } from "./support.ts";
+import { eitherWay, watch } from "./support.ts";
 import { World } from "./world.ts";
 
 /** Runs the tester in a world whose clock is moved on until the tester is done. */
@@ -47,9 +47,9 @@ function changed(lock: Lock, other: Partial<Lock>): Lock {
   return { name, mode, token, signal, assertHeld: () => lock.assertHeld(), ...other };
 }
 
-test("it passes over a slow, repeating, reordering network", async () => {
+eitherWay("it passes over a slow, repeating, reordering network", async (cache) => {
   for (const seed of [1, 2, 3]) {
-    const world = new World(seed);
+    const world = new World({ seed, cache });
     world.delays = { request: 5, reply: 20, notice: 30 };
     world.repeats = 0.3;
     const parts: number[] = [];
@@ -69,8 +69,8 @@ test("it passes over a slow, repeating, reordering network", async () => {
   }
 });
 
-test("it goes on until it is told to stop", async () => {
-  const world = new World();
+eitherWay("it goes on until it is told to stop", async (cache) => {
+  const world = new World({ cache });
   const until = new AbortController();
   let parts = 0;
   const report = await runIn(world, undefined, {
@@ -83,7 +83,7 @@ test("it goes on until it is told to stop", async () => {
   assert.is(parts, 12);
 });
 
-test("it sees two holders", async () => {
+eitherWay("it sees two holders", async (cache) => {
   const twice = (client: LockClient): LockClient =>
     new Proxy(client, {
       get: (target, key) => {
@@ -95,26 +95,30 @@ test("it sees two holders", async () => {
         return typeof value === "function" ? value.bind(target) : value;
       },
     });
-  const report = await runIn(new World(), twice);
+  const report = await runIn(new World({ cache }), twice);
   assert.match(report.failures.join("\n"), /at the same time/);
 });
 
-test("it sees tokens that repeat or go back", async () => {
-  const same = await runIn(new World(), (client) => withLocks(client, (lock) => changed(lock, { token: 1n << 60n })));
+eitherWay("it sees tokens that repeat or go back", async (cache) => {
+  const same = await runIn(new World({ cache }), (client) =>
+    withLocks(client, (lock) => changed(lock, { token: 1n << 60n })),
+  );
   assert.match(same.failures.join("\n"), /given out before/);
-  const back = await runIn(new World(), (client) => withLocks(client, (lock) => changed(lock, { token: -lock.token })));
+  const back = await runIn(new World({ cache }), (client) =>
+    withLocks(client, (lock) => changed(lock, { token: -lock.token })),
+  );
   assert.match(back.failures.join("\n"), /after/);
 });
 
-test("it sees a lock that is lost, and a wait without end", async () => {
-  const world = new World();
+eitherWay("it sees a lock that is lost, and a wait without end", async (cache) => {
+  const world = new World({ cache });
   const lost = await runIn(world, undefined, {
     onProgress: ({ event }) => {
       if (event === "part") world.clock.setTimer(40, () => world.cores[0]?.lose("planted"));
     },
   });
   assert.match(lost.failures.join("\n"), /lost tester\//);
-  const stuck = new World();
+  const stuck = new World({ cache });
   const waiting = await runIn(stuck, undefined, {
     onProgress: (progress) => {
       if (progress.event === "part" && progress.part === 3) for (const core of stuck.cores) core.isCutOff = true;

@@ -1,49 +1,13 @@
 // The lock machine, command by command.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { AcquireReply, ListPage } from "../../src/locks/machine-words.ts";
+import type { ListPage } from "../../src/locks/machine-words.ts";
 import { drain, LockLog } from "./lock-log.ts";
-
-type How = "wait" | "ifAvailable" | "steal";
-
-interface Wish {
-  readonly name?: string;
-  readonly xid?: number;
-  readonly mode?: "exclusive" | "shared";
-  readonly how?: How;
-  readonly owner?: string;
-}
-
-const block = 1n << 24n;
-
-function acquire(log: LockLog, session: string, wish: Wish = {}): AcquireReply {
-  const { name = "x", xid = 1, mode = "exclusive", how = "wait", owner = "" } = wish;
-  return log.apply(session, "acquire", { name, xid, mode, how, owner }) as AcquireReply;
-}
-
-function tokenOf(reply: AcquireReply): bigint {
-  if (reply.status !== "granted") throw new Error(`not granted but ${reply.status}`);
-  return reply.token;
-}
-
-function release(log: LockLog, session: string, token: bigint, { name = "x", xid = 1 }: Wish = {}): unknown {
-  return log.apply(session, "release", { name, xid, token });
-}
-
-function list(log: LockLog): string[] {
-  const { requests } = log.ask("list", { name: "", index: 0 }) as ListPage;
-  return requests.map(
-    ({ name, session, mode, token }) => `${name} ${session} ${mode} ${token === undefined ? "waits" : "holds"}`,
-  );
-}
-
-function throwsCode(code: string, call: () => unknown): void {
-  assert.throws(call, (error: { code?: string }) => error.code === code);
-}
+import { acquire, block, list, release, throwsCode, tokenIn, tokenOf } from "./machine-support.ts";
 
 test("a free lock is granted at once, with a token made of the entry's place", () => {
   const log = new LockLog();
-  assert.equal(acquire(log, "1.1"), { status: "granted", token: block });
+  assert.equal(acquire(log, "1.1"), { status: "granted", token: block, keep: 0 });
   assert.equal(log.told, []);
   assert.equal(log.outstanding("1.1"), []);
 });
@@ -53,7 +17,7 @@ test("a held lock queues, and its release tells the next in line", () => {
   const token = tokenOf(acquire(log, "1.1"));
   assert.equal(acquire(log, "1.2", { xid: 7 }), { status: "queued" });
   assert.is(release(log, "1.1", token), true);
-  const notice = { type: "granted", name: "x", xid: 7, token: 3n * block };
+  const notice = { type: "granted", name: "x", xid: 7, token: 3n * block, keep: 0 };
   assert.equal(log.told, [{ session: "1.2", notice }]);
   assert.equal(log.outstanding("1.2"), [notice]);
   assert.equal(log.outstanding("1.1"), []);
@@ -63,7 +27,7 @@ test("a request that is asked again is the same request", () => {
   const log = new LockLog();
   const token = tokenOf(acquire(log, "1.1"));
   acquire(log, "1.2");
-  assert.equal(acquire(log, "1.1"), { status: "granted", token });
+  assert.equal(acquire(log, "1.1"), { status: "granted", token, keep: 0 });
   assert.equal(acquire(log, "1.2"), { status: "queued" });
   assert.equal(list(log), ["x 1.1 exclusive holds", "x 1.2 exclusive waits"]);
 });
@@ -102,7 +66,7 @@ test("tokens of several tenures granted by one entry are different, and below th
   const token = tokenOf(acquire(log, "1.1"));
   for (const session of ["1.2", "1.3", "1.4"]) acquire(log, session, { mode: "shared" });
   release(log, "1.1", token);
-  const tokens = log.told.map(({ notice }) => notice.token);
+  const tokens = log.told.map(({ notice }) => tokenIn(notice));
   assert.is(tokens.length, 3);
   assert.is(new Set(tokens).size, 3);
   for (const one of tokens) assert.ok(one >= 5n * block && one < 6n * block);

@@ -2,6 +2,10 @@
  * Small helpers of the lock tests.
  * @module
  */
+import { test } from "uvu";
+import type { LockClient } from "../../src/locks/client.ts";
+import type { CacheOptions } from "../../src/locks/client-options.ts";
+import type { LockSnapshot } from "../../src/locks/client-types.ts";
 import { ViewstampError } from "../../src/protocol/errors.ts";
 import type { World } from "./world.ts";
 
@@ -34,7 +38,31 @@ export function gate(): { readonly opened: Promise<void>; open(): void } {
   return { opened, open: () => open() };
 }
 
+/** Who holds what, as somebody sees it who looks on. */
 export async function held(world: World): Promise<string[]> {
-  const { held } = await world.client().locks.query();
+  const { held } = await seen(world);
   return held.map(({ name, clientId }) => `${name} ${clientId}`);
+}
+
+export async function seen(world: World, locks: LockClient = world.client("", "9").locks): Promise<LockSnapshot> {
+  return inTime(world, locks.query());
+}
+
+/** What a promise comes to, while time goes on. */
+export async function inTime<T>(world: World, promise: Promise<T>): Promise<T> {
+  const fate = watch(promise);
+  for (let n = 0; n < 10_000 && !fate.isSettled; n++) await world.clock.advance(1);
+  return promise;
+}
+
+/** Timers that are left when every kept lock has gone back. */
+export async function timersLeft(world: World): Promise<number> {
+  if (world.cache !== false) await world.clock.advance(15_000);
+  return world.clock.timers;
+}
+
+/** Registers a test twice: caching changes speed, nothing else. */
+export function eitherWay(name: string, body: (cache: CacheOptions | false) => void | Promise<void>): void {
+  test(`${name} (cache off)`, () => body(false));
+  test(`${name} (cache on)`, () => body({}));
 }

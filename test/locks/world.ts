@@ -5,6 +5,7 @@
  */
 import type { ClientCore, LiveSession, SessionChange } from "../../src/client/contract.ts";
 import { LockClient } from "../../src/locks/client.ts";
+import type { LockClientOptions } from "../../src/locks/client-options.ts";
 import type { Environment, Timer } from "../../src/protocol/environment.ts";
 import { type ErrorCode, ViewstampError } from "../../src/protocol/errors.ts";
 import type { SessionId } from "../../src/protocol/session.ts";
@@ -78,7 +79,7 @@ export class ManualClock implements Environment {
       next.callback();
       await settled();
     }
-    this.#now = end;
+    this.#now = Math.max(this.#now, end);
   }
 
   /** Lets time pass with nobody noticing: a process that was paused. */
@@ -115,20 +116,28 @@ export class World {
   delays: Delays = { request: 0, reply: 0, notice: 0 };
   /** The chance that a notice comes twice. */
   repeats = 0;
-  #sessions = 0;
+  readonly cache: LockClientOptions["cache"];
+  /** A kept lock has no more tokens than this. */
+  tokens: number = Number.POSITIVE_INFINITY;
+  #sessions: Record<string, number> = {};
 
-  constructor(seed = 1) {
+  /** `cache`: of its clients. */
+  constructor({ seed = 1, cache = false }: { seed?: number; cache?: LockClientOptions["cache"] } = {}) {
     this.clock = new ManualClock(seed);
+    this.cache = cache;
   }
 
-  client(owner?: string): { locks: LockClient; core: FakeCore } {
-    const core = new FakeCore(this);
+  client(owner = "", family = "1"): { locks: LockClient; core: FakeCore } {
+    const core = new FakeCore(this, family);
     this.cores.push(core);
-    return { core, locks: new LockClient(core, owner === undefined ? {} : { owner }) };
+    return { core, locks: new LockClient(core, { owner, ...(this.cache !== undefined && { cache: this.cache }) }) };
   }
 
-  newSession(): SessionId {
-    return `1.${++this.#sessions}`;
+  /** Sessions are numbered by family, so that those who only look on change no numbers. */
+  newSession(family: string): SessionId {
+    const number = (this.#sessions[family] ?? 0) + 1;
+    this.#sessions[family] = number;
+    return `${family}.${number}`;
   }
 
   /** Somewhere between at once and `most`. */
@@ -147,7 +156,14 @@ export class World {
     }
   }
 
-  deliver(session: SessionId, notice: unknown): void {
+  /** What the machine says, with fewer tokens in it. */
+  sparing(said: unknown): unknown {
+    const { keep } = (said ?? {}) as { keep?: number };
+    return keep === undefined || keep <= this.tokens ? said : { ...(said as object), keep: this.tokens };
+  }
+
+  deliver(session: SessionId, given: unknown): void {
+    const notice = this.sparing(given);
     const times = this.clock.random() < this.repeats ? 2 : 1;
     for (let n = 0; n < times; n++) {
       this.later(this.delays.notice, () => {
@@ -179,6 +195,7 @@ export class FakeCore implements ClientCore {
   /** No answers or notices get through. */
   isCutOff = false;
   readonly #world: World;
+  readonly #family: string;
   readonly #notices: Set<(notice: unknown, session: SessionId) => void> = new Set();
   readonly #sessions: Set<(change: SessionChange) => void> = new Set();
   readonly #pending: Set<Pending> = new Set();
@@ -188,8 +205,9 @@ export class FakeCore implements ClientCore {
   /** Commands are executed in the order they were made, so none before this. */
   #executedAt = 0;
 
-  constructor(world: World) {
+  constructor(world: World, family: string) {
     this.#world = world;
+    this.#family = family;
     this.environment = world.clock;
   }
 
@@ -291,7 +309,11 @@ export class FakeCore implements ClientCore {
         this.#opening = undefined;
         const failure = this.openFailures.shift();
         if (failure !== undefined || this.#isClosed) return reject(new ViewstampError(failure ?? "Closed", "planted"));
-        this.#live = { id: this.#world.newSession(), ttlMs: this.ttlMs, trustedUntil: Number.POSITIVE_INFINITY };
+        this.#live = {
+          id: this.#world.newSession(this.#family),
+          ttlMs: this.ttlMs,
+          trustedUntil: Number.POSITIVE_INFINITY,
+        };
         for (const handler of this.#sessions) handler({ type: "opened", session: this.#live });
         resolve(this.#live);
       });
@@ -306,9 +328,9 @@ export class FakeCore implements ClientCore {
     resolve: (reply: unknown) => void,
     reject: (error: unknown) => void,
   ): () => void {
-    this.done.push(`${command} ${(input as { name: string }).name}`);
+    this.done.push(`${command} ${(input as { name?: string }).name ?? ""}`);
     try {
-      const reply = this.#world.execute((log) => log.apply(session, command, input));
+      const reply = this.#world.sparing(this.#world.execute((log) => log.apply(session, command, input)));
       return () => resolve(reply);
     } catch (error) {
       return () => reject(error);

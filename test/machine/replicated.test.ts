@@ -179,10 +179,10 @@ test("what nobody has is unknown", () => {
   const unknown = (text: string): unknown => ({ type: "failed", code: "UnknownCommand", text });
   assert.equal(host.run("nobody", "log", ""), unknown('the cluster runs no machine "nobody"'));
   assert.equal(host.query("\ud800", "log"), unknown('the cluster runs no machine "\\ud800"'));
-  assert.equal(host.run("odd", "nothing"), unknown('machine "odd" has no command "nothing"'));
-  assert.equal(host.run("odd", "constructor"), unknown('machine "odd" has no command "constructor"'));
-  assert.equal(host.run("odd", "all"), unknown('machine "odd" has no command "all"'));
-  assert.equal(host.query("odd", "log", ""), unknown('machine "odd" has no query "log"'));
+  assert.equal(host.run("odd", "nothing"), unknown('version 1 of machine "odd" has no command "nothing"'));
+  assert.equal(host.run("odd", "constructor"), unknown('version 1 of machine "odd" has no command "constructor"'));
+  assert.equal(host.run("odd", "all"), unknown('version 1 of machine "odd" has no command "all"'));
+  assert.equal(host.query("odd", "log", ""), unknown('version 1 of machine "odd" has no query "log"'));
 });
 
 test("bytes that are no call get a reply too", () => {

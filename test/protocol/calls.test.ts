@@ -17,7 +17,10 @@ const values = [undefined, null, 0, "\ud800", 5n, [1, [2]], { a: { b: undefined 
 
 test("a call comes back as it was sent", () => {
   for (const input of values) {
-    assert.equal(decodeCall(encodeCall("stock", "add", input)), { machine: "stock", name: "add", input });
+    for (const version of [1, 2, 2 ** 40]) {
+      const call = { machine: "stock", name: "add", input, version };
+      assert.equal(decodeCall(encodeCall("stock", "add", input, version)), call);
+    }
   }
 });
 
@@ -28,6 +31,7 @@ test("a reply of each kind comes back", () => {
     { type: "failed", code: "MachineFailed", text: "a" },
     { type: "failed", code: "UnknownCommand", text: "" },
     { type: "failed", code: "InvalidInput", text: "c" },
+    { type: "failed", code: "WrongMachine", text: "d" },
   ];
   for (const reply of replies) assert.equal(decodeReply(encodeReply(reply)), reply);
 });
@@ -48,13 +52,16 @@ test("other bytes are none of them", () => {
     [0, 1, 2],
     [1, "NO"],
     [1, 2, 3],
-    [2, 3, "text"],
+    [2, 4, "text"],
     [2, "0.5", "text"],
     [2, "length", "text"],
     [2, 0, 5],
     [3, 1],
     ["stock", 1, 2],
-    ["a", "b", 1, 2],
+    ["a", "b", 1, 0],
+    ["a", "b", 1, 1.5],
+    ["a", "b", 1, "2"],
+    ["a", "b", 1, 2, 3],
   ];
   for (const bytes of [new Uint8Array(0), new Uint8Array([0xff, 1]), ...others.map(encodeValue)]) {
     for (const decode of [decodeCall, decodeReply, decodeNotice]) {

@@ -103,15 +103,25 @@ const invoke = smallViewstamp.chain((previous) =>
     .map((fields) => ({ vid: (fields.entries.at(-1) ?? previous).vid, ...fields })),
 );
 
+const name = fc.string({ minLength: 1 });
+const byName = { selector: (one: { readonly name: string }): string => one.name, maxLength: 3 };
+const inOrder = <One extends { readonly name: string }>(list: One[]): One[] =>
+  list.sort((a, b) => (a.name < b.name ? -1 : 1));
+const versions = fc.uniqueArray(record({ name, version: positive }), byName).map(inOrder);
+const able = fc
+  .uniqueArray(record({ name, versions: fc.array(positive, { minLength: 1, maxLength: 3 }) }), byName)
+  .map(inOrder);
+
 const located = record({
   vid: count,
   base: smallViewstamp,
   steps: fc.array(fc.tuple(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 1e6 })), { maxLength: 6 }),
   snapshot: fc.option(record({ at: viewstamp, next: count }), { nil: undefined }),
-}).map(({ vid, base, steps, snapshot }) => {
+  able,
+}).map(({ vid, base, steps, snapshot, able }) => {
   let last: Run = { vid: base.vid, lastSeqno: base.seqno };
   const runs = steps.map(([newer, more]) => (last = { vid: last.vid + newer, lastSeqno: last.lastSeqno + more }));
-  return { vid, base, runs, snapshot };
+  return { vid, base, runs, snapshot, able };
 });
 
 const vidOnly = record({ vid: count });
@@ -127,11 +137,17 @@ const peerMessages: OneOfEach<PeerMessage> = {
   refused: record({ instance: positive, ballot, round: count, sticky: flag }),
   decided: record({ view: anyView }),
   fetch: vidOnly,
-  fresh: record({}),
-  genesis: record({ clusterId: hexId, view: viewOf(fc.constant(1)) }),
+  fresh: record({ able }),
+  genesis: record({ clusterId: hexId, origin: versions, view: viewOf(fc.constant(1)) }),
   join: record({ vid: count, url }),
-  joinRefused: record({ vid: count, reason: fc.constantFrom("barred" as const, "unknown" as const) }),
+  joinRefused: record({
+    vid: count,
+    reason: fc.constantFrom("barred" as const, "unknown" as const, "version" as const),
+    running: versions,
+  }),
   leaving: vidOnly,
+  ready: record({ vid: count, versions }),
+  readied: record({ vid: count, versions }),
   locate: vidOnly,
   located,
   invoke,
@@ -168,6 +184,7 @@ const clientMessages: OneOfEach<ClientMessage> = {
   }),
   keepAlive: record({ xid: count, session: viewstamp }),
   askStatus: xidOnly,
+  copy: record({ xid: count, next: count }),
   change: record({
     xid: count,
     action: fc.constantFrom("add" as const, "remove" as const, "lift" as const),
@@ -208,6 +225,7 @@ const status = record({
   sessions: count,
   snapshotPauseMs: fc.double({ min: 0, max: 1e6, noNaN: true }),
   trouble: fc.string({ maxLength: 50 }),
+  machines: fc.array(record({ name, version: positive, able: fc.array(positive, { maxLength: 3 }) }), { maxLength: 3 }),
 });
 
 const serverMessages: OneOfEach<ServerMessage> = {
@@ -219,6 +237,7 @@ const serverMessages: OneOfEach<ServerMessage> = {
   answer: record({ xid: count, body: bytes }),
   keptAlive: xidOnly,
   changed: record({ xid: count, vid: count }),
+  copied: record({ xid: count, at: viewstamp, index: count, isEnd: flag, body: bytes }),
   news: record({
     vid: count,
     primary: fc.oneof(id, fc.constant("")),
@@ -239,7 +258,7 @@ export const anyPeerMessage: fc.Arbitrary<PeerMessage> = anyOf(peerMessages);
 export const anyClientMessage: fc.Arbitrary<ClientMessage> = anyOf(clientMessages);
 export const anyServerMessage: fc.Arbitrary<ServerMessage> = anyOf(serverMessages);
 
-const machines = fc.array(record({ name: fc.string({ minLength: 1 }), version: count }), { maxLength: 3 });
+const machines = fc.array(record({ name, versions: fc.array(positive, { maxLength: 3 }) }), { maxLength: 3 });
 const maybeBytes = fc.option(bytes, { nil: undefined });
 const maybeCluster = fc.option(hexId, { nil: undefined });
 const protocol = fc.constant({ least: 1, newest: 3 });

@@ -253,7 +253,8 @@ logs("have runs that ascend", () => {
 
 logs("of a hundred thousand views still fit in a frame", () => {
   const runs = Array.from({ length: 100_000 }, (_, index) => ({ vid: index + 1, lastSeqno: (index + 1) * 100 }));
-  const located: PeerMessage = { type: "located", vid: 1, base: { vid: 0, seqno: 0 }, runs, snapshot: undefined };
+  const place = { base: { vid: 0, seqno: 0 }, runs, snapshot: undefined, able: [] };
+  const located: PeerMessage = { type: "located", vid: 1, ...place };
   assert.is(encodePeerFrames([located]).length, 1);
 });
 

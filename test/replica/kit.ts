@@ -2,7 +2,7 @@
 import type { News } from "../../src/protocol/client-messages.ts";
 import type { Environment, Timer } from "../../src/protocol/environment.ts";
 import { ViewstampError } from "../../src/protocol/errors.ts";
-import type { MachineVersion, ReplicatedMachine } from "../../src/protocol/machine.ts";
+import type { MachineAbility, ReplicatedMachine } from "../../src/protocol/machine.ts";
 import { CORE_DEFAULTS, type CoreOptions } from "../../src/protocol/options.ts";
 import type { Done, DurableState, SnapshotWriter, Storage, StorageRecord } from "../../src/protocol/storage.ts";
 import type { Connection, ConnectionHandler, Listener, Transport } from "../../src/protocol/transport.ts";
@@ -205,6 +205,7 @@ export class Puppet implements ConnectionHandler {
 
 export const NOTHING_DURABLE: DurableState = {
   identity: { incarnation: "a1", clusterId: "c1" },
+  machines: undefined,
   setAside: undefined,
   view: undefined,
   promised: undefined,
@@ -318,10 +319,13 @@ export class Script implements CoreLike {
   }
 }
 
-export const VERSIONS: readonly MachineVersion[] = [{ name: "kv", version: 1 }];
+export const ABLE: readonly MachineAbility[] = [{ name: "kv", versions: [1] }];
 
 const machine: ReplicatedMachine = {
-  versions: VERSIONS,
+  versions: [{ name: "kv", version: 1 }],
+  able: ABLE,
+  begin: () => {},
+  upgrade: () => true,
   apply: () => ({ reply: new Uint8Array(0), notices: [] }),
   query: () => new Uint8Array(0),
   endSession: () => [],

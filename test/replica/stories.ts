@@ -5,7 +5,7 @@ import { decodeHello, decodeHelloReply, encodeHello, encodeHelloReply } from "..
 import type { Fetch, PeerMessage } from "../../src/protocol/messages.ts";
 import type { Connection } from "../../src/protocol/transport.ts";
 import { decodePeerFrame, decodeServerFrame, encodeClientFrame, encodePeerFrame } from "../../src/protocol/wire.ts";
-import { type End, Puppet, Stage, VERSIONS } from "./kit.ts";
+import { ABLE, type End, Puppet, Stage } from "./kit.ts";
 
 export { decodeServerFrame, Stage };
 
@@ -39,6 +39,7 @@ export function status(xid: number): StatusMessage {
       sessions: 0,
       snapshotPauseMs: 0,
       trouble: "",
+      machines: [],
     },
   };
 }
@@ -55,7 +56,7 @@ export function helloFrom(id: string, incarnation: string, changes: Partial<Hell
     role: "peer",
     clusterId: "c1",
     node: { id, incarnation, url: `fake://${id}` },
-    machines: VERSIONS,
+    machines: ABLE,
     options: AGREED,
     authentication: undefined,
     ...changes,

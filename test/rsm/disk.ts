@@ -8,6 +8,7 @@ import { ORIGIN, type Viewstamp } from "../../src/protocol/view.ts";
 
 export class Disk {
   identity: DurableState["identity"];
+  machines: DurableState["machines"];
   view: DurableState["view"];
   promised: DurableState["promised"];
   accepted: DurableState["accepted"];
@@ -20,6 +21,9 @@ export class Disk {
     switch (record.kind) {
       case "identity":
         this.identity = record;
+        return;
+      case "machines":
+        this.machines = { origin: record.origin, promised: record.promised };
         return;
       case "view":
         this.view = record.view;
@@ -49,13 +53,14 @@ export class Disk {
 
   /** What the next start finds. */
   state(): DurableState {
-    const { identity, view, promised, accepted, level, snapshot } = this;
+    const { identity, machines, view, promised, accepted, level, snapshot } = this;
     // A crash between a received snapshot and its `base`: a log that does not contain the snapshot's place is dropped.
     if (snapshot !== undefined && snapshot.at.seqno > this.base.seqno && !this.holds(snapshot.at)) {
       this.#startAfter(snapshot.at);
     }
     return {
       identity,
+      machines,
       setAside: undefined,
       view,
       promised,

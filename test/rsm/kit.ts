@@ -5,14 +5,14 @@
 import type { Reply, ServerMessage } from "../../src/protocol/client-messages.ts";
 import type { CoreOptions } from "../../src/protocol/options.ts";
 import type { Viewstamp } from "../../src/protocol/view.ts";
-import { World } from "./world.ts";
+import { type Programs, World } from "./world.ts";
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const text = (body: Uint8Array): string => new TextDecoder().decode(body);
 
 /** A world whose nodes have founded their cluster: the first of them is primary. */
-export function start(ids: readonly string[], options: Partial<CoreOptions> = {}): World {
-  const world = new World(ids, options);
+export function start(ids: readonly string[], options: Partial<CoreOptions> = {}, programs: Programs = {}): World {
+  const world = new World(ids, options, undefined, programs);
   world.until("the founder is active", () => world.node(ids[0] as string).core.isTaking);
   world.until("all know view 1", () => ids.every((id) => world.members(id) === ids.join("")));
   return world;
@@ -62,6 +62,11 @@ export function request(
 /** How often a rare path was taken at this node. */
 export function pathCount(world: World, id: string, name: string): number {
   return world.node(id).happened.filter((what) => what.event === "path" && what.name === name).length;
+}
+
+/** The version that this node runs. */
+export function versionAt(world: World, id: string): number | undefined {
+  return world.node(id).machine.versions[0]?.version;
 }
 
 /** Stops a node and waits until the others serve without it. */

@@ -4,9 +4,15 @@
  * @module
  */
 import { type AcceptedValue, type Ballot, compareBallots } from "../../src/protocol/ballot.ts";
+import type { MachineVersion } from "../../src/protocol/machine.ts";
 import type { PeerMessage } from "../../src/protocol/messages.ts";
 import type { Identity, Viewstamp } from "../../src/protocol/view.ts";
 import type { Disk } from "./disk.ts";
+
+const isOf =
+  (one: MachineVersion) =>
+  (other: MachineVersion): boolean =>
+    one.name === other.name;
 
 interface Given {
   promised: Ballot | undefined;
@@ -40,6 +46,11 @@ export class Promises {
         return viewFault(disk, message.vid) ?? endFault(disk, message.seqno);
       case "leveled":
         return leveledFault(disk, message.vid, message.through);
+      case "readied": {
+        const promised = disk.machines?.promised ?? [];
+        const isDurable = message.versions.every((one) => (promised.find(isOf(one))?.version ?? 0) >= one.version);
+        return viewFault(disk, message.vid) ?? (isDurable ? undefined : "its promise to be ready is not durable");
+      }
       case "confirmed":
         // Whoever is behind may confirm: it has accepted nothing for the instance after a view it does not know.
         return undefined;

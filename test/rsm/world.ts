@@ -10,6 +10,7 @@ import { CORE_DEFAULTS, type CoreOptions } from "../../src/protocol/options.ts";
 import type { SeededRandom } from "../../src/protocol/random.ts";
 import type { StorageRecord } from "../../src/protocol/storage.ts";
 import { type Identity, type Member, sameViewstamp, type Viewstamp } from "../../src/protocol/view.ts";
+import { refuseData } from "../../src/replica/data-versions.ts";
 import { Core } from "../../src/rsm/core.ts";
 import type { CoreEvent, Effect, Happening } from "../../src/rsm/events.ts";
 import { ReplicatedState } from "../../src/rsm/state.ts";
@@ -44,6 +45,9 @@ interface Event {
   readonly run: () => void;
 }
 
+/** By node: the versions that its program can run. */
+export type Programs = Readonly<Record<string, readonly number[]>>;
+
 export type Drop = (from: string, to: string, message: PeerMessage) => boolean;
 
 /** Called before each event: it may `feed` the node others first, or say `true` to keep this one from it. */
@@ -74,6 +78,10 @@ export class World {
   watch: (id: string, core: Core, step: () => void) => void = (_id, _core, step) => step();
   /** How long until a node that has more to execute goes on. */
   sliceMs = 0.1;
+  /** The versions that a node's program can run from its next start on; version 1 if it is not here. */
+  readonly programs: Map<string, readonly number[]> = new Map();
+  /** Migrations to versions above this one fail. */
+  broken: number = Number.POSITIVE_INFINITY;
   /** With it a killed node's last write may also be torn between two records. */
   trouble: Trouble | undefined;
   readonly sent: { from: string; to: string; message: PeerMessage }[] = [];
@@ -85,8 +93,9 @@ export class World {
 
   readonly #seed: number;
 
-  constructor(ids: readonly string[], options: Partial<CoreOptions> = {}, seed = 7) {
+  constructor(ids: readonly string[], options: Partial<CoreOptions> = {}, seed = 7, programs: Programs = {}) {
     this.#seed = seed;
+    for (const [id, versions] of Object.entries(programs)) this.programs.set(id, versions);
     this.#options = { ...CORE_DEFAULTS, minCopies: Math.min(2, ids.length), ...options };
     this.#cluster = ids.map((id) => ({ id, url: `memory://${id}` }));
     for (const id of ids) this.add(id);
@@ -167,7 +176,9 @@ export class World {
   }
 
   #boot(member: Member, disk: Disk, mayFound: boolean): SimNode {
-    const machine = tally();
+    const machine = tally(this.programs.get(member.id), this.broken);
+    const refusal = refuseData(machine.able, disk.state());
+    if (refusal !== undefined) throw refusal;
     const state = new ReplicatedState(machine);
     if (disk.snapshot !== undefined) {
       const restoration = state.restore(disk.snapshot.at);

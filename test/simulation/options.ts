@@ -9,6 +9,7 @@ export const USAGE = `npm run sim -- [options]
   --seeds N      how many seeds (default 100; 1 with --seed)
   --seed S       the first seed (default: from the clock)
   --nodes N      instead of a drawn number; also --clients N and --calls N
+  --versions N   machine versions that nodes are upgraded to, instead of a drawn number
   --faults A,B   only these kinds of faults; "none" for none, "list" to see them
   --workers N    so many processes (default 2; 1 with --trace)
   --trace        tell the story of each run
@@ -43,6 +44,7 @@ export function parseOptions(args: readonly string[]): SimOptions {
       nodes: { type: "string" },
       clients: { type: "string" },
       calls: { type: "string" },
+      versions: { type: "string" },
       faults: { type: "string" },
       workers: { type: "string" },
       mutants: { type: "string" },
@@ -66,6 +68,7 @@ export function parseOptions(args: readonly string[]): SimOptions {
       ...wish("nodes", count("nodes", values.nodes, 1, 7)),
       ...wish("clients", count("clients", values.clients, 1, 100)),
       ...wish("calls", count("calls", values.calls, 1, 1e6)),
+      ...wish("versions", count("versions", values.versions, 1, 9)),
       ...wish("faults", listFaults ? undefined : faults(values.faults)),
     },
     trace: values.trace,

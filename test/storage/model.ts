@@ -11,6 +11,7 @@ export type Happening = StorageRecord | { readonly kind: "saved"; readonly at: V
 
 export const EMPTY: DurableState = {
   identity: undefined,
+  machines: undefined,
   setAside: undefined,
   view: undefined,
   promised: undefined,
@@ -27,6 +28,8 @@ export function after(state: DurableState, what: Happening): DurableState {
   switch (what.kind) {
     case "identity":
       return { ...state, identity: { incarnation: what.incarnation, clusterId: what.clusterId } };
+    case "machines":
+      return { ...state, machines: { origin: what.origin, promised: what.promised } };
     case "view": {
       const { level } = state;
       const kept = level !== undefined && level.vid >= what.view.vid ? level : undefined;
@@ -101,6 +104,7 @@ export function endOf({ base, entries }: DurableState): Viewstamp {
 
 interface Choice {
   readonly what:
+    | "machines"
     | "view"
     | "promised"
     | "accepted"
@@ -119,6 +123,7 @@ export const history: fc.Arbitrary<Happening[]> = fc
   .array(
     fc.record<Choice>({
       what: fc.constantFrom(
+        "machines",
         "view",
         "promised",
         "accepted",
@@ -155,6 +160,10 @@ function fitting(state: DurableState, { what, number, size }: Choice): Happening
   const place = within === undefined ? state.base : { vid: within.vid, seqno: within.seqno };
   const ballot = { round: (state.promised?.round ?? 0) + 1 + number, node: "a" };
   switch (what) {
+    case "machines": {
+      const version = { name: "kv", version: 1 + number };
+      return [{ kind: "machines", origin: [version], promised: size % 2 === 0 ? [] : [version] }];
+    }
     case "view":
       return [{ kind: "view", view: viewNumbered(vid + 1 + (number % 2)) }];
     case "promised":

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { versionsText } from "../../protocol/machine-versions.ts";
 import type { NodeId } from "../../protocol/view.ts";
 import type { ReplicaEvent } from "../../replica/contract.ts";
 import type { Style } from "./terminal.ts";
@@ -41,6 +42,10 @@ export function storyOf(event: ReplicaEvent, style: Style): string | undefined {
       return `not a member of view ${event.vid}, asking to join`;
     case "removed":
       return style.yellow(`removed from view ${event.vid}`);
+    case "upgraded":
+      return style.green(`upgraded: runs ${versionsText(event.machines)}`);
+    case "tooOld":
+      return style.red(event.text);
     case "suspected":
       return style.yellow(`suspects ${event.id}: ${event.reason}`);
     case "rejected":

@@ -4,6 +4,7 @@
  */
 import type { Ballot } from "../../protocol/ballot.ts";
 import type { Entry } from "../../protocol/entry.ts";
+import type { MachineVersion } from "../../protocol/machine.ts";
 import type { View } from "../../protocol/view.ts";
 import type { LogRecord } from "../../storage/records.ts";
 import type { Piece } from "../../storage/survey.ts";
@@ -39,6 +40,10 @@ function linesOf(record: LogRecord): string[] {
   switch (record.kind) {
     case "identity":
       return [`identity: incarnation ${record.incarnation}, cluster ${record.clusterId ?? "not known yet"}`];
+    case "machines": {
+      const { origin, promised } = record;
+      return [`machines: begun with ${textOfVersions(origin)}, promised to run ${textOfVersions(promised)}`];
+    }
     case "view":
       return [`view ${textOfView(record.view)}`];
     case "promised":
@@ -62,6 +67,10 @@ function linesOf(record: LogRecord): string[] {
     case "seal":
       return [`sealed: goes on in segment ${record.next}`];
   }
+}
+
+function textOfVersions(versions: readonly MachineVersion[]): string {
+  return versions.map(({ name, version }) => `${name} ${version}`).join(", ") || "none";
 }
 
 function textOfView({ vid, members, acceptors, barred, invited, primary }: View): string {

@@ -5,7 +5,7 @@
  */
 import { type AcceptedValue, type Ballot, compareBallots } from "../../protocol/ballot.ts";
 import type { Entry } from "../../protocol/entry.ts";
-import type { DurableState, SnapshotInfo, StorageRecord } from "../../protocol/storage.ts";
+import type { DurableMachines, DurableState, SnapshotInfo, StorageRecord } from "../../protocol/storage.ts";
 import { type Identity, ORIGIN, type View, type Viewstamp } from "../../protocol/view.ts";
 import { chained, ORIGIN_CHAIN } from "./chain.ts";
 
@@ -70,6 +70,7 @@ export class LogModel {
 /** The records of one data directory, replayed. */
 export class DiskModel {
   identity: { readonly incarnation: string; readonly clusterId: string | undefined } | undefined;
+  machines: DurableMachines | undefined;
   view: View | undefined;
   promised: { readonly instance: number; readonly ballot: Ballot } | undefined;
   accepted: { readonly instance: number; readonly accepted: AcceptedValue } | undefined;
@@ -81,6 +82,9 @@ export class DiskModel {
     switch (record.kind) {
       case "identity":
         this.identity = { incarnation: record.incarnation, clusterId: record.clusterId };
+        break;
+      case "machines":
+        this.machines = { origin: record.origin, promised: record.promised };
         break;
       case "view":
         this.view = record.view;
@@ -149,6 +153,7 @@ export class DiskModel {
     const level = this.binding;
     if (state.identity?.incarnation !== this.identity?.incarnation) return "identity";
     if (state.identity?.clusterId !== this.identity?.clusterId) return "cluster id";
+    if (keyOf(state.machines) !== keyOf(this.machines)) return "machine versions";
     if (viewKey(state.view) !== viewKey(this.view)) return "view";
     if (keyOf(state.promised) !== keyOf(promised)) return "promised";
     if (keyOf(state.accepted) !== keyOf(accepted)) return "accepted";

@@ -4,7 +4,7 @@
  */
 import type { AcceptedValue } from "../../protocol/ballot.ts";
 import type { Entry } from "../../protocol/entry.ts";
-import type { ReplicatedMachine } from "../../protocol/machine.ts";
+import type { MachineVersion, ReplicatedMachine } from "../../protocol/machine.ts";
 import type { PeerMessage } from "../../protocol/messages.ts";
 import type { DurableState, SnapshotInfo, StorageRecord } from "../../protocol/storage.ts";
 import type { NodeId, View } from "../../protocol/view.ts";
@@ -169,6 +169,11 @@ export class Ledger {
     for (const look of this.#moments.acts) look(client, lock, token);
   }
 
+  /** A client makes a call, and takes its session for alive. */
+  relies(client: number, session: string): void {
+    for (const look of this.#moments.relies) look(client, session);
+  }
+
   ended(): void {
     for (const look of this.#moments.ended) look();
   }
@@ -249,8 +254,14 @@ export class Ledger {
 
   #replay(): Replay | undefined {
     if (this.#machine === undefined) return undefined;
-    this.facts.replay ??= new Replay(this.#machine());
+    this.facts.replay ??= new Replay(this.#machine(), this.#origin());
     return this.facts.replay;
+  }
+
+  /** The machine versions in which the log begins: all that know a view were told the same. */
+  #origin(): readonly MachineVersion[] {
+    const founded = [...this.facts.nodes.values()].find(({ data }) => data.durable.view !== undefined);
+    return founded?.data.durable.machines?.origin ?? [];
   }
 
   #moves(node: NodeFacts, core: CoreEye, event: CoreEvent): void {

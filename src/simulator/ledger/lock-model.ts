@@ -14,11 +14,25 @@ export interface Asked {
   readonly session: string;
   readonly xid: number;
   readonly mode: Mode;
+  /** It waits for an answer, not for the lock. */
+  readonly probes: boolean;
+}
+
+/** Tokens from the first through the last. */
+export interface Block {
+  readonly first: bigint;
+  readonly last: bigint;
 }
 
 export interface Tenure extends Asked {
   readonly token: bigint;
+  /** What its client may use, refills included. */
+  readonly blocks: Block[];
+  /** Its client may have the lock without using it. */
+  readonly isKept: boolean;
   state: "held" | "stolen" | "over";
+  /** Its client was told to give a kept lock back, or to say at once what it is used for. */
+  told: "nothing" | "revoke" | "answer";
 }
 
 /** One lock as clients were told. */
@@ -26,8 +40,12 @@ export interface ModelLock {
   readonly name: string;
   holders: Tenure[];
   queue: Asked[];
+  /** Those whose client has not said yet that it knows. */
+  declined: Asked[];
   /** All there ever were, in the order of their grants. */
   readonly tenures: Tenure[];
+  /** No token above this one was given out. */
+  issuedThrough: bigint | undefined;
 }
 
 export interface Grant {
@@ -37,7 +55,7 @@ export interface Grant {
   readonly beside: readonly Tenure[];
   /** Who stood in line before it. */
   readonly overtaken: Asked | undefined;
-  /** The greatest token that was granted for this lock before. */
+  /** The greatest token that anybody could use on this lock before. */
   readonly before: bigint | undefined;
   /** It was told to have the lock and had not asked, or not any more. */
   readonly isUnasked: boolean;
@@ -46,6 +64,10 @@ export interface Grant {
 /** What one entry did. */
 export interface LockStep {
   readonly grants: readonly Grant[];
+  /** Tokens that were given to a tenure later, and what was given out before. */
+  readonly refills: readonly (Block & { readonly name: string; readonly before: bigint | undefined })[];
+  /** What cannot be said of a kept lock, and was. */
+  readonly falsehood: string | undefined;
   /** The locks in which anything changed. */
   readonly touched: ReadonlySet<ModelLock>;
   /** The session that this entry ended. */
@@ -58,12 +80,40 @@ interface Words {
   readonly mode?: Mode;
   readonly how?: "wait" | "ifAvailable" | "steal";
   readonly token?: bigint;
+  readonly uses?: readonly { readonly xid: number; readonly token: bigint; readonly mode: Mode }[];
+}
+
+interface Answer {
+  readonly status: string;
+  readonly token?: bigint;
+  readonly keep?: number;
+}
+
+export interface Outstanding {
+  readonly type: "revoke" | "declined";
+  readonly name: string;
+  readonly xid: number;
+  readonly answer: boolean;
+}
+
+interface Said {
+  readonly type: string;
+  readonly name: string;
+  readonly xid: number;
+  readonly token: bigint;
+  readonly keep?: number;
+  readonly answer?: boolean;
 }
 
 export class LockModel {
   readonly sessions: Set<string> = new Set();
+  readonly ended: Set<string> = new Set();
+  /** How often kept locks came to be, were revoked, and so on. */
+  readonly counts: Map<string, number> = new Map();
   readonly #locks: Map<string, ModelLock> = new Map();
   #grants: Grant[] = [];
+  #refills: (Block & { name: string; before: bigint | undefined })[] = [];
+  #falsehood: string | undefined;
   #touched: Set<ModelLock> = new Set();
 
   get locks(): IterableIterator<ModelLock> {
@@ -75,9 +125,26 @@ export class LockModel {
     return this.#locks.get(name);
   }
 
+  count(kind: string): void {
+    this.counts.set(`lock ${kind}`, (this.counts.get(`lock ${kind}`) ?? 0) + 1);
+  }
+
+  /** What the session has to be told about kept locks, again and again until it has acted on it. */
+  *outstanding(session: string): Generator<Outstanding> {
+    for (const { name, holders, queue, declined } of this.#locks.values()) {
+      const answer = queue.some(({ probes }) => probes);
+      for (const { xid, isKept, ...holder } of holders)
+        if (holder.session === session && isKept && queue.length > 0) yield { type: "revoke", name, xid, answer };
+      for (const { xid, ...one } of declined)
+        if (one.session === session) yield { type: "declined", name, xid, answer: false };
+    }
+  }
+
   /** `undefined` if the entry has nothing to do with locks. */
   take(entry: Entry, result: AppliedEntry): LockStep | undefined {
     this.#grants = [];
+    this.#refills = [];
+    this.#falsehood = undefined;
     this.#touched = new Set();
     switch (entry.kind) {
       case "open":
@@ -89,12 +156,14 @@ export class LockModel {
         return result.duplicate || result.reply === undefined ? undefined : this.#command(entry, result.reply, result);
       case "skip":
       case "tick":
+      case "upgrade":
         return undefined;
     }
   }
 
   #end(session: string, result: AppliedEntry): LockStep {
     this.sessions.delete(session);
+    this.ended.add(session);
     for (const lock of this.#locks.values()) this.#drop(lock, (one) => one.session === session);
     return this.#finish(result, session);
   }
@@ -103,34 +172,71 @@ export class LockModel {
     const call = callOf(entry.body);
     const reply = decodeReply(bytes);
     if (call?.machine !== "locks" || reply.type !== "ok") return undefined;
+    if (call.name === "survey") return this.#finish(result, undefined);
     const words = call.input as Words;
     const lock = this.#lock(words.name);
     const session = sessionIdOf(entry.session);
     const isIt = (one: Asked): boolean => one.session === session && one.xid === words.xid;
-    if (call.name === "acquire") this.#acquire(lock, session, words, reply.value as { status: string; token?: bigint });
-    else if (call.name === "release")
-      this.#drop(lock, (one) => isIt(one) && "token" in one && one.token === words.token);
+    const isTenure = (one: Asked): boolean => isIt(one) && "token" in one && one.token === words.token;
+    if (call.name === "acquire") this.#acquire(lock, session, words, reply.value as Answer);
+    else if (call.name === "release") this.#drop(lock, isTenure);
+    else if (call.name === "settle") this.#settle(lock, session, words, reply.value === true);
+    else if (call.name === "refill") this.#refill(lock, isTenure, reply.value as Required<Answer> | null);
     else this.#drop(lock, isIt);
     return this.#finish(result, undefined);
   }
 
-  #acquire(lock: ModelLock, session: string, words: Words, reply: { status: string; token?: bigint }): void {
+  #acquire(lock: ModelLock, session: string, words: Words, reply: Answer): void {
     const { xid, mode = "exclusive", how } = words;
-    const asked = { session, xid, mode };
+    const asked = { session, xid, mode, probes: how === "ifAvailable" };
     const isIt = (one: Asked): boolean => one.session === session && one.xid === xid;
     const standing = lock.tenures.findLast(isIt);
     if (standing !== undefined && standing.state !== "over" && standing.token === reply.token) return;
-    if (reply.status === "queued" && !lock.queue.some(isIt)) lock.queue.push(asked);
+    if (reply.status === "queued" && !lock.queue.some(isIt)) {
+      lock.queue.push(asked);
+      this.#touched.add(lock);
+    }
     if (reply.status !== "granted" || reply.token === undefined) return;
     if (how === "steal") this.#steal(lock);
     const overtaken = how === "steal" ? undefined : lock.queue.find((one) => !isIt(one));
     lock.queue = lock.queue.filter((one) => !isIt(one));
-    this.#grant(lock, asked, reply.token, overtaken, false);
+    this.#grant(lock, asked, reply.token, reply.keep ?? 0, overtaken, false);
   }
 
   #steal(lock: ModelLock): void {
     for (const tenure of lock.holders) tenure.state = "stolen";
     lock.holders = [];
+  }
+
+  /** A kept tenure becomes its uses, which are no grants: its client had all that. */
+  #settle(lock: ModelLock, session: string, { xid, token, uses = [] }: Words, isDone: boolean): void {
+    const kept = lock.holders.find((one) => one.session === session && one.xid === xid && one.token === token);
+    const isAgain = uses.some(({ xid }) => lock.tenures.some((one) => one.session === session && one.xid === xid));
+    if (isDone !== (kept?.isKept === true || isAgain))
+      this.#falsehood = `a settlement of ${lock.name} is answered ${isDone}`;
+    if (!isDone || kept === undefined) return;
+    this.count("settled");
+    const tenures = uses.map(({ xid, token, mode }): Tenure => {
+      const blocks = [{ first: token, last: token }];
+      return { ...kept, xid, mode, token, blocks, isKept: false, state: "held", told: "nothing" };
+    });
+    const isHis = ({ token }: Tenure): boolean => kept.blocks.some((block) => isIn(block, token));
+    if (!tenures.every(isHis)) this.#falsehood = `a use of ${lock.name} has a token that its client never had`;
+    kept.state = "over";
+    lock.holders = lock.holders.flatMap((one) => (one === kept ? tenures : [one]));
+    lock.tenures.push(...tenures);
+    this.#touched.add(lock);
+  }
+
+  #refill(lock: ModelLock, isTenure: (one: Tenure) => boolean, reply: Required<Answer> | null): void {
+    const kept = lock.holders.find(isTenure);
+    if ((reply !== null) !== (kept?.isKept === true)) this.#falsehood = `a refill of ${lock.name} is answered ${reply}`;
+    if (reply === null || kept === undefined) return;
+    this.count("refilled");
+    const block = blockOf(reply.token, reply.keep);
+    this.#refills.push({ ...block, name: lock.name, before: lock.issuedThrough });
+    kept.blocks.push(block);
+    lock.issuedThrough = block.last;
   }
 
   #drop(lock: ModelLock, isGone: (one: Asked | Tenure) => boolean): void {
@@ -144,29 +250,61 @@ export class LockModel {
     const queue = lock.queue.filter((one) => !isGone(one));
     if (count + lock.queue.length - queue.length > 0) this.#touched.add(lock);
     lock.queue = queue;
+    lock.declined = lock.declined.filter((one) => !isGone(one));
   }
 
   /** Those in line are told by notices. */
   #finish(result: AppliedEntry, ended: string | undefined): LockStep {
     for (const { session, body } of result.notices) {
       const notice = decodeNotice(body);
-      const said = notice.value as { type: string; name: string; xid: number; token: bigint };
-      if (notice.machine !== "locks" || said.type !== "granted") continue;
+      const said = notice.value as Said;
+      if (notice.machine !== "locks") continue;
       const lock = this.#lock(said.name);
+      if (said.type === "revoke") this.#revoke(lock, session, said);
+      if (said.type === "declined") this.#decline(lock, session, said);
+      if (said.type !== "granted") continue;
       const asked = lock.queue.find((one) => one.session === session && one.xid === said.xid);
       const first = lock.queue[0];
       lock.queue = lock.queue.filter((one) => one !== asked);
       const mode = asked?.mode ?? "exclusive";
       const overtaken = first === asked ? undefined : first;
-      this.#grant(lock, { session, xid: said.xid, mode }, said.token, overtaken, asked === undefined);
+      const one = { session, xid: said.xid, mode, probes: asked?.probes ?? false };
+      this.#grant(lock, one, said.token, said.keep ?? 0, overtaken, asked === undefined);
     }
-    return { grants: this.#grants, touched: this.#touched, ended };
+    const [refills, falsehood] = [this.#refills, this.#falsehood];
+    return { grants: this.#grants, refills, falsehood, touched: this.#touched, ended };
   }
 
-  #grant(lock: ModelLock, asked: Asked, token: bigint, overtaken: Asked | undefined, isUnasked: boolean): void {
-    const tenure: Tenure = { ...asked, token, state: "held" };
-    const before = lock.tenures.at(-1)?.token;
+  #revoke(lock: ModelLock, session: string, { xid, token, answer }: Said): void {
+    const tenure = lock.holders.find((one) => one.session === session && one.xid === xid && one.token === token);
+    this.count(answer === true ? "asked for its use" : "revoked");
+    if (tenure !== undefined && tenure.told !== "answer") tenure.told = answer === true ? "answer" : "revoke";
+  }
+
+  #decline(lock: ModelLock, session: string, { xid }: Said): void {
+    const isIt = (one: Asked): boolean => one.session === session && one.xid === xid;
+    if (!lock.queue.some((one) => isIt(one) && one.probes))
+      this.#falsehood = `${session}/${xid} is told that ${lock.name} is not available, and did not ask that`;
+    this.count("declined after an answer");
+    lock.declined.push(...lock.queue.filter(isIt));
+    lock.queue = lock.queue.filter((one) => !isIt(one));
+    this.#touched.add(lock);
+  }
+
+  #grant(
+    lock: ModelLock,
+    asked: Asked,
+    token: bigint,
+    keep: number,
+    overtaken: Asked | undefined,
+    isUnasked: boolean,
+  ): void {
+    if (keep > 0) this.count("kept");
+    const block = blockOf(token, keep);
+    const tenure: Tenure = { ...asked, token, blocks: [block], isKept: keep > 0, state: "held", told: "nothing" };
+    const before = lock.issuedThrough;
     this.#grants.push({ lock, tenure, beside: lock.holders, overtaken, before, isUnasked });
+    if (before === undefined || block.last > before) lock.issuedThrough = block.last;
     lock.holders = [...lock.holders, tenure];
     lock.tenures.push(tenure);
     this.#touched.add(lock);
@@ -174,14 +312,26 @@ export class LockModel {
 
   #lock(name: string): ModelLock {
     let lock = this.#locks.get(name);
-    if (lock === undefined) this.#locks.set(name, (lock = { name, holders: [], queue: [], tenures: [] }));
+    if (lock === undefined)
+      this.#locks.set(
+        name,
+        (lock = { name, holders: [], queue: [], declined: [], tenures: [], issuedThrough: undefined }),
+      );
     return lock;
   }
 }
 
-/** The tenure that a token belongs to: taken again without a message, a lock has tokens between its own and the next. */
-export function tenureOf(lock: ModelLock, token: bigint): Tenure | undefined {
-  return lock.tenures.findLast((tenure) => tenure.token <= token);
+/** Whether the token is that of a tenure that lasts, or one that its client may use. */
+export function isHeldUnder(lock: ModelLock, token: bigint): boolean {
+  return lock.tenures.some(({ state, blocks }) => state !== "over" && blocks.some((block) => isIn(block, token)));
+}
+
+function blockOf(token: bigint, keep: number): Block {
+  return { first: token, last: token + BigInt(Math.max(1, keep)) - 1n };
+}
+
+function isIn({ first, last }: Block, token: bigint): boolean {
+  return first <= token && token <= last;
 }
 
 function callOf(body: Uint8Array): { machine: string; name: string; input: unknown } | undefined {

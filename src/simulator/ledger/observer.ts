@@ -5,6 +5,7 @@
 import type { Ballot } from "../../protocol/ballot.ts";
 import type { ClientMessage, ServerMessage } from "../../protocol/client-messages.ts";
 import type { Entry } from "../../protocol/entry.ts";
+import type { MachineAbility, MachineVersion } from "../../protocol/machine.ts";
 import type { PeerMessage } from "../../protocol/messages.ts";
 import type { DurableState, SnapshotInfo, StorageRecord } from "../../protocol/storage.ts";
 import type { NodeId, View, Viewstamp } from "../../protocol/view.ts";
@@ -30,7 +31,11 @@ export interface StateEye {
   readonly time: number;
   readonly sessions: Iterable<SessionEye> & { readonly size: number };
   query(body: Uint8Array): Uint8Array;
-  readonly machine: { outstanding(session: string): readonly Uint8Array[] };
+  readonly machine: {
+    readonly versions: readonly MachineVersion[];
+    readonly able: readonly MachineAbility[];
+    outstanding(session: string): readonly Uint8Array[];
+  };
   /** The state now; it stays usable while the state changes, and must be drained. */
   snapshot(): Iterator<Uint8Array>;
 }
@@ -119,6 +124,8 @@ export interface Watcher {
   applied?(entry: Entry, result: AppliedEntry, locks: LockStep | undefined): void;
   /** A client acts under a lock that it believes to hold. */
   acts?(client: number, lock: string, token: bigint): void;
+  /** A client makes a call, and takes its session for alive. */
+  relies?(client: number, session: string): void;
   /** A process began a life. */
   started?(node: NodeFacts): void;
   /** The run is over and healed. */

@@ -4,7 +4,7 @@
  */
 import { decodeReply, encodeCall } from "../../protocol/calls.ts";
 import type { Entry } from "../../protocol/entry.ts";
-import type { ReplicatedMachine } from "../../protocol/machine.ts";
+import type { MachineVersion, ReplicatedMachine } from "../../protocol/machine.ts";
 import { type AppliedEntry, ReplicatedState } from "../../rsm/state.ts";
 import type { StateEye } from "./observer.ts";
 
@@ -13,8 +13,9 @@ export class Replay {
   /** By place; that of the empty state first. */
   readonly #hashes: number[] = [];
 
-  constructor(machine: ReplicatedMachine) {
+  constructor(machine: ReplicatedMachine, origin: readonly MachineVersion[] = []) {
     this.#state = new ReplicatedState(machine);
+    if (origin.length > 0) this.#state.begin(origin);
     this.#hashes.push(this.#state.hash);
   }
 

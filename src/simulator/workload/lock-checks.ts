@@ -5,9 +5,8 @@
 
 import { type LockCommands, locks } from "../../locks/machine.ts";
 import type { Lock, LockTable } from "../../locks/machine-state.ts";
-import type { Acquisition, Request, TenureName } from "../../locks/machine-words.ts";
 import { command } from "../../machine/define.ts";
-import type { AnyMachine, CommandContext, StepContext } from "../../machine/definition.ts";
+import type { AnyMachine, Command, CommandContext, StepContext, Synchronous } from "../../machine/definition.ts";
 import { faultOfEnded, faultOfHolders } from "../ledger/rules/exclusion.ts";
 import { faultOfQueue } from "../ledger/rules/wake-ups.ts";
 
@@ -16,23 +15,22 @@ export type Violated = (rule: number, text: string) => void;
 /** The real lock machine, looked at after every step. */
 export function watchedLocks(violated: Violated): AnyMachine {
   const check = (table: LockTable, name: string): void => checkLock(name, table.get(name), violated);
-  const { acquire, release, cancel } = locks.commands;
+  const watched = <Input extends { readonly name: string }, Output>(
+    given: Command<LockTable, Input, Output>,
+  ): Command<LockTable, Input, Output> =>
+    command(given.schema, (table: LockTable, input: Input, ctx: CommandContext) => {
+      const reply = given(table, input, ctx);
+      check(table, input.name);
+      return reply as Synchronous<Output>;
+    });
+  const { acquire, release, cancel, settle, refill, survey } = locks.commands;
   const commands: LockCommands = {
-    acquire: command(acquire.schema, (table: LockTable, input: Acquisition, ctx: CommandContext) => {
-      const reply = acquire(table, input, ctx);
-      check(table, input.name);
-      return reply;
-    }),
-    release: command(release.schema, (table: LockTable, input: TenureName, ctx: CommandContext) => {
-      const reply = release(table, input, ctx);
-      check(table, input.name);
-      return reply;
-    }),
-    cancel: command(cancel.schema, (table: LockTable, input: Request, ctx: CommandContext) => {
-      const reply = cancel(table, input, ctx);
-      check(table, input.name);
-      return reply;
-    }),
+    acquire: watched(acquire),
+    release: watched(release),
+    cancel: watched(cancel),
+    settle: watched(settle),
+    refill: watched(refill),
+    survey,
   };
   const sessionEnded = (table: LockTable, session: string, ctx: StepContext): void => {
     const names = table.namesOf(session);

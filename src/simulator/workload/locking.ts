@@ -4,11 +4,13 @@
  * @module
  */
 
-import type { LockClient } from "../../locks/client.ts";
+import type { ClientCore } from "../../client/contract.ts";
+import { LockClient } from "../../locks/client.ts";
 import type { AcquiredLock, LockMode } from "../../locks/client-types.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Random } from "../random.ts";
 import type { Inside } from "./believers.ts";
+import type { Witness } from "./contract.ts";
 import type { Violated } from "./lock-checks.ts";
 
 export interface LockingOptions {
@@ -19,6 +21,12 @@ export interface LockingOptions {
   readonly holdMs: number;
   readonly shared: number;
   readonly steals: boolean;
+  /** How many of the clients keep locks, and how. */
+  readonly cache: {
+    readonly share: number;
+    readonly size: number;
+    readonly idleMs: number;
+  };
 }
 
 interface Hold {
@@ -33,13 +41,10 @@ interface Tokens {
   any: bigint;
 }
 
-/** A client acts under a lock that it believes to hold: whoever knows better says so. */
-export type Acts = (client: number, lock: string, token: bigint) => void;
-
 export class Locking {
   readonly options: LockingOptions;
   readonly #violated: Violated;
-  readonly #witness: Acts;
+  readonly #witness: Witness;
   readonly #holds: Map<string, Set<Hold>> = new Map();
   readonly #tokens: Map<string, Tokens> = new Map();
   readonly #robbed: Set<string> = new Set();
@@ -47,7 +52,7 @@ export class Locking {
   granted = 0;
   lost = 0;
 
-  constructor(options: LockingOptions, violated: Violated, witness: Acts) {
+  constructor(options: LockingOptions, violated: Violated, witness: Witness) {
     this.options = options;
     this.#left = options.rounds;
     this.#violated = violated;
@@ -78,7 +83,14 @@ export class Locking {
       for (const hold of [...holds]) if (hold.client === client) holds.delete(hold);
   }
 
+  /** The locks of one client, which may keep them after use. */
+  connect(core: ClientCore, random: Random): LockClient {
+    const { share, size, idleMs } = this.options.cache;
+    return new LockClient(core, { cache: random.chance(share) && { size, idleMs } });
+  }
+
   async #round(client: number, locks: LockClient, random: Random, sleep: (ms: number) => Promise<void>): Promise<void> {
+    if (random.chance(0.03)) await locks.query({ timeoutMs: 2000 }).catch((error: unknown) => this.#expected(error));
     const name = `lock${random.integer(1, this.options.names)}`;
     const mode: LockMode = random.chance(this.options.shared) ? "shared" : "exclusive";
     const lock = await this.#acquire(locks, name, mode, random);
@@ -102,6 +114,8 @@ export class Locking {
     const impatient = !steal && !ifAvailable && random.chance(0.3);
     const timeout = impatient ? { timeoutMs: random.between(1, random.pick([20, 200, 2000])) } : {};
     try {
+      // Whoever has nothing to say says nothing: that is the fastest way.
+      if (mode === "exclusive" && !steal && !ifAvailable && !impatient) return await locks.acquire(name);
       return await locks.acquire(name, { mode, steal, ifAvailable, ...timeout });
     } catch (error) {
       this.#expected(error);
@@ -114,7 +128,7 @@ export class Locking {
     const { name, mode, token } = hold.lock;
     this.#holdsOf(name).add(hold);
     // Whoever was not told otherwise may rely on a grant at once, without a look at the clock.
-    if (!hold.lock.signal.aborted) this.#witness(hold.client, name, token);
+    if (!hold.lock.signal.aborted) this.#witness.acts(hold.client, name, token);
     let tokens = this.#tokens.get(name);
     if (tokens === undefined) this.#tokens.set(name, (tokens = { seen: new Set(), exclusive: -1n, any: -1n }));
     if (tokens.seen.has(token)) this.#violated(13, `token ${token} of ${name} is given out twice`);
@@ -134,7 +148,7 @@ export class Locking {
       return false;
     }
     const { name, mode, token } = hold.lock;
-    this.#witness(hold.client, name, token);
+    this.#witness.acts(hold.client, name, token);
     if (this.#robbed.has(name)) return true;
     for (const other of this.#holdsOf(name)) {
       if (other === hold || (mode === "shared" && other.lock.mode === "shared") || !believes(other)) continue;

@@ -8,6 +8,8 @@ import { command, defineMachine, query } from "../../machine/define.ts";
 import type { Command, Machine, Query } from "../../machine/definition.ts";
 
 export interface TesterState {
+  /** Of the machine whose state this is. */
+  readonly version: number;
   readonly registers: Map<string, string>;
   readonly tallies: Map<string, number>;
   /** How often each command was executed, by its op number. */
@@ -33,9 +35,10 @@ interface Add {
   readonly by: number;
 }
 
-/** `times`: how often this command was executed, this time included. */
+/** `times`: how often this command was executed, this time included. `version`: by which machine, from the second on. */
 interface Did {
   readonly times: number;
+  readonly version?: number;
 }
 
 export type TesterCommands = {
@@ -53,43 +56,62 @@ export type TesterQueries = {
   readonly repeated: Query<TesterState, null, number[]>;
 };
 
-function count(state: TesterState, op: number): number {
-  const times = (state.done.get(op) ?? 0) + 1;
-  state.done.set(op, times);
-  return times;
+export type Tester = Machine<"tester", TesterState, TesterCommands, TesterQueries>;
+
+const known: Map<number, Tester> = new Map();
+
+/**
+ * The tester of this version, with all those before it. From version 2 on replies say their version, so that what another
+ * version executes gives another hash; and no version executes anything on the state of another.
+ */
+export function testerOf(version: number): Tester {
+  let machine = known.get(version);
+  if (machine === undefined) known.set(version, (machine = makeTester(version)));
+  return machine;
 }
 
-export const tester: Machine<"tester", TesterState, TesterCommands, TesterQueries> = defineMachine({
-  name: "tester",
-  version: 1,
-  init: (): TesterState => ({ registers: new Map(), tallies: new Map(), done: new Map() }),
-  commands: {
-    put: command(v.object({ op: v.number(), key: v.string(), value: v.string() }), (state: TesterState, input) => {
-      const found = state.registers.get(input.key) ?? null;
-      state.registers.set(input.key, input.value);
-      return { times: count(state, input.op), found };
-    }),
-    cas: command(
-      v.object({ op: v.number(), key: v.string(), from: v.nullable(v.string()), to: v.string() }),
-      (state: TesterState, { op, key, from, to }) => {
-        const found = state.registers.get(key) ?? null;
-        const done = found === from;
-        if (done) state.registers.set(key, to);
-        return { times: count(state, op), done, found };
-      },
-    ),
-    add: command(v.object({ op: v.number(), name: v.string(), by: v.number() }), (state: TesterState, input) => {
-      const total = (state.tallies.get(input.name) ?? 0) + input.by;
-      state.tallies.set(input.name, total);
-      return { times: count(state, input.op), total };
-    }),
-  },
-  queries: {
-    get: query(v.string(), (state: TesterState, key) => state.registers.get(key) ?? null),
-    total: query(v.string(), (state: TesterState, name) => state.tallies.get(name) ?? 0),
-    missing: query(v.array(v.number()), (state: TesterState, ops) => ops.filter((op) => !state.done.has(op))),
-    repeated: query(v.null(), (state: TesterState) =>
-      [...state.done].filter(([, times]) => times > 1).map(([op]) => op),
-    ),
-  },
-});
+function makeTester(version: number): Tester {
+  const previous = version === 1 ? undefined : testerOf(version - 1);
+  const done = (state: TesterState, op: number): Did => {
+    if (state.version !== version) throw new Error(`version ${version} is given the state of version ${state.version}`);
+    const times = (state.done.get(op) ?? 0) + 1;
+    state.done.set(op, times);
+    return version === 1 ? { times } : { times, version };
+  };
+  return defineMachine({
+    name: "tester",
+    version,
+    ...(previous && { previous, migrate: (state: TesterState): TesterState => ({ ...state, version }) }),
+    init: (): TesterState => ({ version, registers: new Map(), tallies: new Map(), done: new Map() }),
+    commands: {
+      put: command(v.object({ op: v.number(), key: v.string(), value: v.string() }), (state: TesterState, input) => {
+        const found = state.registers.get(input.key) ?? null;
+        state.registers.set(input.key, input.value);
+        return { ...done(state, input.op), found };
+      }),
+      cas: command(
+        v.object({ op: v.number(), key: v.string(), from: v.nullable(v.string()), to: v.string() }),
+        (state: TesterState, { op, key, from, to }) => {
+          const found = state.registers.get(key) ?? null;
+          if (found === from) state.registers.set(key, to);
+          return { ...done(state, op), done: found === from, found };
+        },
+      ),
+      add: command(v.object({ op: v.number(), name: v.string(), by: v.number() }), (state: TesterState, input) => {
+        const total = (state.tallies.get(input.name) ?? 0) + input.by;
+        state.tallies.set(input.name, total);
+        return { ...done(state, input.op), total };
+      }),
+    },
+    queries: {
+      get: query(v.string(), (state: TesterState, key) => state.registers.get(key) ?? null),
+      total: query(v.string(), (state: TesterState, name) => state.tallies.get(name) ?? 0),
+      missing: query(v.array(v.number()), (state: TesterState, ops) => ops.filter((op) => !state.done.has(op))),
+      repeated: query(v.null(), (state: TesterState) =>
+        [...state.done].filter(([, times]) => times > 1).map(([op]) => op),
+      ),
+    },
+  });
+}
+
+export const tester: Tester = testerOf(1);

@@ -2,13 +2,12 @@
  * The workload of the simulator's own campaigns: registers, tallies and the lock tester, on the same clients.
  * @module
  */
-import { LockClient } from "../../locks/client.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import { checkRegisters } from "../checkers/linearizability.ts";
 import type { Inside } from "./believers.ts";
-import type { AskState, ClientLife, Workload } from "./contract.ts";
+import type { AskState, ClientLife, Witness, Workload } from "./contract.ts";
 import type { Violated } from "./lock-checks.ts";
-import { type Acts, Locking, type LockingOptions } from "./locking.ts";
+import { Locking, type LockingOptions } from "./locking.ts";
 import { Load, type LoadOptions } from "./registers.ts";
 
 export interface TesterOptions {
@@ -29,9 +28,9 @@ export class TesterWorkload implements Workload {
   readonly #violated: Violated;
   #probes = 0;
 
-  constructor(options: TesterOptions, now: () => number, violated: Violated, acts: Acts) {
-    this.#load = new Load(options.load, now, violated);
-    this.#locking = new Locking(options.locking, violated, acts);
+  constructor(options: TesterOptions, now: () => number, violated: Violated, witness: Witness) {
+    this.#load = new Load(options.load, now, violated, witness);
+    this.#locking = new Locking(options.locking, violated, witness);
     this.#lanes = options.lanes;
     this.#violated = violated;
   }
@@ -45,7 +44,7 @@ export class TesterWorkload implements Workload {
   }
 
   begin({ number, core, random, sleep }: ClientLife): Promise<void>[] {
-    const locks = new LockClient(core);
+    const locks = this.#locking.connect(core, random.fork("cache"));
     const work: Promise<void>[] = [];
     for (let lane = 0; lane < this.#lanes; lane++) {
       const own = random.fork(`lane ${lane}`);

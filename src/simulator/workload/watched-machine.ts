@@ -11,7 +11,7 @@ import type { Instance } from "./instance.ts";
 import { areEqual, type UserMachines } from "./user-machine.ts";
 
 export class WatchedMachine implements ReplicatedMachine {
-  readonly versions: ReplicatedMachine["versions"];
+  readonly able: ReplicatedMachine["able"];
   readonly #node: NodeId;
   readonly #instance: Instance;
   readonly #machine: ReplicatedMachine;
@@ -21,8 +21,23 @@ export class WatchedMachine implements ReplicatedMachine {
     this.#node = node;
     this.#instance = instance;
     this.#machine = instance.machine;
-    this.versions = instance.machine.versions;
+    this.able = instance.machine.able;
     this.#all = all;
+  }
+
+  get versions(): ReplicatedMachine["versions"] {
+    return this.#machine.versions;
+  }
+
+  begin(versions: ReplicatedMachine["versions"]): void {
+    this.#machine.begin(versions);
+  }
+
+  upgrade(to: ReplicatedMachine["versions"]): boolean {
+    return this.#all.run(
+      () => "migrate",
+      () => this.#machine.upgrade(to),
+    );
   }
 
   apply(command: Uint8Array, session: SessionId, context: EntryContext): Applied {

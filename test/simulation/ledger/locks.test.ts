@@ -44,9 +44,30 @@ class Story {
     reply: bigint | "queued" | "unavailable",
     how = "wait",
     mode = "exclusive",
+    { keep = 0, told = [] }: { readonly keep?: number; readonly told?: readonly Notice[] } = {},
   ): void {
-    const value = typeof reply === "bigint" ? { status: "granted", token: reply } : { status: reply };
-    this.#command(session, "acquire", { name: "x", xid, mode, owner: "", how }, value, []);
+    const value = typeof reply === "bigint" ? { status: "granted", token: reply, keep } : { status: reply };
+    this.#command(session, "acquire", { name: "x", xid, mode, owner: "", how }, value, told);
+  }
+
+  /** It may be taken again under nine tokens more. */
+  keep(session: string, xid: number, token: bigint, mode = "exclusive"): void {
+    this.acquire(session, xid, token, "wait", mode, { keep: 10 });
+  }
+
+  settle(
+    session: string,
+    [xid, token]: readonly [number, bigint],
+    uses: readonly (readonly [xid: number, token: bigint, mode: string])[],
+    told: readonly Notice[] = [],
+    isDone = true,
+  ): void {
+    const said = uses.map(([xid, token, mode]) => ({ xid, token, mode, ageMs: 0 }));
+    this.#command(session, "settle", { name: "x", xid, token, uses: said }, isDone, told);
+  }
+
+  refill(session: string, [xid, token]: readonly [number, bigint], first: bigint): void {
+    this.#command(session, "refill", { name: "x", xid, token }, { token: first, keep: 10 }, []);
   }
 
   release(session: string, xid: number, token: bigint, grants: readonly Notice[] = []): void {
@@ -64,6 +85,10 @@ class Story {
 
   act(token: bigint): void {
     for (const { acts } of this.#watchers) acts?.(1, "x", token);
+  }
+
+  rely(session: string): void {
+    for (const { relies } of this.#watchers) relies?.(1, session);
   }
 
   over(): void {
@@ -89,6 +114,14 @@ class Story {
 
 function granted(session: string, xid: number, token: bigint): Notice {
   return { session, body: encodeNotice("locks", { type: "granted", name: "x", xid, token }) };
+}
+
+function revoke(session: string, xid: number, token: bigint, answer = false): Notice {
+  return { session, body: encodeNotice("locks", { type: "revoke", name: "x", xid, token, answer }) };
+}
+
+function declined(session: string, xid: number): Notice {
+  return { session, body: encodeNotice("locks", { type: "declined", name: "x", xid }) };
 }
 
 const twelve = suite("rule 12");
@@ -131,6 +164,39 @@ twelve("a robbed holder does not count, and may hear of it late", () => {
   assert.equal(story.broken, []);
 });
 
+twelve("a settlement of what was not kept, or into what was not had, is seen", () => {
+  const kept = (act: (story: Story) => void): number[] => {
+    const story = new Story();
+    story.keep(story.one, 1, 10n, "shared");
+    assert.equal(story.broken, []);
+    act(story);
+    return story.broken;
+  };
+  assert.equal(
+    kept((story) => story.settle(story.one, [1, 10n], [[2, 12n, "shared"]])),
+    [],
+  );
+  assert.equal(
+    kept((story) => story.settle(story.two, [1, 10n], [[2, 12n, "shared"]])),
+    [12],
+  );
+  assert.equal(
+    kept((story) => story.settle(story.one, [1, 10n], [[2, 12n, "shared"]], [], false)),
+    [12],
+  );
+  assert.equal(
+    kept((story) => story.settle(story.one, [1, 10n], [[2, 20n, "shared"]])),
+    [12],
+  );
+  assert.equal(
+    kept((story) => {
+      story.keep(story.two, 1, 30n, "shared");
+      story.settle(story.one, [1, 10n], [[2, 12n, "exclusive"]]);
+    }),
+    [12],
+  );
+});
+
 twelve("a grant to a session that is over is seen", () => {
   const story = new Story();
   story.end(story.one);
@@ -139,15 +205,21 @@ twelve("a grant to a session that is over is seen", () => {
 });
 
 twelve("a replica's own table is looked at", () => {
-  const one = { session: "1.1", xid: 1, mode: "exclusive", since: 0, owner: "", token: 1n, waited: false } as const;
+  const asked = { session: "1.1", xid: 1, mode: "exclusive", since: 0, owner: "" } as const;
+  const one = { ...asked, token: 1n, waited: false, keep: 0, asked: false, keeps: false, probes: false };
   const two = { ...one, session: "1.2" };
-  const lock = { holders: [one], queue: [], stolen: [] };
+  const lock = { holders: [one], queue: [], stolen: [], declined: [] };
   assert.is(faultOfHolders("x", lock), undefined);
   assert.type(faultOfHolders("x", { ...lock, holders: [one, two] }), "string");
   assert.is(faultOfEnded("1.2", "x", lock), undefined);
   assert.type(faultOfEnded("1.1", "x", lock), "string");
   assert.is(faultOfQueue("x", { ...lock, queue: [two] }), undefined);
   assert.type(faultOfQueue("x", { ...lock, holders: [], queue: [two] }), "string");
+  assert.type(faultOfQueue("x", { ...lock, queue: [{ ...two, probes: true }] }), "string");
+  assert.is(
+    faultOfQueue("x", { ...lock, holders: [{ ...one, keep: 1 }], queue: [{ ...two, probes: true }] }),
+    undefined,
+  );
 });
 
 twelve.run();
@@ -181,7 +253,7 @@ thirteen("a client that trusts a session or a tenure that is over is seen", () =
 
 thirteen("a client that acts under a tenure that is over is seen, one that was robbed may not know", () => {
   const held = new Story();
-  held.acquire(held.one, 1, 10n);
+  held.keep(held.one, 1, 10n);
   held.act(10n);
   held.act(12n);
   held.acquire(held.two, 1, 20n, "steal");
@@ -192,16 +264,75 @@ thirteen("a client that acts under a tenure that is over is seen, one that was r
   held.act(20n);
   assert.equal(held.broken, [13]);
   const never = new Story();
+  never.acquire(never.two, 1, 3n);
   never.acquire(never.one, 1, "queued");
   never.act(5n);
   assert.equal(never.broken, [13]);
 });
 
-thirteen("a local re-acquisition belongs to its tenure", () => {
-  const story = new Story({ trusting: () => undefined, believed: () => [15n] });
-  story.acquire(story.one, 1, 10n);
-  story.acquire(story.two, 1, "queued");
+thirteen("a client that takes a session for alive when it is over is seen", () => {
+  const story = new Story();
+  story.rely(story.one);
+  story.end(story.two);
+  story.rely(story.one);
   assert.equal(story.broken, []);
+  story.rely(story.two);
+  assert.equal(story.broken, [13]);
+});
+
+thirteen("a local re-acquisition belongs to its tenure, for as long as its tokens go", () => {
+  const believing = (token: bigint): Story => new Story({ trusting: () => undefined, believed: () => [token] });
+  for (const [token, broken] of [
+    [15n, []],
+    [20n, [13]],
+  ] as const) {
+    const story = believing(token);
+    story.keep(story.one, 1, 10n);
+    story.acquire(story.two, 1, "queued", "wait", "exclusive", { told: [revoke(story.one, 1, 10n)] });
+    assert.equal(story.broken, broken);
+  }
+  const refilled = believing(45n);
+  refilled.keep(refilled.one, 1, 10n, "shared");
+  refilled.keep(refilled.two, 1, 30n, "shared");
+  assert.equal(refilled.broken, [13]);
+  const later = believing(15n);
+  later.keep(later.one, 1, 10n, "shared");
+  later.refill(later.one, [1, 10n], 40n);
+  later.keep(later.two, 1, 60n, "shared");
+  assert.equal(later.broken, []);
+  later.release(later.one, 1, 10n);
+  assert.equal(later.broken, [13]);
+});
+
+thirteen("a token that a kept tenure may have used is given to nobody else", () => {
+  const story = new Story();
+  story.keep(story.one, 1, 10n);
+  story.release(story.one, 1, 10n);
+  story.acquire(story.two, 1, 19n);
+  assert.equal(story.broken, [13]);
+  const other = new Story();
+  other.keep(other.one, 1, 10n, "shared");
+  other.keep(other.two, 1, 30n, "shared");
+  other.refill(other.one, [1, 10n], 39n);
+  assert.equal(other.broken, [13]);
+});
+
+thirteen("the uses that a kept tenure is settled into are what its client believes in", () => {
+  const believed: bigint[] = [12n, 14n];
+  const story = new Story({ trusting: () => undefined, believed: () => believed });
+  story.keep(story.one, 1, 10n, "shared");
+  story.settle(
+    story.one,
+    [1, 10n],
+    [
+      [2, 12n, "shared"],
+      [3, 14n, "shared"],
+    ],
+  );
+  story.acquire(story.two, 1, 30n, "wait", "shared");
+  assert.equal(story.broken, []);
+  story.release(story.one, 3, 14n);
+  assert.equal(story.broken, [13]);
 });
 
 const KEEP = { type: "keepAlive", xid: 1, session: { vid: 1, seqno: 1 } } as const;
@@ -266,6 +397,37 @@ fourteen("one that overtakes the line is seen", () => {
   story.acquire(story.two, 1, "queued");
   story.acquire(story.one, 2, 20n, "ifAvailable", "shared");
   assert.equal(story.broken, [14]);
+});
+
+fourteen("one who keeps a lock that others want is told, and whoever waits for an answer gets one", () => {
+  const waiting = (how: string, told: (story: Story) => Notice[]): Story => {
+    const story = new Story();
+    story.keep(story.one, 1, 10n);
+    story.acquire(story.two, 1, "queued", how, "exclusive", { told: told(story) });
+    return story;
+  };
+  assert.equal(waiting("wait", () => []).broken, [14]);
+  assert.equal(waiting("wait", ({ one }) => [revoke(one, 1, 10n)]).broken, []);
+  assert.equal(waiting("wait", ({ one }) => [revoke(one, 1, 9n)]).broken, [14]);
+  assert.equal(waiting("ifAvailable", ({ one }) => [revoke(one, 1, 10n)]).broken, [14]);
+  const answered = (told: (story: Story) => Notice[]): number[] => {
+    const story = waiting("ifAvailable", ({ one }) => [revoke(one, 1, 10n, true)]);
+    assert.equal(story.broken, []);
+    story.settle(story.one, [1, 10n], [[2, 11n, "exclusive"]], told(story));
+    return story.broken;
+  };
+  assert.equal(
+    answered(() => []),
+    [14],
+  );
+  assert.equal(
+    answered(({ two }) => [declined(two, 1)]),
+    [],
+  );
+  assert.equal(
+    answered(({ two }) => [declined(two, 1), declined(two, 2)]),
+    [12],
+  );
 });
 
 fourteen("a grant to somebody who does not wait is seen", () => {

@@ -17,6 +17,7 @@ import { viewOf } from "../../config/views.ts";
 
 export const EMPTY_DISK: DurableState = {
   identity: undefined,
+  machines: undefined,
   setAside: undefined,
   view: undefined,
   promised: undefined,
@@ -71,7 +72,7 @@ export function stateOf(hash: number, outstanding: readonly Uint8Array[] = [], b
     time: 0,
     sessions: Object.assign([], { size: 0 }),
     query: () => NO_BYTES,
-    machine: { outstanding: () => outstanding },
+    machine: { versions: [], able: [], outstanding: () => outstanding },
     snapshot: () => [bytes][Symbol.iterator](),
   };
 }

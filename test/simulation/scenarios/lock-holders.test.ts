@@ -1,6 +1,7 @@
 // Clients that die or stand still with a lock, and notices that are lost (scenarios 28 to 30).
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { AcquiredLock } from "../../../src/locks/client-types.ts";
 import { decodeNotice } from "../../../src/protocol/calls.ts";
 import type { ServerMessage } from "../../../src/protocol/client-messages.ts";
 import { scenario } from "./scenario.ts";
@@ -91,7 +92,55 @@ scenario(30, 'the notice "granted" is lost with the primary', three, async (s) =
   await s.writableView("bc");
 });
 
-// There is no cache yet, and so no "revoke"; "stolen" is the other notice of today's machine.
+scenario(30, 'the notice "revoke" is lost with the primary', three, async (s) => {
+  const [keeper, waiter] = [s.visitor(), s.visitor()];
+  const kept = await s.within("the lock is granted", keeper.locks.acquire("house"));
+  const isInUse = s.random.chance(0.5);
+  if (!isInUse) await s.within("the lock is given back, and kept", kept.release());
+  await s.within("a session is open", waiter.core.openSession());
+  let next: Promise<AcquiredLock> | undefined;
+  await noticeIsLost(s, "revoke", keeper, () => {
+    next = waiter.locks.acquire("house");
+  });
+  // Nothing but the notice can bring it back: neither session ends, and it is not idle for long enough.
+  if (isInUse) {
+    await s.writableView("bc");
+    kept.assertHeld();
+    await s.passes(s.random.between(0, 1_000));
+    await s.within("the lock is given back", kept.release());
+  }
+  const lock = await s.within("the new primary says it again", next as Promise<AcquiredLock>);
+  assert.ok(lock.token > kept.token);
+  await s.writableView("bc");
+});
+
+scenario(30, 'the question "revoke, and say what you use" is lost with the primary', three, async (s) => {
+  const [keeper, other] = [s.visitor(), s.visitor()];
+  const kept = await s.within("the lock is granted", keeper.locks.acquire("house"));
+  const isInUse = s.random.chance(0.5);
+  if (!isInUse) await s.within("the lock is given back, and kept", kept.release());
+  await s.within("a session is open", other.core.openSession());
+  let answer: Promise<AcquiredLock | null> | undefined;
+  await noticeIsLost(s, "revoke", keeper, () => {
+    answer = other.locks.acquire("house", { ifAvailable: true });
+  });
+  const lock = await s.within("the new primary asks again", answer as Promise<AcquiredLock | null>);
+  assert.is(lock === null, isInUse);
+  await s.writableView("bc");
+});
+
+scenario(30, 'the notice "declined" is lost with the primary', three, async (s) => {
+  const [keeper, other] = [s.visitor(), s.visitor()];
+  await s.within("the lock is granted", keeper.locks.acquire("house"));
+  await s.within("a session is open", other.core.openSession());
+  let answer: Promise<AcquiredLock | null> | undefined;
+  await noticeIsLost(s, "declined", other, () => {
+    answer = other.locks.acquire("house", { ifAvailable: true });
+  });
+  assert.is(await s.within("the new primary says it again", answer as Promise<AcquiredLock | null>), null);
+  await s.writableView("bc");
+});
+
 scenario(30, 'the notice "stolen" is lost with the primary', three, async (s) => {
   const [robbed, thief] = [s.visitor(), s.visitor()];
   const held = await s.within("the lock is granted", robbed.locks.acquire("house"));

@@ -3,15 +3,31 @@
  * @module
  */
 import { type Ballot, compareBallots } from "../../../protocol/ballot.ts";
+import type { Entry } from "../../../protocol/entry.ts";
 import type { PeerMessage, Promised } from "../../../protocol/messages.ts";
+import { decodeUpgrade } from "../../../protocol/upgrade-body.ts";
+import type { Identity } from "../../../protocol/view.ts";
+import { identityKey, keyOf } from "../disk-model.ts";
 import { type Facts, holdsChain, type NodeFacts } from "../facts.ts";
 import type { Rule } from "../observer.ts";
 
 export const durableBeforeSent: Rule = {
   number: 2,
-  statement: "Never a promise, accept, `invoked` or view adoption sent before the sender's disk holds it.",
+  statement:
+    "Never a promise, accept, `invoked`, `readied` or view adoption sent before the sender's disk holds it; never an " +
+    "upgrade stamped before all members have promised to run it.",
   watch(facts, violated) {
     return {
+      writing(node, record) {
+        if (record.kind !== "append") return;
+        for (const entry of record.entries) {
+          const unready = entry.kind === "upgrade" ? unreadyMember(facts, entry) : undefined;
+          if (unready !== undefined)
+            violated(
+              `${node.id} has the upgrade ${entry.vid}.${entry.seqno}, which ${unready} has not promised to run`,
+            );
+        }
+      },
       sent(node, to, message) {
         const missing = missingOnDisk(facts, node, message);
         if (missing !== undefined) violated(`${node.id} sent ${message.type} to ${to}, and its disk lacks ${missing}`);
@@ -19,6 +35,16 @@ export const durableBeforeSent: Rule = {
     };
   },
 };
+
+/** A member of the view in which it was stamped that has not durably promised to run what the entry switches to. */
+function unreadyMember(facts: Facts, { vid, body }: Entry): string | undefined {
+  const { to } = decodeUpgrade(body);
+  const isReady = (member: Identity): boolean => {
+    const promised = facts.dataOf.get(identityKey(member))?.durable.machines?.promised ?? [];
+    return to.every(({ name, version }) => promised.some((one) => one.name === name && one.version >= version));
+  };
+  return facts.chosen.get(vid)?.members.find((member) => !isReady(member))?.id;
+}
 
 function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): string | undefined {
   const disk = node.data.durable;
@@ -40,7 +66,8 @@ function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): str
     case "genesis":
       return (
         viewMissing(node, message.view.vid) ??
-        (disk.identity?.clusterId === message.clusterId ? undefined : "the cluster id")
+        (disk.identity?.clusterId === message.clusterId ? undefined : "the cluster id") ??
+        (keyOf(disk.machines?.origin) === keyOf(message.origin) ? undefined : "the versions the log begins with")
       );
     case "invoked":
       return viewMissing(node, message.vid) ?? logMissing(facts, node, message.vid, message.seqno);
@@ -50,7 +77,13 @@ function missingOnDisk(facts: Facts, node: NodeFacts, message: PeerMessage): str
       if (disk.level?.vid !== vid || disk.level.through.seqno < through.seqno) return "the promise to be level";
       return disk.log.holds(through) ? viewMissing(node, vid) : "the log it says to hold";
     }
+    case "readied": {
+      const promised = (name: string): number => disk.machines?.promised.find((one) => one.name === name)?.version ?? 0;
+      const isPromised = message.versions.every(({ name, version }) => promised(name) >= version);
+      return isPromised ? viewMissing(node, message.vid) : "the promise to be ready";
+    }
     case "fetch":
+    case "ready":
     case "join":
     case "joinRefused":
     case "leaving":

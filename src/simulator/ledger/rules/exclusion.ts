@@ -5,7 +5,7 @@
  */
 import type { Lock } from "../../../locks/machine-state.ts";
 import type { Facts } from "../facts.ts";
-import type { Asked, Grant, LockStep } from "../lock-model.ts";
+import type { Asked, Grant, LockStep, Tenure } from "../lock-model.ts";
 import type { Rule } from "../observer.ts";
 
 export const exclusion: Rule = {
@@ -28,12 +28,18 @@ export const exclusion: Rule = {
   },
 };
 
-function faultOfStep(facts: Facts, { grants }: LockStep): string | undefined {
+function faultOfStep(facts: Facts, { grants, touched, falsehood }: LockStep): string | undefined {
+  if (falsehood !== undefined) return falsehood;
   for (const grant of grants) {
     const fault = faultOfGrant(grant);
     if (fault !== undefined) return fault;
     const { session } = grant.tenure;
     if (!facts.locks.sessions.has(session)) return `${grant.lock.name} is granted to session ${session}, which is over`;
+  }
+  for (const { name, holders } of touched) {
+    const [one] = holders;
+    const other = holders.find((holder) => one !== undefined && holder !== one && isConflict(one, holder));
+    if (other !== undefined) return `${name} is held by ${nameOf(one as Tenure)} and ${nameOf(other)}`;
   }
   return undefined;
 }
@@ -61,6 +67,6 @@ export function faultOfEnded(session: string, name: string, { holders, queue }: 
   return isLeft ? `session ${session} is over and still holds or waits for ${name}` : undefined;
 }
 
-function nameOf({ session, xid, mode }: Asked): string {
+function nameOf({ session, xid, mode }: Pick<Asked, "session" | "xid" | "mode">): string {
   return `${session}/${xid} (${mode})`;
 }

@@ -1,14 +1,14 @@
 /**
  * Rule 13. Tokens are looked at in the committed history and at clients; trust is looked at in the moment in which the
- * history ends a session or gives a lock to another, and whenever a client acts under a lock: one that stood still in that
- * moment may do so late.
+ * history ends a session or gives a lock to another, and whenever a client acts: one that stood still in that moment may do
+ * so late.
  * @module
  */
 import type { KeepAlive } from "../../../protocol/client-messages.ts";
 import { sessionIdOf } from "../../../protocol/session.ts";
 import { type NodeId, sameViewstamp, type Viewstamp } from "../../../protocol/view.ts";
 import { entryIn, type Facts } from "../facts.ts";
-import { type Grant, type LockStep, type ModelLock, tenureOf } from "../lock-model.ts";
+import { type Grant, isHeldUnder, type LockStep } from "../lock-model.ts";
 import type { ClientsEye, CoreEye, Rule } from "../observer.ts";
 
 interface Question {
@@ -30,13 +30,19 @@ export const tokens: Rule = {
           const fault = faultOfToken(grant);
           if (fault !== undefined) violated(`${fault} (at ${entry.seqno})`);
         }
+        for (const { name, first, before } of locks.refills)
+          if (before !== undefined && first <= before)
+            violated(`token ${first} of ${name} is given out after ${before} (at ${entry.seqno})`);
         const trusted = facts.clients === undefined ? undefined : stillTrusted(facts.clients, locks);
         if (trusted !== undefined) violated(`${trusted} (at ${entry.seqno})`);
       },
       acts(client, name, token) {
         const lock = facts.locks.named(name);
-        if (lock !== undefined && isOver(lock, token))
+        if (lock !== undefined && !isHeldUnder(lock, token))
           violated(`client ${client} acts under ${name} with token ${token}, and its tenure is over`);
+      },
+      relies(client, session) {
+        if (facts.locks.ended.has(session)) violated(`client ${client} relies on session ${session}, which is over`);
       },
       asked(node, _core, client, message) {
         if (message.type === "keepAlive")
@@ -92,13 +98,9 @@ function stillTrusted(clients: ClientsEye, { touched, ended }: LockStep): string
   const client = ended === undefined ? undefined : clients.trusting(ended);
   if (client !== undefined) return `client ${client} trusts session ${ended}, which is over`;
   for (const lock of touched) {
-    const token = clients.believed(lock.name).find((one) => isOver(lock, one));
+    const token = clients.believed(lock.name).find((one) => !isHeldUnder(lock, one));
     if (token !== undefined)
       return `a client believes to hold ${lock.name} under token ${token}, and its tenure is over`;
   }
   return undefined;
-}
-
-function isOver(lock: ModelLock, token: bigint): boolean {
-  return (tenureOf(lock, token)?.state ?? "over") === "over";
 }

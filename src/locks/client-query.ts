@@ -1,0 +1,106 @@
+/**
+ * `query`: who uses a lock and who waits for it. The cluster knows who has the locks; where a client may keep one unused
+ * it is asked, which makes uses of what it keeps.
+ * @module
+ */
+import * as v from "valibot";
+import type { ClientCore, QueryOptions } from "../client/contract.ts";
+import { ViewstampError } from "../protocol/errors.ts";
+import type { LockInfo, LockSnapshot } from "./client-types.ts";
+import {
+  type KeptTenure,
+  type ListCursor,
+  type Listed,
+  type ListPage,
+  MAX_SURVEYED,
+  pageSchema,
+} from "./machine-words.ts";
+
+/** Clients that do not answer for so long are taken to use what they keep: the cluster cannot give it away either. */
+const ANSWER_MS = 1000;
+const LEAST_PAUSE_MS = 1;
+const MOST_PAUSE_MS = 50;
+
+export async function querySnapshot(core: ClientCore, options: QueryOptions): Promise<LockSnapshot> {
+  const snapshot: LockSnapshot = { held: [], pending: [] };
+  const survey = new Survey(core, options);
+  let from: ListPage["next"] = { name: "", index: 0 };
+  while (from !== undefined) {
+    const page: ListPage = await survey.page(from);
+    for (const listed of page.requests) addTo(snapshot, listed);
+    from = page.next;
+  }
+  return snapshot;
+}
+
+class Survey {
+  readonly #core: ClientCore;
+  readonly #options: QueryOptions;
+  /** Whom we have asked about which lock. Whoever took it again since then has used it while we looked. */
+  readonly #asked: Set<string> = new Set();
+
+  constructor(core: ClientCore, options: QueryOptions) {
+    this.#core = core;
+    this.#options = options;
+  }
+
+  /** A page in which every tenure is a use, as far as clients have answered. */
+  async page(from: ListCursor): Promise<ListPage> {
+    let page = await this.#list(from);
+    if (this.#options.consistency === "local") return page;
+    for (let kept = this.#unasked(page); kept.length > 0; kept = this.#unasked(page)) {
+      await this.#ask(kept);
+      page = await this.#answers(from, kept);
+    }
+    return page;
+  }
+
+  async #list(from: ListCursor): Promise<ListPage> {
+    return v.parse(pageSchema, await this.#core.ask("locks", "list", from, this.#options));
+  }
+
+  #unasked({ requests }: ListPage): KeptTenure[] {
+    const kept = requests.flatMap(({ name, session, kept }) =>
+      kept === undefined ? [] : { name, session, xid: kept },
+    );
+    return kept.filter((tenure) => !this.#asked.has(keyOf(tenure))).slice(0, MAX_SURVEYED);
+  }
+
+  async #ask(kept: readonly KeptTenure[]): Promise<void> {
+    for (const tenure of kept) this.#asked.add(keyOf(tenure));
+    const { consistency: _, ...options } = this.#options;
+    for (;;) {
+      await this.#core.openSession(options);
+      try {
+        await this.#core.execute("locks", "survey", kept, options);
+        return;
+      } catch (error) {
+        // Asking twice is asking once.
+        if (!(error instanceof ViewstampError && error.code === "SessionExpired")) throw error;
+      }
+    }
+  }
+
+  /** Looks again until none of these is kept any more. */
+  async #answers(from: ListCursor, kept: readonly KeptTenure[]): Promise<ListPage> {
+    const { environment } = this.#core;
+    const open = new Set(kept.map(({ session, xid }) => `${session} ${xid}`));
+    const end = environment.now() + ANSWER_MS;
+    for (let pauseMs = LEAST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MOST_PAUSE_MS)) {
+      const page = await this.#list(from);
+      const isAnswered = !page.requests.some(({ session, kept }) => open.has(`${session} ${kept}`));
+      if (isAnswered || environment.now() >= end) return page;
+      await new Promise<void>((resume) => environment.setTimer(pauseMs, resume));
+    }
+  }
+}
+
+function keyOf({ session, name }: KeptTenure): string {
+  return `${session} ${name}`;
+}
+
+function addTo(snapshot: LockSnapshot, { name, mode, session, owner, ageMs, token }: Listed): void {
+  const info: LockInfo = { name, mode, clientId: session, owner, ageMs };
+  if (token === undefined) snapshot.pending.push(info);
+  else snapshot.held.push({ ...info, token });
+}

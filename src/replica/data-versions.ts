@@ -1,0 +1,28 @@
+/**
+ * Whether a program may start on data: not if an older or newer one must, by what the data holds.
+ * @module
+ */
+import type { ViewstampError } from "../protocol/errors.ts";
+import type { MachineAbility } from "../protocol/machine.ts";
+import { canRun } from "../protocol/machine-versions.ts";
+import type { DurableState } from "../protocol/storage.ts";
+import { decodeUpgrade } from "../protocol/upgrade-body.ts";
+import { cannotRun } from "../rsm/state.ts";
+
+/** Why this program must not start on this data, or `undefined`. What a snapshot holds is seen when it is restored. */
+export function refuseData(able: readonly MachineAbility[], durable: DurableState): ViewstampError | undefined {
+  const { machines, snapshot, entries } = durable;
+  const restored = snapshot?.at.seqno ?? 0;
+  const { origin = [], promised = [] } = machines ?? {};
+  if (promised.length > 0 && !canRun(able, promised)) {
+    return cannotRun(able, promised, "this node has promised its cluster that it can run");
+  }
+  const isReplayed = snapshot === undefined && entries.length > 0 && machines !== undefined;
+  if (isReplayed && !canRun(able, origin)) return cannotRun(able, origin, "the log in the data begins with");
+  for (const { kind, seqno, body } of entries) {
+    if (kind !== "upgrade" || seqno <= restored) continue;
+    const { to } = decodeUpgrade(body);
+    if (!canRun(able, to)) return cannotRun(able, to, "the log in the data goes on with");
+  }
+  return undefined;
+}
