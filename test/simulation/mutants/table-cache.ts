@@ -84,17 +84,6 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "a shared use ends, and the lock goes back under the others",
-    rules: [12, 13],
-    patches: [
-      {
-        file: CLAIMS,
-        find: "else if (uses.length === 0) return this.#return(claim);",
-        replace: "else return this.#return(claim);",
-      },
-    ],
-  },
-  {
     name: "a revoked lock is handed out on",
     rules: [12, 13, 15],
     patches: [
@@ -104,13 +93,6 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
         replace: "    this.#claims.giveUp(claim);",
       },
     ],
-  },
-  {
-    name: "a revoke with a question is not answered",
-    rules: [15],
-    patches: [{ file: CLAIMS, find: "(answer || isWeaker)", replace: "isWeaker" }],
-    why: "ifAvailable waits as long as the lock is used; a query gives up",
-    wishes: { calls: 400 },
   },
   {
     name: "a revoke that comes before the grant is forgotten",
@@ -165,13 +147,13 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     rules: [12, 13],
     patches: [
       { file: CLAIMS, find: "waiting.push(...this.#observer.cleared());", replace: "" },
-      { file: CACHE, find: "now < this.#trustedUntil || this.#isTrusted(keeping) ?", replace: "now >= 0 ?" },
+      { file: CACHE, find: "(this.#isNewTurn() && this.#isTrusted(keeping));", replace: "now >= 0;" },
     ],
   },
   {
     name: "a kept lock is taken without a look at the clock",
     rules: [12, 13],
-    patches: [{ file: CACHE, find: "now < this.#trustedUntil || this.#isTrusted(keeping) ?", replace: "now >= 0 ?" }],
+    patches: [{ file: CACHE, find: "(this.#isNewTurn() && this.#isTrusted(keeping));", replace: "now >= 0;" }],
     why: "a client that was paused takes it before it does anything else",
   },
   {
