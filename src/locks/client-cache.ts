@@ -36,8 +36,8 @@ export interface CacheLimits {
 /** The idle clock goes round so often in `idleMs`. */
 const ROUNDS = 4;
 /**
- * Both clocks of a session are looked at so often; in between only the monotonic one. Whoever holds a lock and asks
- * has both looked at.
+ * Both clocks of a session are looked at so often within a turn, and in each turn; in between only the monotonic one.
+ * Whoever holds a lock and asks has both looked at.
  */
 const CHECK_EVERY_MS = 1;
 
@@ -201,6 +201,8 @@ export class Cache {
     this.#environment.endOfTurn(() => {
       this.#isInTurn = false;
       this.#isLongTurn = false;
+      // Whatever comes next may come after a sleep of the whole machine.
+      this.#trustedUntil = Number.NEGATIVE_INFINITY;
     });
     return true;
   }
@@ -209,7 +211,7 @@ export class Cache {
   #isTrusted({ claim }: Keeping): boolean {
     const until = this.#claims.trustedUntil(claim);
     const now = this.#environment.now();
-    this.#trustedUntil = Math.min(until, now + CHECK_EVERY_MS);
+    if (this.#isInTurn) this.#trustedUntil = Math.min(until, now + CHECK_EVERY_MS);
     return now < until && claim.keeping !== undefined;
   }
 
