@@ -20,6 +20,29 @@ test("a kept lock is taken again without a message, under greater tokens", async
   assert.is(a.core.done.length, sent);
 });
 
+test("a task that only takes a lock again and again lets others have it", async () => {
+  const { world, a, b } = setUp();
+  await keep(world, a);
+  await keep(world, b, "warm");
+  const other = watch(b.locks.acquire("x"));
+  let rounds = 0;
+  let roundsBefore = 0;
+  const task = (async () => {
+    while (rounds < 200) {
+      const lock = await a.locks.acquire("x");
+      if (!other.isSettled) roundsBefore = rounds;
+      rounds++;
+      world.clock.jump(0.3);
+      await lock.release();
+    }
+  })();
+  while (!other.isSettled) await world.clock.advance(1);
+  assert.ok(roundsBefore < 20, `${roundsBefore} rounds`);
+  void other.value?.release();
+  await inTime(world, task);
+  assert.is(rounds, 200);
+});
+
 test("tasks of one client wait for each other without a message, in their order", async () => {
   const { world, a } = setUp();
   await keep(world, a);
@@ -188,6 +211,21 @@ test("shared locks are kept too, by several clients, until somebody wants the lo
   await world.clock.advance(10);
   assert.ok(alone.value);
   assert.not(behind.isSettled);
+});
+
+test("a revoked lock with several uses goes back after the last of them", async () => {
+  const { world, a, b } = setUp();
+  await keep(world, a, "x", "shared");
+  const uses = await Promise.all([1, 2].map(() => a.locks.acquire("x", { mode: "shared" })));
+  const alone = watch(b.locks.acquire("x"));
+  await world.clock.advance(10);
+  for (const lock of uses) {
+    assert.not(alone.isSettled);
+    lock.assertHeld();
+    void lock.release();
+    await world.clock.advance(10);
+  }
+  assert.ok(alone.value);
 });
 
 test("a kept shared lock is given back for an exclusive use of the same client", async () => {

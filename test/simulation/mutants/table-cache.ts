@@ -84,17 +84,6 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "a shared use ends, and the lock goes back under the others",
-    rules: [12, 13],
-    patches: [
-      {
-        file: CLAIMS,
-        find: "else if (uses.length === 0) return this.#return(claim);",
-        replace: "else return this.#return(claim);",
-      },
-    ],
-  },
-  {
     name: "a revoked lock is handed out on",
     rules: [12, 13, 15],
     patches: [
@@ -104,43 +93,6 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
         replace: "    this.#claims.giveUp(claim);",
       },
     ],
-  },
-  {
-    name: "a revoke with a question is not answered",
-    rules: [15],
-    patches: [{ file: CLAIMS, find: "(answer || isWeaker)", replace: "isWeaker" }],
-    why: "ifAvailable waits as long as the lock is used; a query gives up",
-    wishes: { calls: 400 },
-  },
-  {
-    name: "a revoke that comes before the grant is forgotten",
-    rules: [15],
-    patches: [
-      {
-        file: CLAIMS,
-        find: `if (claim.revoked !== "with an answer") claim.revoked = answer ? "with an answer" : "politely";`,
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "notice of another tenure obeyed",
-    rules: [12, 13],
-    patches: [
-      {
-        file: CLAIMS,
-        find: "const claim = this.#claims.get(notice.xid);",
-        replace:
-          "const claim = this.#claims.get(notice.xid) ?? [...this.#claims.values()].find(({ name, keep }) => name === notice.name && keep > 0);",
-      },
-      {
-        file: CLAIMS,
-        find: `if (claim.token !== token || claim.state === "releasing") return;`,
-        replace: `if (claim.state === "releasing") return;`,
-      },
-      { file: CLAIMS, find: "if (claim.token !== token) return;", replace: "" },
-    ],
-    why: "what is said late about a tenure that was given back ends the next one",
   },
   {
     name: "local token reused",
@@ -159,20 +111,6 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
       { file: GRANTS, find: "keep: keeps ? part : 0", replace: "keep: keeps ? TOKENS_PER_ENTRY : 0" },
     ],
     why: "those let in together share the entry's block",
-  },
-  {
-    name: "a kept lock outlives its session",
-    rules: [12, 13],
-    patches: [
-      { file: CLAIMS, find: "waiting.push(...this.#observer.cleared());", replace: "" },
-      { file: CACHE, find: "now < this.#trustedUntil || this.#isTrusted(keeping) ?", replace: "now >= 0 ?" },
-    ],
-  },
-  {
-    name: "a kept lock is taken without a look at the clock",
-    rules: [12, 13],
-    patches: [{ file: CACHE, find: "now < this.#trustedUntil || this.#isTrusted(keeping) ?", replace: "now >= 0 ?" }],
-    why: "a client that was paused takes it before it does anything else",
   },
   {
     name: "an exclusive use beside shared ones in the same client",
@@ -206,28 +144,5 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
         replace: "request.keeping = undefined;",
       },
     ],
-  },
-  {
-    name: "those who wait for a kept lock are not let in",
-    rules: [15],
-    patches: [{ file: CACHE, find: "if (keeping.waiting.length > 0) this.#letIn(keeping);", replace: "" }],
-  },
-  {
-    name: "a use is given back before the cluster knows of it",
-    rules: [12, 15],
-    patches: [
-      {
-        file: CLAIMS,
-        find: "settled === undefined ? post() : settled.then((isDone) => (isDone ? post() : undefined));",
-        replace: "post();",
-      },
-      {
-        file: CLAIMS,
-        find: 'const settled = this.#outbox.post(session, "settle", settlement).then(',
-        replace: 'const settled = Promise.resolve().then(() => this.#outbox.post(session, "settle", settlement)).then(',
-      },
-    ],
-    why: "the release finds nothing, and what is settled after it stays for ever",
-    wishes: { calls: 400 },
   },
 ];
