@@ -3,11 +3,14 @@
  * @module
  */
 import type { Command } from "./command.ts";
+import { elect } from "./elect.ts";
 import { get, put } from "./kv.ts";
 import { lock } from "./lock.ts";
+import { locks } from "./locks.ts";
 import { log } from "./log.ts";
 import { members } from "./members.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
+import { steal } from "./steal.ts";
 
-export const commands: readonly Command[] = [serve, status, members, put, get, lock, log];
+export const commands: readonly Command[] = [serve, status, members, put, get, locks, lock, elect, steal, log];
