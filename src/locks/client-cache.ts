@@ -48,6 +48,10 @@ export class Cache {
   readonly #keepings: Map<string, Keeping> = new Map();
   /** Until then the session of all that is kept can be relied on without a closer look. */
   #trustedUntil = Number.NEGATIVE_INFINITY;
+  /** The turn in which a closer look was taken has not ended. */
+  #isInTurn = false;
+  /** It has gone on until the next one was due. */
+  #isLongTurn = false;
   #round = 0;
   #timer: Timer | undefined;
 
@@ -62,12 +66,21 @@ export class Cache {
     return this.#keepings.has(name);
   }
 
+  /**
+   * This turn has lasted for a while. A task that does nothing but take locks and give them back would not let it end:
+   * no revoke would be heard, no keep-alive sent. The next request waits for its end.
+   */
+  get isLongTurn(): boolean {
+    return this.#isLongTurn;
+  }
+
   /** A use of a lock that is kept and free; most locks are taken here. */
   take(name: string, mode: LockMode): Use | undefined {
     const keeping = this.#keepings.get(name);
     if (keeping === undefined || !isFree(keeping.claim, mode)) return undefined;
     const now = this.#environment.now();
-    return now < this.#trustedUntil || this.#isTrusted(keeping) ? this.#use(keeping, mode, now) : undefined;
+    const isSure = now < this.#trustedUntil || (this.#isNewTurn() && this.#isTrusted(keeping));
+    return isSure ? this.#use(keeping, mode, now) : undefined;
   }
 
   /**
@@ -178,6 +191,18 @@ export class Cache {
       next.keeping = undefined;
       next.granted(this.#use(keeping, next.terms.mode, this.#environment.now()));
     }
+  }
+
+  /** Whether the turn of the last closer look is over. */
+  #isNewTurn(): boolean {
+    this.#isLongTurn = this.#isInTurn;
+    if (this.#isInTurn) return false;
+    this.#isInTurn = true;
+    this.#environment.endOfTurn(() => {
+      this.#isInTurn = false;
+      this.#isLongTurn = false;
+    });
+    return true;
   }
 
   /** Looks at the clocks, which may end the session and clear everything here. */

@@ -52,7 +52,8 @@ export class Line {
     request.place = this.#places++;
     request.after = this.#claims.newest;
     // Whoever has a signal may use it in the turn of the request, and no kept lock is faster than that.
-    if (request.terms.signal !== undefined && this.#cache.has(request.terms.name)) this.#holdForTurn(request);
+    const { name, signal } = request.terms;
+    if ((signal !== undefined || this.#cache.isLongTurn) && this.#cache.has(name)) this.#holdForTurn(request);
     this.rejoin(request);
   }
 

@@ -33,7 +33,7 @@ export class LockRequest implements LocalWaiter {
   place = 0;
   /** The newest claim that was made before it. */
   after = 0;
-  /** It was made in this turn, and may be aborted in it. */
+  /** It was made in this turn, and gets no kept lock before its end. */
   isFresh = false;
   keeping: Keeping | undefined;
   readonly #desk: Desk;

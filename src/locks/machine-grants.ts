@@ -59,9 +59,10 @@ export function acquire(table: LockTable, session: SessionId, wanted: Acquisitio
   }
   if (how === "ifAvailable" && !mayBeAvailable(lock, waiter)) return { status: "unavailable" };
   table.enter(session, name);
-  table.put(name, { ...lock, queue: [...lock.queue, waiter] });
-  // Those that came later find the holders told.
-  if (lock.queue.length === 0) for (const holder of lock.holders) tellRevoke(name, holder, waiter.probes, at);
+  const queue = [...lock.queue, waiter];
+  // Those that come later find the holders told.
+  if (lock.queue.length > 0) table.put(name, { ...lock, queue });
+  else table.put(name, { ...lock, queue, holders: revoke(name, lock.holders, waiter.probes, at) });
   return { status: "queued" };
 }
 
@@ -201,10 +202,15 @@ function granted({ token, keep }: Tenure): AcquireReply {
   return { status: "granted", token, keep };
 }
 
-/** Has the client of a kept tenure give it back; others are using theirs. */
-export function tellRevoke(name: string, holder: Tenure, answer: boolean, at: At): void {
-  const { session, xid, token } = holder;
-  if (!isUse(holder)) at.notify(session, { type: "revoke", name, xid, token, answer });
+/** Has those who keep the lock give it back, and say at once what they use it for if that is asked; gives the holders. */
+export function revoke(name: string, holders: readonly Tenure[], isAsked: boolean, at: At): readonly Tenure[] {
+  return holders.map((holder) => {
+    if (isUse(holder)) return holder;
+    const { session, xid, token } = holder;
+    const asked = holder.asked || isAsked;
+    at.notify(session, { type: "revoke", name, xid, token, answer: asked });
+    return { ...holder, asked };
+  });
 }
 
 /** What a request that is asked again has come to: asking twice is asking once. */

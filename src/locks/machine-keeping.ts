@@ -5,7 +5,7 @@
  */
 import { MachineError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
-import { type At, grantNext, standingOf, tellRevoke, wholeBlock } from "./machine-grants.ts";
+import { type At, grantNext, revoke, standingOf, wholeBlock } from "./machine-grants.ts";
 import type { Lock, LockTable, Tenure } from "./machine-state.ts";
 import type { KeptTenure, LockNotice, Settlement, TenureName, TokenBlock } from "./machine-words.ts";
 
@@ -55,9 +55,8 @@ export function survey(table: LockTable, tenures: readonly KeptTenure[], at: At)
     const lock = table.get(name);
     const kept = lock.holders.find((one) => one.session === session && one.xid === xid && one.keep > 0 && !one.asked);
     if (kept === undefined) continue;
-    const holders = lock.holders.map((holder) => (holder === kept ? { ...kept, asked: true } : holder));
+    const holders = lock.holders.flatMap((holder) => (holder === kept ? revoke(name, [kept], true, at) : [holder]));
     table.put(name, { ...lock, holders });
-    tellRevoke(name, kept, true, at);
     asked++;
   }
   return asked;
@@ -85,7 +84,7 @@ function* noticesAbout(name: string, tenure: Tenure, { queue }: Lock): Generator
   const { xid, token, keep, waited, asked } = tenure;
   if (waited) yield { type: "granted", name, xid, token, keep };
   if (keep === 0 || !(asked || queue.length > 0)) return;
-  yield { type: "revoke", name, xid, token, answer: asked || queue.some(({ probes }) => probes) };
+  yield { type: "revoke", name, xid, token, answer: asked };
 }
 
 function keptOf({ holders }: Lock, session: SessionId, { xid, token }: TenureName): Tenure | undefined {

@@ -13,8 +13,10 @@ export function listPage(table: LockTable, from: ListCursor, now: number): ListP
   const requests: Listed[] = [];
   let room = PAGE_BYTES;
   for (const [name, { holders, queue }] of table.from(from.name)) {
+    // By what each uses the lock for, not by when its client came to keep it.
+    const uses = [...holders].sort((a, b) => a.since - b.since);
     // Who does not wait for the lock is not shown as waiting, though for a moment it stands in line.
-    const all: readonly (Tenure | Waiter)[] = [...holders, ...queue.filter(({ probes }) => !probes)];
+    const all: readonly (Tenure | Waiter)[] = [...uses, ...queue.filter(({ probes }) => !probes)];
     for (let index = name === from.name ? from.index : 0; index < all.length; index++) {
       if (room <= 0) return { requests, next: { name, index } };
       const listed = listedOf(name, all[index]!, now);

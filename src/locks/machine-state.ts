@@ -37,7 +37,7 @@ export interface Tenure extends Omit<Waiter, "keeps" | "probes"> {
    * it. 0: it uses the lock, and gives it back after that.
    */
   readonly keep: number;
-  /** A survey wants to know whether it is in use. */
+  /** Its client was asked what it is used for, if it is. */
   readonly asked: boolean;
 }
 

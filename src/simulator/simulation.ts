@@ -48,7 +48,7 @@ export async function simulateSeed(seed: number, plan: Plan, parts: Parts, tell:
     steps: world.steps,
     simulatedMs: world.now,
     calls: workload.answered,
-    counts: world.story.counts(),
+    counts: new Map([...world.story.counts(), ...cluster.ledger.facts.locks.counts]),
     story: world.story.lines,
   };
 }

@@ -11,6 +11,7 @@ import { Cluster } from "../harness/cluster.ts";
 import { Visitors } from "../harness/visitors.ts";
 import { getRuntime, type RuntimeName } from "../runtimes.ts";
 import { type Gap, measureGap } from "./gaps.ts";
+import { measureLocks } from "./locks.ts";
 import { measureRate, type Rate } from "./rates.ts";
 
 const { values: options } = parseArgs({
@@ -60,6 +61,7 @@ async function measure(cluster: Cluster, visitors: Visitors): Promise<Pick<Resul
   for (const concurrent of concurrencies) {
     rates.push(await measureRate("get", concurrent, seconds, (loop) => client.kv.get(`key ${loop}`)));
   }
+  rates.push(...(await measureLocks(() => visitors.locks(), seconds)));
   const gaps: Gap[] = [];
   for (const role of ["primary", "backup"] as const) {
     const ask = () => client.kv.put({ key: "gap", value });
@@ -90,8 +92,8 @@ function print(results: Results): void {
     `${rate.what}${rate.what === "get" ? " (linearizable)" : ""}`,
     String(rate.concurrent),
     String(rate.perSecond),
-    rate.medianMs.toFixed(2),
-    rate.p99Ms.toFixed(2),
+    shown(rate.medianMs),
+    shown(rate.p99Ms),
   ]);
   const gapRows = gaps.map(({ what, rounds, medianMs, leastMs, mostMs }) => [
     what,
@@ -102,6 +104,11 @@ function print(results: Results): void {
     console.log(line);
   console.log();
   for (const line of columns([["gap", "rounds", "median ms", "least", "most"], ...gapRows])) console.log(line);
+}
+
+/** Milliseconds; those of local calls have more digits. */
+function shown(ms: number): string {
+  return ms.toFixed(ms < 0.01 ? 5 : 2);
 }
 
 await main();

@@ -15,6 +15,8 @@ interface Request {
   /** Its client would keep the lock; of a holder: it does. */
   readonly keeps: boolean;
   readonly probes: boolean;
+  /** Of a holder that keeps the lock: somebody has asked what it uses it for. */
+  readonly asked?: boolean;
 }
 
 /** Who is told what. */
@@ -42,6 +44,7 @@ class Model {
       lock.declined.pop();
       return { status: "unavailable", events };
     }
+    if (isFirst && request.probes) lock.holders = lock.holders.map((one) => ({ ...one, asked: true }));
     return { status: "queued", events: isFirst ? this.#kept(name).map((one): Event => `revoke ${idOf(one)}`) : [] };
   }
 
@@ -82,7 +85,7 @@ class Model {
   outstanding(session: string): string[] {
     return names.flatMap((name) => {
       const { queue, declined } = this.locks.get(name)!;
-      const revoked = queue.length > 0 ? this.#kept(name) : [];
+      const revoked = this.#kept(name).filter(({ asked }) => asked === true || queue.length > 0);
       const events = [
         ...revoked.map((one) => `revoke ${idOf(one)}`),
         ...declined.map((one) => `declined ${idOf(one)}`),

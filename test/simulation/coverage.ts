@@ -20,12 +20,18 @@ const RARE_PATHS: readonly string[] = [
   ...["snapshotOffered", "staleTailDropped", "stickyRefusal", "transferResumed"],
 ];
 
+/** What becomes of locks that clients keep. */
+const KEPT_LOCKS: readonly string[] = [
+  ...["kept", "revoked", "asked for its use", "settled", "declined after an answer"],
+  ...["granted", "revoke", "stolen"].map((type) => `"${type}" said again`),
+].map((what) => `lock ${what}`);
+
 const TROUBLES: readonly string[] = ["frame dropped", "frame reordered", "frame repeated"];
 
 /** Happen in a few hundred seeds already. */
 export const FAULT_KINDS: readonly string[] = [...Object.keys(FAULTS), ...Object.keys(LASTING_FAULTS), ...TROUBLES];
 
-export const REQUIRED: readonly string[] = [...FAULT_KINDS, ...RARE_PATHS.map((name) => `path ${name}`)];
+export const REQUIRED: readonly string[] = [...FAULT_KINDS, ...RARE_PATHS.map((name) => `path ${name}`), ...KEPT_LOCKS];
 
 /** So many seeds of the usual draw meet everything. */
 export const ENOUGH_SEEDS = 1000;

@@ -40,6 +40,8 @@ export interface ModelLock {
   readonly name: string;
   holders: Tenure[];
   queue: Asked[];
+  /** Those whose client has not said yet that it knows. */
+  declined: Asked[];
   /** All there ever were, in the order of their grants. */
   readonly tenures: Tenure[];
   /** No token above this one was given out. */
@@ -87,6 +89,13 @@ interface Answer {
   readonly keep?: number;
 }
 
+export interface Outstanding {
+  readonly type: "revoke" | "declined";
+  readonly name: string;
+  readonly xid: number;
+  readonly answer: boolean;
+}
+
 interface Said {
   readonly type: string;
   readonly name: string;
@@ -98,6 +107,8 @@ interface Said {
 
 export class LockModel {
   readonly sessions: Set<string> = new Set();
+  /** How often kept locks came to be, were revoked, and so on. */
+  readonly counts: Map<string, number> = new Map();
   readonly #locks: Map<string, ModelLock> = new Map();
   #grants: Grant[] = [];
   #refills: (Block & { name: string; before: bigint | undefined })[] = [];
@@ -111,6 +122,21 @@ export class LockModel {
   /** `undefined` if nobody has ever asked for it. */
   named(name: string): ModelLock | undefined {
     return this.#locks.get(name);
+  }
+
+  count(kind: string): void {
+    this.counts.set(`lock ${kind}`, (this.counts.get(`lock ${kind}`) ?? 0) + 1);
+  }
+
+  /** What the session has to be told about kept locks, again and again until it has acted on it. */
+  *outstanding(session: string): Generator<Outstanding> {
+    for (const { name, holders, queue, declined } of this.#locks.values()) {
+      const answer = queue.some(({ probes }) => probes);
+      for (const { xid, isKept, ...holder } of holders)
+        if (holder.session === session && isKept && queue.length > 0) yield { type: "revoke", name, xid, answer };
+      for (const { xid, ...one } of declined)
+        if (one.session === session) yield { type: "declined", name, xid, answer: false };
+    }
   }
 
   /** `undefined` if the entry has nothing to do with locks. */
@@ -187,6 +213,7 @@ export class LockModel {
     if (isDone !== (kept?.isKept === true || isAgain))
       this.#falsehood = `a settlement of ${lock.name} is answered ${isDone}`;
     if (!isDone || kept === undefined) return;
+    this.count("settled");
     const tenures = uses.map(({ xid, token, mode }): Tenure => {
       const blocks = [{ first: token, last: token }];
       return { ...kept, xid, mode, token, blocks, isKept: false, state: "held", told: "nothing" };
@@ -203,6 +230,7 @@ export class LockModel {
     const kept = lock.holders.find(isTenure);
     if ((reply !== null) !== (kept?.isKept === true)) this.#falsehood = `a refill of ${lock.name} is answered ${reply}`;
     if (reply === null || kept === undefined) return;
+    this.count("refilled");
     const block = blockOf(reply.token, reply.keep);
     this.#refills.push({ ...block, name: lock.name, before: lock.issuedThrough });
     kept.blocks.push(block);
@@ -220,6 +248,7 @@ export class LockModel {
     const queue = lock.queue.filter((one) => !isGone(one));
     if (count + lock.queue.length - queue.length > 0) this.#touched.add(lock);
     lock.queue = queue;
+    lock.declined = lock.declined.filter((one) => !isGone(one));
   }
 
   /** Those in line are told by notices. */
@@ -246,6 +275,7 @@ export class LockModel {
 
   #revoke(lock: ModelLock, session: string, { xid, token, answer }: Said): void {
     const tenure = lock.holders.find((one) => one.session === session && one.xid === xid && one.token === token);
+    this.count(answer === true ? "asked for its use" : "revoked");
     if (tenure !== undefined && tenure.told !== "answer") tenure.told = answer === true ? "answer" : "revoke";
   }
 
@@ -253,6 +283,8 @@ export class LockModel {
     const isIt = (one: Asked): boolean => one.session === session && one.xid === xid;
     if (!lock.queue.some((one) => isIt(one) && one.probes))
       this.#falsehood = `${session}/${xid} is told that ${lock.name} is not available, and did not ask that`;
+    this.count("declined after an answer");
+    lock.declined.push(...lock.queue.filter(isIt));
     lock.queue = lock.queue.filter((one) => !isIt(one));
     this.#touched.add(lock);
   }
@@ -265,6 +297,7 @@ export class LockModel {
     overtaken: Asked | undefined,
     isUnasked: boolean,
   ): void {
+    if (keep > 0) this.count("kept");
     const block = blockOf(token, keep);
     const tenure: Tenure = { ...asked, token, blocks: [block], isKept: keep > 0, state: "held", told: "nothing" };
     const before = lock.issuedThrough;
@@ -278,7 +311,10 @@ export class LockModel {
   #lock(name: string): ModelLock {
     let lock = this.#locks.get(name);
     if (lock === undefined)
-      this.#locks.set(name, (lock = { name, holders: [], queue: [], tenures: [], issuedThrough: undefined }));
+      this.#locks.set(
+        name,
+        (lock = { name, holders: [], queue: [], declined: [], tenures: [], issuedThrough: undefined }),
+      );
     return lock;
   }
 }

@@ -47,8 +47,8 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/locks/client-claims.ts",
-        find: "return session?.id === claim.session && this.#core.environment.now() < session.trustedUntil;",
-        replace: "return session?.id === claim.session;",
+        find: "return session?.id === claim.session ? session.trustedUntil : Number.NEGATIVE_INFINITY;",
+        replace: "return session?.id === claim.session ? Infinity : -Infinity;",
       },
       {
         file: "src/client/engine.ts",

@@ -27,8 +27,10 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: "return end === -1 ? queue.length : end;",
-        replace: `return end === -1 ? queue.length : queue.filter(({ mode }) => mode === "shared").length;`,
+        find: `const end = queue.findIndex((waiter) => waiter.mode === "exclusive");
+  return end === -1 ? queue.length : end;`,
+        replace: `const end = queue.findIndex((waiter) => waiter.mode === "exclusive");
+  return end === -1 ? queue.length : queue.filter(({ mode }) => mode === "shared").length;`,
       },
     ],
   },
@@ -49,8 +51,8 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: "if (lock.queue.length === 0 && isCompatible(lock, mode)) {",
-        replace: `if ((lock.queue.length === 0 || wanted.how === "ifAvailable") && isCompatible(lock, mode)) {`,
+        find: "if (lock.queue.length === 0 && isCompatible(lock, waiter.mode)) {",
+        replace: `if ((lock.queue.length === 0 || wanted.how === "ifAvailable") && isCompatible(lock, waiter.mode)) {`,
       },
     ],
     why: "shared requests that do not wait overtake an exclusive one for ever",
@@ -107,7 +109,7 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/locks/client-request.ts",
-        find: "if (this.#claim !== undefined) void this.#claims.letGo(this.#claim);",
+        find: "if (this.#claim !== undefined) claims.letGo(this.#claim);",
         replace: "",
       },
     ],
@@ -119,7 +121,7 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: `for (const { session, xid, token } of granted) at.notify(session, { type: "granted", name, xid, token });`,
+        find: `at.notify(session, { type: "granted", name, xid, token, keep });`,
         replace: "",
       },
     ],
@@ -129,9 +131,9 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     rules: [14, 15],
     patches: [
       {
-        file: GRANTS,
-        find: "if (holder === session && waited) notices.push(",
-        replace: "if (holder === session && waited && token < 0n) notices.push(",
+        file: "src/locks/machine-keeping.ts",
+        find: "if (waited) yield",
+        replace: "if (waited && token < 0n) yield",
       },
     ],
     why: "a notice that was lost with its connection is never said again",
@@ -153,7 +155,22 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       { file: STATE, find: "export class LockTable {", replace: "export class LockTable {\n  issued = 0;" },
       { file: MACHINE, find: "wanted, at(ctx))", replace: "wanted, at(ctx, table))" },
-      { file: MACHINE, find: "tenure, at(ctx))", replace: "tenure, at(ctx, table))" },
+      {
+        file: MACHINE,
+        find: "release(table, ctx.session, tenure, at(ctx))",
+        replace: "release(table, ctx.session, tenure, at(ctx, table))",
+      },
+      {
+        file: MACHINE,
+        find: "settle(table, ctx.session, tenure, at(ctx))",
+        replace: "settle(table, ctx.session, tenure, at(ctx, table))",
+      },
+      {
+        file: MACHINE,
+        find: "refill(table, ctx.session, tenure, at(ctx))",
+        replace: "refill(table, ctx.session, tenure, at(ctx, table))",
+      },
+      { file: MACHINE, find: "tenures, at(ctx))", replace: "tenures, at(ctx, table))" },
       { file: MACHINE, find: "request, at(ctx))", replace: "request, at(ctx, table))" },
       { file: MACHINE, find: "session, at(ctx))", replace: "session, at(ctx, table))" },
       {
@@ -199,8 +216,8 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: "const granted = lock.queue.slice(0, count).map(",
-        replace: "const granted = [...new Set(lock.queue.slice(0, count))].sort(() => Math.random() - 0.5).map(",
+        find: "const tenures = lock.queue.slice(0, count).map(",
+        replace: "const tenures = [...new Set(lock.queue.slice(0, count))].sort(() => Math.random() - 0.5).map(",
       },
     ],
     why: "those let in together get their tokens in the order of an unordered set, another one on each replica",
@@ -211,7 +228,7 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: CLAIMS,
-        find: "for (const claim of locked) claim.loss = lossOf(claim, reason);\n    for (const claim of locked) claim.onLoss?.(claim.loss!);",
+        find: "for (const use of uses) use.tellLoss();",
         replace: "",
       },
     ],
@@ -221,8 +238,8 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     rules: [12, 13],
     patches: [
       {
-        file: "src/locks/client-lock.ts",
-        find: `if (claim.state === "locked" && !this.#claims.isTrusted(claim)) this.#claims.distrust(claim);`,
+        file: "src/locks/client-claim.ts",
+        find: `if (!this.isOver && !keeper.isTrusted(this.#claim)) keeper.distrust(this);`,
         replace: "",
       },
     ],

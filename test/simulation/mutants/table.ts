@@ -3,6 +3,7 @@
  * @module
  */
 import type { Mutant } from "./mutant.ts";
+import { CACHE_MUTANTS } from "./table-cache.ts";
 import { CLIENT_MUTANTS } from "./table-client.ts";
 import { CONFIG_MUTANTS } from "./table-config.ts";
 import { FOUND_MUTANTS } from "./table-found.ts";
@@ -20,5 +21,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORAGE_MUTANTS,
   ...CLIENT_MUTANTS,
   ...LOCK_MUTANTS,
+  ...CACHE_MUTANTS,
   ...FOUND_MUTANTS,
 ];

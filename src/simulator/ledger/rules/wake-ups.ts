@@ -4,23 +4,26 @@
  * @module
  */
 import { isCompatible, type Lock } from "../../../locks/machine-state.ts";
+import { decodeNotice } from "../../../protocol/calls.ts";
 import { sessionIdOf } from "../../../protocol/session.ts";
 import { hashBytes } from "../chain.ts";
 import type { NodeFacts } from "../facts.ts";
-import type { Asked, Grant, LockStep, ModelLock } from "../lock-model.ts";
+import type { Asked, Grant, LockStep, ModelLock, Outstanding } from "../lock-model.ts";
 import type { Rule } from "../observer.ts";
 import { isConflict } from "./exclusion.ts";
 
 export const wakeUps: Rule = {
   number: 14,
   statement: "Never a free lock with a waiter and no grant under way; never a lost wake-up after fail-over.",
-  watch(_facts, violated) {
+  watch(facts, violated) {
     /** By question: the session that asks to be kept alive. */
     const asking = new Map<string, string>();
     /** By connection: the notices that were sent on it. */
     const told = new Map<string, Set<number>>();
     /** By session: the connection on which it spoke last, as long as that is there. Only who is on it hears anything. */
     const speaking = new Map<string, string>();
+    /** Notices that were ever sent. */
+    const ever = new Set<number>();
     /** Sessions kept alive in the present step, with their connections. */
     const kept: (readonly [session: string, connection: string])[] = [];
     return {
@@ -43,7 +46,14 @@ export const wakeUps: Rule = {
         const { type } = message;
         if (type !== "notice" && type !== "keptAlive" && type !== "declined") return;
         const connection = connectionOf(node, client);
-        if (type === "notice") return void listOf(told, connection).add(hashBytes(message.body));
+        if (type === "notice") {
+          const hash = hashBytes(message.body);
+          if (ever.has(hash) && !listOf(told, connection).has(hash))
+            facts.locks.count(`"${typeOf(message.body)}" said again`);
+          ever.add(hash);
+          listOf(told, connection).add(hash);
+          return;
+        }
         const question = `${connection} ${message.xid}`;
         const session = asking.get(question);
         asking.delete(question);
@@ -56,12 +66,30 @@ export const wakeUps: Rule = {
           const outstanding = core.state.machine.outstanding(session);
           if (outstanding.some((body) => sent?.has(hashBytes(body)) !== true))
             violated(`${node.id} keeps session ${session} alive and does not tell it what is outstanding`);
+          if (core.applied !== facts.committedThrough) continue;
+          const notices = outstanding.map((body) => decodeNotice(body)).filter(({ machine }) => machine === "locks");
+          for (const expected of facts.locks.outstanding(session))
+            if (!notices.some(({ value }) => isSaid(expected, value as Outstanding)))
+              violated(`${node.id} has forgotten to tell session ${session} ${textOf(expected)}`);
         }
         kept.length = 0;
       },
     };
   },
 };
+
+function typeOf(body: Uint8Array): string {
+  const { machine, value } = decodeNotice(body);
+  return machine === "locks" ? (value as Outstanding).type : machine;
+}
+
+function isSaid({ type, name, xid, answer }: Outstanding, said: Outstanding): boolean {
+  return said.type === type && said.name === name && said.xid === xid && (!answer || said.answer);
+}
+
+function textOf({ type, name, xid, answer }: Outstanding): string {
+  return `"${type}" about ${name}/${xid}${answer ? ", and that somebody waits for an answer" : ""}`;
+}
 
 function connectionOf(node: NodeFacts, client: number): string {
   return `${node.id} ${node.life} ${client}`;
