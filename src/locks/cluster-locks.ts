@@ -9,11 +9,12 @@ import { LockClient } from "./client.ts";
 import { type LockClientOptions, readTerms } from "./client-options.ts";
 import { Election, type ElectOptions } from "./election.ts";
 import { type Leader, type ObserveOptions, observeLeader } from "./observer.ts";
+import { type OnceResult, type RunOnceOptions, runOnceWith } from "./once.ts";
 
 let environmentIn: (locks: ClusterLocks) => Environment;
 
 /**
- * A lock client that also elects leaders. `connectLocks` makes one.
+ * A lock client that also elects leaders, and has things done once. `connectLocks` makes one.
  *
  * @example
  * ```ts
@@ -77,6 +78,27 @@ export class ClusterLocks extends LockClient {
    */
   observe(name: string, options: ObserveOptions = {}): AsyncGenerator<Leader | undefined, void, undefined> {
     return observeLeader(this.#core, this.#end.signal, readTerms(name, undefined).name, options);
+  }
+
+  /**
+   * Runs the callback unless somebody in the cluster has run one for this key within `ttlMs`: of all processes that call
+   * it for one key in that time, one runs. Time is the cluster's own, which stands still while no node can serve.
+   *
+   * It is claimed before it runs and stays claimed whatever becomes of it: a callback that throws rejects here and is not
+   * run by others until the time is up, and neither is one whose process died. At most once, never twice.
+   *
+   * @example
+   * ```ts
+   * const { ran } = await locks.runOnce(`report ${day}`, { ttlMs: 24 * 3600_000 }, () => sendReport(day));
+   * ```
+   *
+   * @throws what the callback throws
+   * @throws {TypeError} for a callback that is none
+   * @throws {ViewstampError} `InvalidInput`, `InvalidOptions`; `Timeout`, `Overloaded`, `Closed` … : then it did not run here,
+   * and where `outcomeUnknown` says so it may be claimed all the same
+   */
+  runOnce<T>(key: string, options: RunOnceOptions, callback: () => T): Promise<OnceResult<Awaited<T>>> {
+    return runOnceWith(this.#core, key, options, callback);
   }
 
   /** Closes: what is built on locks first. */

@@ -4,6 +4,7 @@
  */
 import * as v from "valibot";
 import type { StateRestoration } from "../machine/definition.ts";
+import { onceSliceSchema } from "./machine-once.ts";
 import { type Lock, LockTable, type Tenure, type Waiter } from "./machine-state.ts";
 import { modeSchema } from "./machine-words.ts";
 
@@ -32,6 +33,7 @@ const BYTES_PER_REQUEST = 40;
 const REQUESTS_PER_PART = 512;
 
 export function* sliceTable(table: LockTable): Generator<unknown, void> {
+  const once = table.once.slices();
   let slice: Part[] = [];
   let room = SLICE_BYTES;
   for (const [name, lock] of table.snapshot()) {
@@ -45,13 +47,15 @@ export function* sliceTable(table: LockTable): Generator<unknown, void> {
     }
   }
   if (slice.length > 0) yield slice;
+  yield* once;
 }
 
 export function restoreTable(): StateRestoration<LockTable> {
   const table = new LockTable();
   return {
     chunk: (slice) => {
-      for (const part of v.parse(sliceSchema, slice)) addPart(table, part);
+      if (Array.isArray(slice)) for (const part of v.parse(sliceSchema, slice)) addPart(table, part);
+      else for (const row of v.parse(onceSliceSchema, slice).once) table.once.put(row);
     },
     finish: () => table,
   };

@@ -4,6 +4,7 @@
  */
 import { VersionedMap } from "../machine/versioned-map.ts";
 import type { SessionId } from "../protocol/session.ts";
+import { OnceTable } from "./machine-once.ts";
 
 /** Exclusive locks are held alone, shared ones together with other shared ones. */
 export type LockMode = "exclusive" | "shared";
@@ -77,6 +78,8 @@ interface Part {
 
 /** All locks, with an index by session that is derived from them. */
 export class LockTable {
+  /** What was claimed to be done once; nothing to do with locks but the machine. */
+  readonly once: OnceTable = new OnceTable();
   readonly #locks: VersionedMap<string, Lock> = new VersionedMap();
   readonly #parts: Map<SessionId, Part> = new Map();
 

@@ -8,6 +8,7 @@ import type { Command, Machine, Query, StepContext } from "../machine/definition
 import { type At, acquire, cancel, endSession, release } from "./machine-grants.ts";
 import { outstandingNotices, refill, settle, survey } from "./machine-keeping.ts";
 import { listPage } from "./machine-list.ts";
+import { type OnceClaim, onceSchema } from "./machine-once.ts";
 import { restoreTable, sliceTable } from "./machine-snapshot.ts";
 import { LockTable } from "./machine-state.ts";
 import {
@@ -44,6 +45,8 @@ export type LockCommands = {
   readonly refill: Command<LockTable, TenureName, TokenBlock | null>;
   /** Has the clients of kept tenures say whether they use them; gives how many are asked. */
   readonly survey: Command<LockTable, readonly KeptTenure[], number>;
+  /** Claims something that is to be done once; `false` if another has claimed it, and its time is not up. */
+  readonly once: Command<LockTable, OnceClaim, boolean>;
 };
 
 /** The queries of the lock machine. */
@@ -71,12 +74,15 @@ export const locks: Machine<"locks", LockTable, LockCommands, LockQueries, LockN
     settle: command(settlementSchema, (table, tenure, ctx) => settle(table, ctx.session, tenure, at(ctx))),
     refill: command(tenureSchema, (table, tenure, ctx) => refill(table, ctx.session, tenure, at(ctx))),
     survey: command(surveySchema, (table, tenures, ctx) => survey(table, tenures, at(ctx))),
+    once: command(onceSchema, (table, claim, ctx) => table.once.claim(claim, ctx.now)),
   },
   queries: {
     list: query(cursorSchema, (table, from, ctx) => listPage(table, from, ctx.now)),
   },
   notices: outstandingNotices,
   sessionEnded: (table, session, ctx) => endSession(table, session, at(ctx)),
+  deadline: (table) => table.once.deadline,
+  tick: (table, ctx) => table.once.tick(ctx.now),
   snapshot: sliceTable,
   restore: restoreTable,
 });

@@ -1,67 +1,11 @@
 // The program against real nodes, on the runtime that runs this test. Commands run in this process, nodes in their own.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { commands } from "../../src/entry/cli/commands.ts";
-import { runProgram } from "../../src/entry/cli/program.ts";
 import { connectLocks } from "../../src/entry/locks.ts";
-import { Child } from "../harness/child.ts";
-import { freePorts } from "../harness/ports.ts";
 import { PROCESS_START_MS, within } from "../harness/within.ts";
-import { getRuntime, type Runtime, root } from "../runtimes.ts";
-import { recordingTerminal } from "./recording-terminal.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "viewstamp-cli-"));
-const children: Child[] = [];
-
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function viewstamp(...args: string[]): Promise<Ended> {
-  const { terminal, data, messages } = recordingTerminal();
-  const ended = runProgram(args, commands, terminal);
-  const code = await within(PROCESS_START_MS, `viewstamp ${args.join(" ")} ends`, ended);
-  return { code, out: data.join("\n"), err: messages.join("\n") };
-}
-
-function thisRuntime(): Runtime {
-  if (process.versions["bun"] !== undefined) return getRuntime("bun");
-  return getRuntime(process.versions["deno"] !== undefined ? "deno" : "node");
-}
-
-function start(...args: string[]): Child {
-  const child = new Child(args.join(" "), thisRuntime(), join(root, "src/entry/cli.ts"), args);
-  children.push(child);
-  return child;
-}
-
-async function freeUrl(): Promise<string> {
-  const [port] = await freePorts(1);
-  return `ws://127.0.0.1:${port}`;
-}
-
-/** Starts a node of a cluster of its own, and waits until it takes requests. */
-async function serve(...args: string[]): Promise<[url: string, node: Child]> {
-  const url = await freeUrl();
-  const node = start("serve", "--id", "a", "--cluster", `a=${url}`, "--json", "--with-parent", ...args);
-  const active = node.waitFor(({ event }) => event === "active");
-  await within(PROCESS_START_MS, "a takes requests", active).catch((error: Error) => {
-    throw new Error(`${error.message}\n${node.complaints}`);
-  });
-  return [url, node];
-}
-
-function saysOnly({ code, out, err }: Ended, expected: number, text: RegExp): void {
-  assert.is(code, expected, err);
-  assert.is(out, "");
-  assert.match(err, text);
-  assert.not.match(err, /\n\s+at /, "no stack");
-}
+import { cleanUp, folder, freeUrl, saysOnly, serve, start, viewstamp } from "./support.ts";
 
 const program = suite("viewstamp");
 
@@ -179,10 +123,6 @@ program("changes the membership", async () => {
   assert.match(status.out, new RegExp(`b +backup .*${added}`), "status finds nodes that were not named");
 });
 
-program.after(async () => {
-  for (const child of children) child.signal("SIGKILL");
-  await Promise.all(children.map(({ exited }) => exited));
-  rmSync(folder, { recursive: true, force: true });
-});
+program.after(cleanUp);
 
 program.run();

@@ -1,5 +1,5 @@
 /**
- * Runs the command of `lock NAME -- COMMAND`: its streams are ours, signals are passed on, and it can be stopped.
+ * Runs the command of `lock NAME -- COMMAND` and `elect NAME -- COMMAND`: its streams are ours, signals are passed on, and it can be stopped.
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";

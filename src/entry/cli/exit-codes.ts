@@ -24,12 +24,12 @@ export const exitCodeTable: readonly (readonly [code: string, meaning: string])[
   ["2", "wrong usage: unknown command or option, impossible value"],
   ["3", "the cluster cannot be reached or cannot serve, or a time limit passed"],
   ["4", "lock: the lock was lost while the command ran"],
-  ["5", "get: there is no such key; log: there is no data in the directory"],
+  ["5", "get: there is no such key; steal: nobody holds the lock; log: there is no data in the directory"],
   ["6", "log, snapshot, recover: the data is damaged, or was set aside"],
   ["7", "the data or the cluster needs another version of the machines; the message says which"],
-  ["126", "lock: the command cannot be executed"],
-  ["127", "lock: the command was not found"],
-  ["128+N", "lock: signal N ended the command, or the wait for the lock"],
+  ["126", "lock, elect: the command cannot be executed"],
+  ["127", "lock, elect: the command was not found"],
+  ["128+N", "lock, elect: signal N ended the command, or the wait for the lock"],
 ];
 
 /** A mistake on the command line. */

@@ -2,12 +2,12 @@
  * `viewstamp lock NAME -- COMMAND`: runs a command while a lock is held.
  * @module
  */
-import { type AcquiredLock, connectLocks, type LockClient, type LockOptions } from "../locks.ts";
+import type { AcquiredLock, LockClient, LockOptions } from "../locks.ts";
 import type { Arguments } from "./arguments.ts";
 import { runChild, signalCode } from "./child.ts";
-import { parseClusterList } from "./cluster-list.ts";
 import { type Command, clusterOption } from "./command.ts";
 import { exitCode } from "./exit-codes.ts";
+import { connectAsHolder, graceOf, graceOption, onEndSignal, ownerOption, ttlOption } from "./lock-options.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const lock: Command = {
@@ -19,8 +19,9 @@ export const lock: Command = {
     cluster: clusterOption,
     shared: { type: "boolean", help: "together with other shared holders" },
     "timeout-ms": { type: "string", value: "MS", help: "wait so long for the lock (default: for ever)" },
-    "ttl-ms": { type: "string", value: "MS", help: "the lock is lost this long after contact is lost (default 10000)" },
-    "grace-ms": { type: "string", value: "MS", help: "from SIGTERM to SIGKILL when the lock is lost (default 5000)" },
+    owner: ownerOption,
+    "ttl-ms": ttlOption,
+    "grace-ms": graceOption,
   },
   details: [
     "The command finds the fencing token in VIEWSTAMP_TOKEN and the name in VIEWSTAMP_LOCK. A resource that",
@@ -32,10 +33,9 @@ export const lock: Command = {
 };
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
-  const cluster = parseClusterList(args.text("cluster")).map(({ url }) => url);
   const timeoutMs = args.has("timeout-ms") ? args.number("timeout-ms", undefined, 1) : undefined;
-  const graceMs = args.number("grace-ms", 5000);
-  const locks = await connectLocks({ cluster, sessionTtlMs: args.number("ttl-ms", 10_000) });
+  const graceMs = graceOf(args);
+  const locks = await connectAsHolder(args);
   try {
     const held = await waitFor(locks, args.positionals[0]!, {
       mode: args.has("shared") ? "shared" : "exclusive",
@@ -52,18 +52,14 @@ type Waiting = Pick<LockOptions, "mode" | "timeoutMs">;
 /** The lock, or the exit code of a wait that a signal ended: whoever is behind in the line must not wait for us. */
 async function waitFor(locks: LockClient, name: string, options: Waiting): Promise<AcquiredLock | number> {
   const ended = new AbortController();
-  const watched = (["SIGTERM", "SIGINT"] as const).map((signal) => {
-    const end = (): void => ended.abort(signal);
-    process.on(signal, end);
-    return () => process.off(signal, end);
-  });
+  const stopWatching = onEndSignal((signal) => ended.abort(signal));
   try {
     return await locks.acquire(name, { ...options, signal: ended.signal });
   } catch (error) {
     if (!ended.signal.aborted) throw error;
     return signalCode(ended.signal.reason as NodeJS.Signals);
   } finally {
-    for (const stopWatching of watched) stopWatching();
+    stopWatching();
   }
 }
 

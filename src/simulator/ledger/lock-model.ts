@@ -172,7 +172,7 @@ export class LockModel {
     const call = callOf(entry.body);
     const reply = decodeReply(bytes);
     if (call?.machine !== "locks" || reply.type !== "ok") return undefined;
-    if (call.name === "survey") return this.#finish(result, undefined);
+    if (call.name === "survey" || call.name === "once") return this.#finish(result, undefined);
     const words = call.input as Words;
     const lock = this.#lock(words.name);
     const session = sessionIdOf(entry.session);

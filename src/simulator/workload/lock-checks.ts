@@ -23,7 +23,7 @@ export function watchedLocks(violated: Violated): AnyMachine {
       check(table, input.name);
       return reply as Synchronous<Output>;
     });
-  const { acquire, release, cancel, settle, refill, survey } = locks.commands;
+  const { acquire, release, cancel, settle, refill, survey, once } = locks.commands;
   const commands: LockCommands = {
     acquire: watched(acquire),
     release: watched(release),
@@ -31,6 +31,7 @@ export function watchedLocks(violated: Violated): AnyMachine {
     settle: watched(settle),
     refill: watched(refill),
     survey,
+    once,
   };
   const sessionEnded = (table: LockTable, session: string, ctx: StepContext): void => {
     const names = table.namesOf(session);

@@ -1,0 +1,61 @@
+/**
+ * `viewstamp elect NAME -- COMMAND`: runs a command while this process leads, and again after each loss.
+ * @module
+ */
+import type { Election } from "../locks.ts";
+import type { Arguments } from "./arguments.ts";
+import { runChild, signalCode } from "./child.ts";
+import { type Command, clusterOption } from "./command.ts";
+import { connectAsHolder, graceOf, graceOption, onEndSignal, ownerOption, ttlOption } from "./lock-options.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const elect: Command = {
+  name: "elect",
+  summary: "Stand for election, and run a command while elected",
+  positionals: ["NAME"],
+  takesCommand: true,
+  options: { cluster: clusterOption, owner: ownerOption, "ttl-ms": ttlOption, "grace-ms": graceOption },
+  details: [
+    "The command finds its term, a fencing token, in VIEWSTAMP_TERM and the name in VIEWSTAMP_ELECTION.",
+    "If the leadership is lost, the command gets SIGTERM, then SIGKILL, and this program stands for election again.",
+    "When the command ends by itself so does this program, with its exit code; another can be elected then.",
+    "SIGTERM, SIGINT and SIGHUP are passed on to the command.",
+  ],
+  run,
+};
+
+async function run(args: Arguments, terminal: Terminal): Promise<number> {
+  const locks = await connectAsHolder(args);
+  try {
+    const election = locks.elect(args.positionals[0]!);
+    return await lead(election, args, terminal);
+  } finally {
+    await locks.close();
+  }
+}
+
+async function lead(election: Election, args: Arguments, terminal: Terminal): Promise<number> {
+  let isRunning = false;
+  let ended: NodeJS.Signals | null = null;
+  const stopWatching = onEndSignal((signal) => {
+    ended = signal;
+    // A running command gets the signal itself, and ends the program by its end.
+    if (!isRunning) void election.close();
+  });
+  try {
+    for await (const { term, signal } of election) {
+      isRunning = true;
+      terminal.message(`viewstamp: elected as the leader of "${election.name}", term ${term}`);
+      const env = { VIEWSTAMP_ELECTION: election.name, VIEWSTAMP_TERM: String(term) };
+      const outcome = await runChild(args.command, { env, signal, graceMs: graceOf(args) });
+      isRunning = false;
+      if (outcome.trouble !== "") terminal.message(`viewstamp: cannot run ${args.command[0]}: ${outcome.trouble}`);
+      if (outcome.trouble !== "" || !signal.aborted) return outcome.code;
+      terminal.message(`viewstamp: the leadership of "${election.name}" was lost; the command was stopped`);
+      if (ended !== null) break;
+    }
+    return signalCode(ended);
+  } finally {
+    stopWatching();
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * What the commands about locks have in common.
+ * @module
+ */
+import { hostname } from "node:os";
+import { type ClusterLocks, connectLocks } from "../locks.ts";
+import type { Arguments, OptionSpec } from "./arguments.ts";
+import { parseClusterList } from "./cluster-list.ts";
+
+const MAX_OWNER_LENGTH = 256;
+
+export const ttlOption: OptionSpec = {
+  type: "string",
+  value: "MS",
+  help: "the lock is lost this long after contact is lost (default 10000)",
+};
+
+export const graceOption: OptionSpec = {
+  type: "string",
+  value: "MS",
+  help: "from SIGTERM to SIGKILL when the lock is lost (default 5000)",
+};
+
+export const ownerOption: OptionSpec = {
+  type: "string",
+  value: "TEXT",
+  help: "who this is, for those who look (default: host and process)",
+};
+
+export function graceOf(args: Arguments): number {
+  return args.number("grace-ms", 5000);
+}
+
+/** Holds and waits under a name that people recognise. */
+export function connectAsHolder(args: Arguments): Promise<ClusterLocks> {
+  const owner = args.text("owner", `${hostname()} ${process.pid}`).slice(0, MAX_OWNER_LENGTH);
+  return connectLocks({ cluster: clusterOf(args), owner, sessionTtlMs: args.number("ttl-ms", 10_000) });
+}
+
+export function clusterOf(args: Arguments): string[] {
+  return parseClusterList(args.text("cluster")).map(({ url }) => url);
+}
+
+/** Calls back for each of the signals that ask a program to end; gives what undoes that. */
+export function onEndSignal(callback: (signal: NodeJS.Signals) => void): () => void {
+  const watched = (["SIGTERM", "SIGINT"] as const).map((signal) => {
+    const end = (): void => callback(signal);
+    process.on(signal, end);
+    return () => process.off(signal, end);
+  });
+  return () => {
+    for (const stopWatching of watched) stopWatching();
+  };
+}

@@ -1,0 +1,68 @@
+/**
+ * Who holds and who waits: as a table for people, as JSON for programs.
+ * @module
+ */
+import type { LockInfo, LockSnapshot } from "../locks.ts";
+import { columns } from "./table.ts";
+
+/** The same of the locks whose names begin so. */
+export function beginningWith(prefix: string, { held, pending }: LockSnapshot): LockSnapshot {
+  const fits = ({ name }: LockInfo): boolean => name.startsWith(prefix);
+  return { held: held.filter(fits), pending: pending.filter(fits) };
+}
+
+/** One row for each holder and waiter, waiters in the order of their line. */
+export function locksTable({ held, pending }: LockSnapshot): string[] {
+  const names = [...new Set([...held, ...pending].map(({ name }) => name))];
+  const rows = names.flatMap((name) => {
+    const isIts = (one: LockInfo): boolean => one.name === name;
+    const waiters = pending.filter(isIts);
+    return [
+      ...held.filter(isIts).map((one) => rowOf(one, "held", `${waiters.length} waiting`)),
+      ...waiters.map((one, index) => rowOf(one, `waits ${index + 1}`, "")),
+    ];
+  });
+  return columns([["NAME", "STATE", "MODE", "AGE", "TOKEN", "LINE", "CLIENT", "OWNER"], ...rows]);
+}
+
+function rowOf({ name, mode, ageMs, token, clientId, owner }: LockInfo, state: string, line: string): string[] {
+  return [shown(name), state, mode, ageText(ageMs), token === undefined ? "-" : String(token), line, clientId, owner];
+}
+
+/** A holder in one line. */
+export function holderText({ name, mode, clientId, owner, ageMs, token }: LockInfo): string {
+  return `${shown(name)} ${mode} ${clientId} ${owner === "" ? "-" : shown(owner)} ${ageText(ageMs)} ${token}`;
+}
+
+/** One JSON object; tokens are strings, for they are too large for most readers of numbers. */
+export function locksJson({ held, pending }: LockSnapshot): string {
+  const names = [...new Set([...held, ...pending].map(({ name }) => name))];
+  const locks = names.map((name) => ({
+    name,
+    held: held.filter((one) => one.name === name).map(plain),
+    waiting: pending.filter((one) => one.name === name).map(plain),
+  }));
+  return JSON.stringify({ event: "locks", locks });
+}
+
+function plain({ mode, clientId, owner, ageMs, token }: LockInfo): object {
+  return { mode, clientId, owner, ageMs: Math.round(ageMs), ...(token !== undefined && { token: String(token) }) };
+}
+
+/** What is the same as long as nobody comes or goes. */
+export function fingerprint({ held, pending }: LockSnapshot): string {
+  const of = ({ name, mode, clientId, token }: LockInfo): string[] => [name, mode, clientId, String(token)];
+  return JSON.stringify([held.map(of), pending.map(of)]);
+}
+
+/** Names are any strings; those that would break a line or a column are quoted. */
+function shown(text: string): string {
+  return /^[\p{L}\p{N}\p{P}\p{S}]+$/u.test(text) ? text : JSON.stringify(text);
+}
+
+function ageText(ageMs: number): string {
+  const seconds = ageMs / 1000;
+  if (seconds < 60) return `${seconds.toFixed(1)}s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes}m${Math.floor(seconds % 60)}s` : `${Math.floor(minutes / 60)}h${minutes % 60}m`;
+}

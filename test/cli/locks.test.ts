@@ -1,0 +1,141 @@
+// `locks`, `elect` and `steal` against a real node.
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { locksTable } from "../../src/entry/cli/locks-report.ts";
+import { type ClusterLocks, connectLocks } from "../../src/entry/locks.ts";
+import type { Fact } from "../harness/control.ts";
+import { PROCESS_START_MS, within } from "../harness/within.ts";
+import { cleanUp, saysOnly, serve, start, viewstamp } from "./support.ts";
+
+interface Listed {
+  readonly locks: readonly {
+    readonly name: string;
+    readonly held: readonly { readonly owner: string; readonly token: string; readonly mode: string }[];
+    readonly waiting: readonly { readonly owner: string }[];
+  }[];
+}
+
+const program = suite("viewstamp and locks");
+
+/** Names, then owners of holders and of waiters. */
+function inShort({ locks }: Listed): string[] {
+  return locks.map(({ name, held, waiting }) =>
+    [name, ...held.map(({ owner }) => owner), ":", ...waiting.map(({ owner }) => owner)].join(" "),
+  );
+}
+
+async function until(locks: ClusterLocks, pending: number): Promise<void> {
+  while ((await locks.query()).pending.length !== pending);
+}
+
+program("lists who holds and who waits, and steals", async () => {
+  const [url] = await serve("--memory");
+  const cluster = ["--cluster", url];
+  assert.equal(JSON.parse((await viewstamp("locks", "--json", ...cluster)).out), { event: "locks", locks: [] });
+  saysOnly(await viewstamp("steal", "door", ...cluster), 5, /nobody holds "door"/);
+  const [ann, bob] = await Promise.all(["ann", "bob"].map((owner) => connectLocks({ cluster: [url], owner })));
+  const held = await ann!.acquire("door");
+  const window = await ann!.acquire("a window", { mode: "shared" });
+  const next = bob!.acquire("door");
+  await until(ann!, 1);
+  const { out } = await viewstamp("locks", "--json", ...cluster);
+  const listed = JSON.parse(out) as Listed;
+  assert.equal(inShort(listed), ["a window ann :", "door ann : bob"]);
+  assert.is(listed.locks[1]?.held[0]?.token, String(held.token));
+  assert.is(listed.locks[0]?.held[0]?.mode, "shared");
+  const table = (await viewstamp("locks", "d", ...cluster)).out.split("\n");
+  assert.is(table.length, 3, "the other lock does not begin so");
+  assert.match(table[1]!, new RegExp(`^door +held +exclusive +\\d+\\.\\ds +${held.token} +1 waiting +\\S+ +ann$`));
+  assert.match(table[2]!, /^door +waits 1 +exclusive +\d+\.\ds +- +\S+ +bob$|^door +waits 1 .* bob$/);
+  const stolen = await viewstamp("steal", "door", ...cluster);
+  assert.is(stolen.code, 0, stolen.err);
+  assert.match(stolen.out, new RegExp(`^door exclusive \\S+ ann \\d+\\.\\ds ${held.token}$`));
+  assert.ok((await within(PROCESS_START_MS, "bob has the door", next)).token > held.token);
+  await within(
+    PROCESS_START_MS,
+    "ann hears of it",
+    new Promise<void>((heard) => {
+      if (held.signal.aborted) heard();
+      else held.signal.addEventListener("abort", () => heard());
+    }),
+  );
+  await window.release();
+  await Promise.all([ann!.close(), bob!.close()]);
+});
+
+program("watches until it is interrupted", async () => {
+  const [url] = await serve("--memory");
+  const watcher = start("locks", "--watch", "--json", "--interval-ms", "20", "--cluster", url);
+  const shows = (wanted: string[]): Promise<Fact> =>
+    within(
+      PROCESS_START_MS,
+      `the watcher shows ${wanted}`,
+      watcher.waitFor((fact) => String(inShort(fact as unknown as Listed)) === String(wanted), watcher.facts.length),
+    );
+  await shows([]);
+  const ann = await connectLocks({ cluster: [url], owner: "ann" });
+  const seen = shows(["door ann :"]);
+  const lock = await ann.acquire("door");
+  await seen;
+  const gone = shows([]);
+  await lock.release();
+  await gone;
+  assert.is(watcher.facts.length, 3, "only changes are shown");
+  watcher.signal("SIGINT");
+  assert.is((await within(PROCESS_START_MS, "it ends", watcher.exited)).code, 0, watcher.complaints);
+  await ann.close();
+});
+
+program("runs a command while elected, and again after a loss", async () => {
+  const [url] = await serve("--memory");
+  const script = 'echo "{\\"event\\":\\"$VIEWSTAMP_ELECTION\\",\\"term\\":\\"$VIEWSTAMP_TERM\\"}"; exec sleep 30';
+  const elect = ["elect", "chief", "--cluster", url, "--ttl-ms", "1000"];
+  const candidate = start(...elect, "--owner", "first", "--", "sh", "-c", script);
+  const leads = (since: number): Promise<Fact> =>
+    within(
+      PROCESS_START_MS,
+      "it leads",
+      candidate.waitFor(({ event }) => event === "chief", since),
+    );
+  const first = await leads(0);
+  const locks = await connectLocks({ cluster: [url] });
+  assert.equal(
+    (await locks.query()).held.map(({ name, owner, token }) => [name, owner, String(token)]),
+    [["chief", "first", first["term"]]],
+  );
+  assert.is((await viewstamp("steal", "chief", "--cluster", url)).code, 0);
+  const second = await leads(1);
+  assert.ok(BigInt(second["term"] as string) > BigInt(first["term"] as string));
+  assert.match(candidate.complaints, /the leadership of "chief" was lost; the command was stopped/);
+
+  const waiter = start(...elect, "--", "true");
+  await until(locks, 1);
+  waiter.signal("SIGTERM");
+  assert.is((await within(PROCESS_START_MS, "the waiter ends", waiter.exited)).code, 128 + 15);
+  await until(locks, 0);
+  candidate.signal("SIGTERM");
+  assert.is((await within(PROCESS_START_MS, "the leader ends", candidate.exited)).code, 128 + 15);
+  assert.is((await viewstamp(...elect, "--", "sh", "-c", "exit 7")).code, 7, "another can be elected at once");
+  const wrong = await viewstamp(...elect, "--", "no-such-command");
+  assert.is(wrong.code, 127);
+  assert.match(wrong.err, /cannot run no-such-command/);
+  await locks.close();
+});
+
+program("shows strange names so that they break no line", () => {
+  const info = { mode: "exclusive", clientId: "1.2", owner: "", ageMs: 3_723_000, token: 5n } as const;
+  const table = locksTable({
+    held: [
+      { ...info, name: "a\nb" },
+      { ...info, name: "\x1b[2J" },
+    ],
+    pending: [],
+  });
+  assert.is(table.length, 3);
+  assert.match(table[1]!, /^"a\\nb" +held +exclusive +1h2m +5 +0 waiting +1\.2$/);
+  assert.match(table[2]!, /^"\\u001b\[2J" /);
+});
+
+program.after(cleanUp);
+
+program.run();
