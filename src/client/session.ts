@@ -8,7 +8,7 @@ import { sessionIdOf } from "../protocol/session.ts";
 import type { Viewstamp } from "../protocol/view.ts";
 import type { LiveSession } from "./contract.ts";
 import { Requests } from "./requests.ts";
-import { type Moment, momentOf, Trust } from "./trust.ts";
+import { Trust, WakefulClock } from "./trust.ts";
 
 /** Keep-alives leave at least so often in a TTL: two may be lost. */
 const KEEP_ALIVES_PER_TTL = 3;
@@ -34,16 +34,18 @@ class Live implements LiveSession {
 export class Session {
   readonly requests: Requests = new Requests();
   readonly #environment: Environment;
+  readonly #clock: WakefulClock;
   readonly #ttlMs: number;
   #live: Live | undefined;
   /** The open or keep-alive under way, and the moment before it left. */
-  #asked: { readonly xid: number; readonly sent: Moment } | undefined;
+  #asked: { readonly xid: number; readonly sent: number } | undefined;
   /** An open or keep-alive is to be sent as soon as possible. */
   #due = true;
   #nextKeepAliveAt = 0;
 
   constructor(environment: Environment, ttlMs: number) {
     this.#environment = environment;
+    this.#clock = new WakefulClock(environment);
     this.#ttlMs = ttlMs;
   }
 
@@ -80,12 +82,11 @@ export class Session {
   /** The open or keep-alive to send now, if one is due and none is under way. */
   ask(nextXid: () => number): Open | KeepAlive | undefined {
     if (!this.#due || this.#asked !== undefined) return undefined;
-    const sent = momentOf(this.#environment);
     const xid = nextXid();
-    this.#asked = { xid, sent };
+    this.#asked = { xid, sent: this.#clock.earliest() };
     this.#due = false;
     if (this.#live === undefined) return { type: "open", xid, ttlMs: this.#ttlMs };
-    this.#nextKeepAliveAt = sent.now + this.#live.ttlMs / KEEP_ALIVES_PER_TTL;
+    this.#nextKeepAliveAt = this.#environment.now() + this.#live.ttlMs / KEEP_ALIVES_PER_TTL;
     return { type: "keepAlive", xid, session: this.#live.at };
   }
 
@@ -95,15 +96,15 @@ export class Session {
 
   /** It is open, unless that took so long that it may be over already: then another one is to be opened. */
   opened(at: Viewstamp, ttlMs: number, driftPercent: number): void {
-    const { sent } = this.#asked as { sent: Moment };
+    const { sent } = this.#asked as { sent: number };
     this.#asked = undefined;
     this.#due = true;
-    const trust = new Trust(this.#environment, ttlMs, sent, driftPercent);
+    const trust = new Trust(this.#clock, ttlMs, sent, driftPercent);
     if (!trust.isOver()) this.#live = new Live(at, ttlMs, trust);
   }
 
   keptAlive(driftPercent: number): void {
-    const { sent } = this.#asked as { sent: Moment };
+    const { sent } = this.#asked as { sent: number };
     this.#asked = undefined;
     this.#live?.trust.confirm(sent, driftPercent);
   }

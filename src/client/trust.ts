@@ -4,48 +4,76 @@
  */
 import type { Environment } from "../protocol/environment.ts";
 
-/** A moment on both clocks. */
-export interface Moment {
-  readonly now: number;
-  readonly wallNow: number;
-}
+/** Clocks are read one after the other and to the millisecond: no more than that is sleep, or a clock that was set. */
+const LEAST_MS = 2;
 
-export function momentOf(environment: Environment): Moment {
-  return { now: environment.now(), wallNow: environment.wallNow() };
+/**
+ * The monotonic clock made whole: on a machine that is suspended it may stand still, and then the wall clock has run ahead of
+ * it. A wall clock that is set back hides no sleep of before or after, as long as the clock is looked at in between.
+ */
+export class WakefulClock {
+  readonly #environment: Environment;
+  /** By so much the wall clock was ahead when it was last found to have moved by itself. */
+  #ahead: number;
+  #asleep = 0;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+    this.#ahead = environment.wallNow() - environment.now();
+  }
+
+  /** Now, or a little earlier: what is not surely sleep does not count. */
+  earliest(): number {
+    const now = this.#environment.now();
+    this.#look(now);
+    return now + this.#asleep;
+  }
+
+  /** Now, or a little later: what may be sleep counts. */
+  latest(): number {
+    const now = this.#environment.now();
+    return now + Math.max(0, this.#look(now)) + this.#asleep;
+  }
+
+  /** A moment of this clock as `environment.now()` will show it, if the machine does not sleep before. */
+  shown(moment: number): number {
+    return moment - this.#asleep;
+  }
+
+  /** How far the wall clock has moved by itself, less than counts. */
+  #look(now: number): number {
+    const ahead = this.#environment.wallNow() - now;
+    const moved = ahead - this.#ahead;
+    if (Math.abs(moved) < LEAST_MS) return moved;
+    this.#ahead = ahead;
+    this.#asleep += Math.max(0, moved);
+    return 0;
+  }
 }
 
 export class Trust {
-  readonly #environment: Environment;
+  readonly #clock: WakefulClock;
   readonly #ttlMs: number;
-  /** Before what the cluster confirmed last was sent. */
-  #since: Moment;
   #until: number;
 
-  constructor(environment: Environment, ttlMs: number, opening: Moment, driftPercent: number) {
-    this.#environment = environment;
+  constructor(clock: WakefulClock, ttlMs: number, opening: number, driftPercent: number) {
+    this.#clock = clock;
     this.#ttlMs = ttlMs;
-    this.#since = opening;
-    this.#until = opening.now + this.#shortened(driftPercent);
+    this.#until = opening + this.#shortened(driftPercent);
   }
 
   /** Until this moment (`environment.now()`) the cluster cannot have ended the session. */
   get until(): number {
-    return this.#until;
+    return this.#clock.shown(this.#until);
   }
 
   /** The cluster has confirmed the session after `sent`: the moment *before* the question left, not the answer's. */
-  confirm(sent: Moment, driftPercent: number): void {
-    const until = sent.now + this.#shortened(driftPercent);
-    if (until <= this.#until) return;
-    this.#since = sent;
-    this.#until = until;
+  confirm(sent: number, driftPercent: number): void {
+    this.#until = Math.max(this.#until, sent + this.#shortened(driftPercent));
   }
 
-  /** A machine that was suspended may have a monotonic clock that stood still: the wall clock tells. */
   isOver(): boolean {
-    const { now, wallNow } = momentOf(this.#environment);
-    const asleep = wallNow - this.#since.wallNow - (now - this.#since.now);
-    return now + Math.max(0, asleep) >= this.#until;
+    return this.#clock.latest() >= this.#until;
   }
 
   #shortened(driftPercent: number): number {

@@ -5,6 +5,7 @@
  */
 import type { Acceptor } from "../paxos/acceptor.ts";
 import type { MachineAbility, MachineVersion } from "../protocol/machine.ts";
+import { oldestOf } from "../protocol/machine-versions.ts";
 import type {
   Accept,
   Accepted,
@@ -82,7 +83,8 @@ export class Config {
     this.#voting = new Voting(newest, suspicions, options, output);
     this.#campaigns = new Campaigns({ newest, suspicions, addresses, options, output, random });
     this.#able = able;
-    this.#origin = durable.machines?.origin;
+    // Data that does not say in which versions it begins has been there the longest.
+    this.#origin = durable.machines?.origin ?? (durable.view === undefined ? undefined : oldestOf(able));
     this.#recordedClusterId = durable.identity?.clusterId;
     this.#clusterId = this.#recordedClusterId ?? durable.setAside?.clusterId;
     this.#founding = mayFound && durable.view === undefined ? new Founding(self, cluster) : undefined;

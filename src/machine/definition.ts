@@ -143,11 +143,18 @@ export interface MachineParts<State, Notice, Previous> {
   /** Begins to build a state from such a snapshot; required with `snapshot`. */
   readonly restore?: () => StateRestoration<State>;
   /**
-   * The version before this one, which a cluster runs until all of its nodes can run this one. Kept and checked, not
-   * acted on yet: a later release upgrades running clusters by it.
+   * The version before this one. A cluster that runs it goes on running it until all of its members can run this one; then
+   * all switch at the same place in their logs. Keep the definition as it was, its own `previous` too as long as there
+   * may be data of that.
+   *
+   * @default none: the program starts only on new data, or on data of this very version
    */
   readonly previous?: PreviousMachine<Previous>;
-  /** Makes this version's state of the previous one's; required with `previous`, not acted on yet. */
+  /**
+   * Makes this version's state of the previous one's; required with `previous`. It runs on every replica, under the same
+   * law as commands, in one step: nothing else is done meanwhile. It may take parts of the old state over, which nobody
+   * uses afterwards. If it throws the cluster stays at the previous version and the replicas' traces say why.
+   */
   readonly migrate?: (state: Previous) => State;
 }
 
@@ -235,7 +242,7 @@ export interface MachineDefinitionFields<Name extends string, State, Commands, Q
   extends Omit<MachineParts<NoInfer<State>, Notice, Previous>, "init"> {
   /** An identifier, unique in the cluster: with several machines it is a member of the client. */
   readonly name: Name;
-  /** Counts up from 1 with every change of what commands do; replicas of different versions refuse each other. */
+  /** Counts up from 1 with every change of what commands do or the state is; see `previous`. One version is one definition. */
   readonly version: number;
   /** Makes the empty state: an object, the same on every replica. */
   readonly init: () => Synchronous<State>;

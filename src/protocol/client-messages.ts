@@ -62,7 +62,18 @@ export interface Change {
   readonly url: string;
 }
 
-export type ClientMessage = Request | Open | End | Query | KeepAlive | AskStatus | Change;
+/**
+ * An operator's copy of the whole state, chunk by chunk. `next` 0 asks the primary to begin one: of the state after
+ * everything that was acknowledged before this message came, confirmed like a linearizable query. Then `next` is the
+ * chunk wanted of the copy that was begun on this connection. Answered by `copied`.
+ */
+export interface Copy {
+  readonly type: "copy";
+  readonly xid: number;
+  readonly next: number;
+}
+
+export type ClientMessage = Request | Open | End | Query | KeepAlive | AskStatus | Change | Copy;
 
 /** The reply of a committed and applied command (or the empty reply of a skipped number). */
 export interface Reply {
@@ -133,6 +144,16 @@ export interface Changed {
   readonly type: "changed";
   readonly xid: number;
   readonly vid: number;
+}
+
+/** One chunk of a copy of the state at `at`. The last one is followed by an empty one with `isEnd`. */
+export interface Copied {
+  readonly type: "copied";
+  readonly xid: number;
+  readonly at: Viewstamp;
+  readonly index: number;
+  readonly isEnd: boolean;
+  readonly body: Uint8Array;
 }
 
 /**
@@ -216,6 +237,7 @@ export type ServerMessage =
   | Answer
   | KeptAlive
   | Changed
+  | Copied
   | News
   | NoticeMessage
   | StatusMessage;

@@ -17,7 +17,7 @@ export type ErrorCode =
   | "WrongCluster"
   /** The two sides speak no common protocol version. */
   | "WrongProtocol"
-  /** The two sides run different machines or machine versions. */
+  /** The other side, or the data, is of other machines or of versions of them that cannot be run here. */
   | "WrongMachine"
   /** Options that must agree within a cluster differ. */
   | "OptionsDisagree"

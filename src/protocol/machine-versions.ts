@@ -25,6 +25,11 @@ export function newestCommon(programs: readonly (readonly MachineAbility[])[]): 
   return others.every((able) => able.length === first.length) ? common : undefined;
 }
 
+/** The oldest versions that a program can run. */
+export function oldestOf(able: readonly MachineAbility[]): MachineVersion[] {
+  return able.map(({ name, versions }) => ({ name, version: versions[0] as number }));
+}
+
 export function sameVersions(a: readonly MachineVersion[], b: readonly MachineVersion[]): boolean {
   return (
     a.length === b.length && a.every(({ name, version }, at) => name === b[at]?.name && version === b[at]?.version)

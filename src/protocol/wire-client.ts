@@ -94,6 +94,7 @@ export const clientCodecs: CodecTable<ClientMessage> = {
   open: checked(80, "open", v.strictObject({ xid: count, ttlMs: positive })),
   end: checked(81, "end", v.strictObject({ xid: count, session: viewstamp })),
   askStatus: checked(82, "askStatus", xidOnly),
+  copy: checked(84, "copy", v.strictObject({ xid: count, next: count })),
   change: checked(83, "change", v.strictObject({ xid: count, action: v.picklist(ACTIONS), id, url })),
 };
 
@@ -184,6 +185,24 @@ export const serverCodecs: CodecTable<ServerMessage> = {
       writer.block(body);
     },
     read: (reader) => ({ type: "notice", session: readViewstamp(reader), body: reader.block() }),
+  },
+  copied: {
+    code: 133,
+    write(writer, { xid, at, index, isEnd, body }) {
+      writer.varuint(xid);
+      writeViewstamp(writer, at);
+      writer.varuint(index);
+      writer.u8(isEnd ? 1 : 0);
+      writer.block(body);
+    },
+    read: (reader) => ({
+      type: "copied",
+      xid: reader.varuint(),
+      at: readViewstamp(reader),
+      index: reader.varuint(),
+      isEnd: reader.flag(),
+      body: reader.block(),
+    }),
   },
   declined: {
     ...declined,

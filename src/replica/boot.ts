@@ -26,6 +26,8 @@ export interface BootOptions {
   readonly environment: Environment;
   readonly able: readonly MachineAbility[];
   readonly restore: (at: Viewstamp) => Restoration;
+  /** A state is restored in slices of about this long. */
+  readonly sliceMs: number;
   /** From now on the storage must be closed; not so if it could not be opened: another replica may have it. */
   readonly opened: (isOpen: boolean) => void;
 }
@@ -63,7 +65,11 @@ function identify({ storage, environment }: BootOptions, durable: DurableState, 
   });
 }
 
-function restore({ storage, able, restore: begin }: BootOptions, booted: Booted, done: BootDone): void {
+function restore(
+  { storage, environment, able, restore: begin, sliceMs }: BootOptions,
+  booted: Booted,
+  done: BootDone,
+): void {
   const { snapshot } = booted.durable;
   if (snapshot === undefined) {
     done(undefined, booted);
@@ -80,7 +86,16 @@ function restore({ storage, able, restore: begin }: BootOptions, booted: Booted,
       return false;
     }
   };
+  let sliceBegan = environment.now();
   const next = (index: number): void => {
+    if (environment.now() - sliceBegan < sliceMs) return take(index);
+    // A storage in memory has each chunk at once: others must have their turn.
+    environment.endOfTurn(() => {
+      sliceBegan = environment.now();
+      take(index);
+    });
+  };
+  const take = (index: number): void => {
     if (index === chunks) {
       if (attempt(() => restoration.finish())) done(undefined, booted);
       return;

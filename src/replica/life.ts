@@ -85,13 +85,15 @@ export class Life {
   }
 
   #open(): void {
-    const { storage, environment } = this.#setup;
+    const { storage, environment, limits } = this.#setup;
+    const { sliceMs } = limits;
     const restore = (at: Viewstamp) => this.#brain.restore(at);
     const opened = (isOpen: boolean): void => {
       this.#storage = isOpen ? "open" : "refused";
       this.#whenOpened?.();
     };
-    boot({ storage, environment, able: this.#machine.able, restore, opened }, (error, booted) => {
+    const { able } = this.#machine;
+    boot({ storage, environment, able, restore, sliceMs, opened }, (error, booted) => {
       if (this.#over) return;
       if (booted === undefined) this.#fail(storageFailure(error));
       else this.#listen(booted);

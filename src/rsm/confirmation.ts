@@ -11,6 +11,7 @@ import type { ReplicatedLog } from "./replicated-log.ts";
 /** What waits; the round does not care what for. */
 export type Waiting =
   | { readonly kind: "query"; readonly client: number; readonly xid: number; readonly body: Uint8Array }
+  | { readonly kind: "copy"; readonly client: number; readonly xid: number }
   | { readonly kind: "keepAlive"; readonly client: number; readonly xid: number; readonly seqno: number };
 
 interface Round {

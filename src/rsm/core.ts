@@ -22,6 +22,7 @@ import {
 import { Attendance } from "./attendance.ts";
 import { AwakeClock } from "./awake-clock.ts";
 import { Changes } from "./changes.ts";
+import { Copies } from "./copies.ts";
 import type { Durability } from "./durability.ts";
 import type { CoreEvent, Effect } from "./events.ts";
 import { Following } from "./following.ts";
@@ -62,6 +63,7 @@ export class Core {
   readonly #changes: Changes;
   readonly #attendance: Attendance;
   readonly #clock: AwakeClock;
+  readonly #copies: Copies;
   #following: Following | undefined;
   #leadership: Leadership | undefined;
   #serving: Serving | undefined;
@@ -84,6 +86,7 @@ export class Core {
     this.#changes = new Changes(this.#replica);
     this.#attendance = new Attendance(this.#replica);
     this.#clock = new AwakeClock(now, this.tickMs, 2 * setup.options.heartbeatMs);
+    this.#copies = new Copies(this.#replica);
     const { view } = this.config;
     if (view !== undefined) this.#followFromDisk(view, durable);
     this.#tellPeers();
@@ -106,7 +109,6 @@ export class Core {
     return this.#replica.state;
   }
 
-  /** Known to be committed through this place; executed is what `applied` says. */
   get commit(): number {
     return this.#replica.commit;
   }
@@ -153,13 +155,7 @@ export class Core {
 
   status(): NodeStatus {
     const active = this.#serving?.isTaking ?? this.#following?.isLevel ?? false;
-    return statusOf(this.#replica, this.#setup.runtime, this.role, active, this.#trouble);
-  }
-
-  get #trouble(): string {
-    const { setAside } = this.#setup.durable;
-    if (setAside === undefined || this.config.view !== undefined) return "";
-    return `its data was set aside, and no node it reaches has a copy: ${setAside.reason}`;
+    return statusOf(this.#replica, this.#setup, this.role, active);
   }
 
   /** Handles one event. A broken invariant stops the node: it neither votes nor replies any more. */
@@ -204,6 +200,7 @@ export class Core {
         return this.#onClient(event.client, event.message, now);
       case "clientGone":
         this.#changes.clientGone(event.client);
+        this.#copies.forget(event.client);
         return this.#serving?.clientGone(event.client);
       case "durable":
         return this.#onDurable(event.write, now);
@@ -328,6 +325,7 @@ export class Core {
       return;
     }
     if (message.type === "query" && message.consistency === "local") return this.#answerLocally(client, message);
+    if (message.type === "copy" && message.next > 0) return this.#copies.next(client, message);
     const serving = this.#serving;
     if (serving === undefined) return this.#redirect(client, message);
     switch (message.type) {
@@ -339,6 +337,8 @@ export class Core {
         return serving.onEnd(client, message, now);
       case "query":
         return serving.onQuery(client, message);
+      case "copy":
+        return serving.onCopy(client, message);
       case "keepAlive":
         return serving.onKeepAlive(client, message, now);
       case "change":
@@ -443,7 +443,7 @@ export class Core {
     if (config.leads) {
       this.#impaired = false;
       this.#leadership = new Leadership(this.#replica, view, now);
-      this.#serving = new Serving(this.#replica, this.#leadership);
+      this.#serving = new Serving(this.#replica, this.#leadership, this.#copies);
       this.#leadership.begin(now);
     } else {
       this.#reception.follow(view, 0);

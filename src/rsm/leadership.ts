@@ -13,6 +13,12 @@ import type { ReplicatedLog } from "./replicated-log.ts";
 import { continueTransfer, resumeTransfer, startTransfer } from "./transfer.ts";
 import { Upgrade } from "./upgrade.ts";
 
+/** On its way to one learner: what brings it up to date must not delay what the members wait for. */
+const LEARNER_WINDOW_BYTES = 1024 * 1024;
+
+/** In `suspectMs`: so long a snapshot is kept for a learner whose transfer does not get on. */
+const KEPT_FOR = 10;
+
 export class Leadership {
   readonly view: View;
   /** Where the log ended when the view began. */
@@ -52,9 +58,15 @@ export class Leadership {
     return this.#waitingSince !== undefined && now - this.#waitingSince > this.#replica.options.suspectMs;
   }
 
-  /** Whether a learner is receiving a snapshot: taking a new one would make it begin again. */
+  /**
+   * Whether a learner is receiving a snapshot, or will go on once its broken connection is back: taking a new one would make
+   * it begin again. Not for ever: the log grows meanwhile.
+   */
   isTransferring(now: number): boolean {
-    for (const progress of this.#progress.values()) if (this.#receives(progress, now)) return true;
+    const patience = KEPT_FOR * this.#replica.options.suspectMs;
+    for (const { transfer } of this.#progress.values()) {
+      if (transfer !== undefined && now - transfer.furthestAt <= patience) return true;
+    }
     return false;
   }
 
@@ -222,8 +234,12 @@ export class Leadership {
 
   #pump(progress: Progress, now: number): void {
     const { log, options, output, config, commit } = this.#replica;
+    const window = Math.min(
+      options.maxInFlightBytes,
+      progress.isLearner ? LEARNER_WINDOW_BYTES : Number.POSITIVE_INFINITY,
+    );
     while (progress.located && (progress.owed || progress.next <= log.end)) {
-      if (progress.inFlightBytes >= options.maxInFlightBytes) return;
+      if (progress.inFlightBytes >= window) return;
       if (progress.next <= log.base.seqno) {
         // What it needs has been compacted away meanwhile.
         startTransfer(this.#replica, this.view, progress, now);

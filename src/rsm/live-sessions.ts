@@ -3,7 +3,7 @@
  * which number was stamped last. Begun anew at every activation: every session then has a full TTL (design.md 4.7).
  * @module
  */
-import type { Session } from "./sessions.ts";
+import type { Session, SessionTable } from "./sessions.ts";
 
 export class LiveSession {
   readonly session: Session;
@@ -25,14 +25,27 @@ export class LiveSession {
 }
 
 export class LiveSessions {
-  /** By the place of the entry that opened the session. */
+  /** By the place of the entry that opened the session: those that somebody has asked for since the activation. */
   readonly #bySeqno: Map<number, LiveSession> = new Map();
   readonly #byClient: Map<number, Set<LiveSession>> = new Map();
+  /** All there are: the state's. */
+  #sessions: SessionTable | undefined;
+  #begunAt = 0;
   /** No session can be overdue before this moment. */
   #checkAt = Number.NEGATIVE_INFINITY;
 
+  /** The view is active: every session has a full TTL. There may be very many, so nothing is made of them yet. */
+  begin(sessions: SessionTable, now: number): void {
+    this.#sessions = sessions;
+    this.#begunAt = now;
+    this.#checkAt = now;
+  }
+
   get(seqno: number): LiveSession | undefined {
-    return this.#bySeqno.get(seqno);
+    const known = this.#bySeqno.get(seqno);
+    if (known !== undefined) return known;
+    const session = this.#sessions?.at(seqno);
+    return session && this.add(session, this.#begunAt);
   }
 
   add(session: Session, now: number): LiveSession {
@@ -60,7 +73,11 @@ export class LiveSessions {
   }
 
   clientGone(client: number): void {
-    for (const live of this.#byClient.get(client) ?? []) live.client = undefined;
+    for (const live of this.#byClient.get(client) ?? []) {
+      live.client = undefined;
+      // What is notified from now on does not reach it.
+      live.attachedTo = undefined;
+    }
     this.#byClient.delete(client);
   }
 
@@ -69,10 +86,11 @@ export class LiveSessions {
     if (now < this.#checkAt) return [];
     const found: LiveSession[] = [];
     let earliest = Number.POSITIVE_INFINITY;
-    for (const live of this.#bySeqno.values()) {
-      if (live.ending) continue;
-      const due = live.heardAt + live.session.ttlMs;
-      if (due < now) found.push(live);
+    for (const session of this.#sessions ?? []) {
+      const live = this.#bySeqno.get(session.opened.seqno);
+      if (live?.ending === true) continue;
+      const due = (live?.heardAt ?? this.#begunAt) + session.ttlMs;
+      if (due < now) found.push(live ?? this.add(session, this.#begunAt));
       else earliest = Math.min(earliest, due);
     }
     this.#checkAt = earliest;

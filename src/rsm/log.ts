@@ -12,10 +12,6 @@ export class Log {
   #entries: Entry[];
   /** Ascending in both fields; covers the entries after `base`. */
   #runs: { readonly vid: number; lastSeqno: number }[] = [];
-  /** Bytes of all entries ever held, and that total after each entry held. */
-  #total = 0;
-  #totals: number[] = [];
-  #bytes = 0;
 
   constructor(base: Viewstamp, entries: readonly Entry[]) {
     this.#base = base;
@@ -36,18 +32,6 @@ export class Log {
   get last(): Viewstamp {
     const entry = this.#entries.at(-1);
     return entry === undefined ? this.#base : { vid: entry.vid, seqno: entry.seqno };
-  }
-
-  /** Encoded size of the entries held. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  /** Encoded size of the entries after `seqno`, from a running total kept with each entry. */
-  bytesAfter(seqno: number): number {
-    const index = seqno - this.#base.seqno;
-    if (index <= 0) return this.#bytes;
-    return index > this.#entries.length ? 0 : this.#total - (this.#totals[index - 1] as number);
   }
 
   get runs(): readonly Run[] {
@@ -90,28 +74,26 @@ export class Log {
   }
 
   append(entries: readonly Entry[]): void {
+    let { end } = this;
+    let run = this.#runs.at(-1);
     for (const entry of entries) {
-      assert(entry.seqno === this.end + 1, "an entry follows the log's end");
-      this.#entries.push(entry);
-      this.#bytes += entry.bytes.length;
-      this.#total += entry.bytes.length;
-      this.#totals.push(this.#total);
-      const run = this.#runs.at(-1);
+      assert(entry.seqno === end + 1, "an entry follows the log's end");
       assert(run === undefined || run.vid <= entry.vid, "views never fall along a log");
-      if (run?.vid === entry.vid) run.lastSeqno = entry.seqno;
-      else this.#runs.push({ vid: entry.vid, lastSeqno: entry.seqno });
+      this.#entries.push(entry);
+      end++;
+      if (run?.vid === entry.vid) {
+        run.lastSeqno = end;
+      } else {
+        run = { vid: entry.vid, lastSeqno: end };
+        this.#runs.push(run);
+      }
     }
   }
 
   /** Drops the entries beyond `seqno`. */
   truncate(seqno: number): void {
     assert(seqno >= this.#base.seqno, "what a snapshot covers is never dropped");
-    while (this.end > seqno) {
-      const { length } = (this.#entries.pop() as Entry).bytes;
-      this.#totals.pop();
-      this.#bytes -= length;
-      this.#total -= length;
-    }
+    while (this.end > seqno) this.#entries.pop();
     while ((this.#runs.at(-1)?.lastSeqno ?? 0) > seqno) {
       const run = this.#runs.pop() as Run;
       const before = this.#runs.at(-1)?.lastSeqno ?? this.#base.seqno;
@@ -123,9 +105,7 @@ export class Log {
   startAfter(at: Viewstamp): void {
     const dropped = this.contains(at) ? at.seqno - this.#base.seqno : this.#entries.length;
     const keeps = dropped < this.#entries.length;
-    this.#bytes = keeps ? this.bytesAfter(at.seqno) : 0;
     this.#entries = this.#entries.slice(dropped);
-    this.#totals = this.#totals.slice(dropped);
     this.#runs = keeps ? this.#runs.filter((run) => run.lastSeqno > at.seqno) : [];
     this.#base = at;
   }

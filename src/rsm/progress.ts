@@ -18,6 +18,9 @@ export interface Transfer {
   /** The learner has the chunks before this one. */
   wanted: number;
   progressAt: number;
+  /** The learner had the chunks before this one, now or before its connection broke; since when. */
+  furthest: number;
+  furthestAt: number;
 }
 
 export class Progress {

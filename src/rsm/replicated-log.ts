@@ -50,6 +50,10 @@ export class ReplicatedLog {
   #commit: number;
   /** `continue` has been asked for and not come yet. */
   #continues = false;
+  /** Encoded size of what has been executed since the newest snapshot. */
+  #sinceSnapshot = 0;
+  /** What that was when the snapshot that is being taken was begun. */
+  #sinceSaving = 0;
   #isSaving = false;
   #snapshotPauseMs = 0;
   /** The log through this place has been given to the disk, durable or not. */
@@ -177,6 +181,7 @@ export class ReplicatedLog {
       const entry = this.log.entry(this.applied + 1);
       const applied = this.state.apply(entry);
       bytes += entry.bytes.length;
+      this.#sinceSnapshot += entry.bytes.length;
       this.#hashes.note(entry.seqno, this.state.hash);
       if (entry.kind === "upgrade") this.#upgraded(entry.seqno);
       each?.(entry, applied);
@@ -212,6 +217,7 @@ export class ReplicatedLog {
     this.#commit = Math.max(this.#commit, at.seqno);
     this.switches.startAfter(at.seqno);
     this.switches.truncate(this.log.end);
+    this.#sinceSnapshot = 0;
     this.#handedThrough = this.log.end;
     this.#hashes.note(at.seqno, this.state.hash);
     this.output.persist({ kind: "base", at });
@@ -225,12 +231,11 @@ export class ReplicatedLog {
   }
 
   maybeSaveSnapshot(): void {
-    if (this.#isSaving) return;
-    const since = this.#snapshot?.at.seqno ?? ORIGIN.seqno;
-    if (this.applied <= since) return;
-    const executedBytes = this.log.bytesAfter(since) - this.log.bytesAfter(this.applied);
-    if (since >= this.#upgradedAt && executedBytes < this.options.snapshotEveryBytes) return;
+    if (this.#isSaving || this.applied === this.#snapshot?.at.seqno) return;
+    const isUpgraded = this.#upgradedAt > (this.#snapshot?.at.seqno ?? ORIGIN.seqno);
+    if (!isUpgraded && this.#sinceSnapshot < this.options.snapshotEveryBytes) return;
     this.#isSaving = true;
+    this.#sinceSaving = this.#sinceSnapshot;
     this.output.push({ type: "saveSnapshot", at: this.state.applied, chunks: this.state.snapshot() });
   }
 
@@ -241,6 +246,7 @@ export class ReplicatedLog {
     const before: Viewstamp = this.#snapshot?.at ?? ORIGIN;
     if (snapshot.at.seqno <= before.seqno) return;
     this.#snapshot = snapshot;
+    this.#sinceSnapshot -= this.#sinceSaving;
     if (before.seqno <= this.log.base.seqno) return;
     this.log.startAfter(before);
     this.switches.startAfter(before.seqno);

@@ -3,6 +3,7 @@
  * @module
  */
 import type { News, NodeStatus } from "../protocol/client-messages.ts";
+import type { DurableState } from "../protocol/storage.ts";
 import { primaryOf, type View } from "../protocol/view.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
 
@@ -14,10 +15,9 @@ export function newsOf(view: View | undefined, active: boolean): News {
 
 export function statusOf(
   replica: ReplicatedLog,
-  runtime: string,
+  { runtime, durable }: { readonly runtime: string; readonly durable: DurableState },
   role: NodeStatus["role"],
   active: boolean,
-  trouble: string,
 ): NodeStatus {
   const { config, log, commit, state } = replica;
   const { view, self } = config;
@@ -40,7 +40,12 @@ export function statusOf(
     hash: state.hash,
     sessions: state.sessions.size,
     snapshotPauseMs: replica.snapshotPauseMs,
-    trouble,
+    trouble: view === undefined ? troubleOf(durable) : "",
     machines: state.versions.map((running, at) => ({ ...running, able: replica.able[at]?.versions ?? [] })),
   };
+}
+
+/** While no view is known. */
+function troubleOf({ setAside }: DurableState): string {
+  return setAside === undefined ? "" : `its data was set aside, and no node it reaches has a copy: ${setAside.reason}`;
 }

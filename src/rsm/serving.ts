@@ -14,6 +14,7 @@ import { encodeUpgrade } from "../protocol/upgrade-body.ts";
 import { encodeValue } from "../protocol/values.ts";
 import { type Identity, ORIGIN, type Viewstamp } from "../protocol/view.ts";
 import { Confirmation, type Waiting } from "./confirmation.ts";
+import type { Copies } from "./copies.ts";
 import type { Leadership } from "./leadership.ts";
 import { type LiveSession, LiveSessions } from "./live-sessions.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
@@ -32,11 +33,13 @@ type Open = Extract<ClientMessage, { type: "open" }>;
 type End = Extract<ClientMessage, { type: "end" }>;
 type KeepAlive = Extract<ClientMessage, { type: "keepAlive" }>;
 type Query = Extract<ClientMessage, { type: "query" }>;
+type Copy = Extract<ClientMessage, { type: "copy" }>;
 
 export class Serving {
   readonly #replica: ReplicatedLog;
   readonly #leadership: Leadership;
   readonly #confirmation: Confirmation;
+  readonly #copies: Copies;
   readonly #live: LiveSessions = new LiveSessions();
   readonly #askers: Map<number, Asker> = new Map();
   #activatedAt = 0;
@@ -49,9 +52,10 @@ export class Serving {
   /** What is stamped cannot be committed for now; it has been answered so. */
   #blocked = false;
 
-  constructor(replica: ReplicatedLog, leadership: Leadership) {
+  constructor(replica: ReplicatedLog, leadership: Leadership, copies: Copies) {
     this.#replica = replica;
     this.#leadership = leadership;
+    this.#copies = copies;
     this.#confirmation = new Confirmation(replica, leadership.view);
   }
 
@@ -66,7 +70,7 @@ export class Serving {
     this.#activatedAt = now;
     this.#timeAtActivation = this.#replica.state.time;
     this.#lastTime = this.#timeAtActivation;
-    for (const session of this.#replica.state.sessions) this.#live.add(session, now);
+    this.#live.begin(this.#replica.state.sessions, now);
   }
 
   /** Looks again whether requests can be taken; what waits is told if not. */
@@ -179,6 +183,14 @@ export class Serving {
     return undefined;
   }
 
+  /** A copy of the state begins where a query would be answered. */
+  onCopy(client: number, { xid }: Copy): void {
+    if (!this.isTaking) return this.#decline(client, xid, "BUSY", "requests are not taken now");
+    if (this.#isRoundFull()) return this.#decline(client, xid, "OVERLOADED", "too much waits for confirmation");
+    this.#confirmation.add({ kind: "copy", client, xid });
+    return undefined;
+  }
+
   onConfirmed(from: Identity, message: Confirmed): void {
     this.#answerAll(this.#confirmation.onConfirmed(from, message));
   }
@@ -267,6 +279,7 @@ export class Serving {
   #answerAll(confirmed: readonly Waiting[]): void {
     for (const waiting of confirmed) {
       if (waiting.kind === "query") this.#answerQuery(waiting.client, waiting.xid, waiting.body);
+      else if (waiting.kind === "copy") this.#copies.begin(waiting.client, waiting.xid);
       else this.#keepAlive(waiting.client, waiting.xid, waiting.seqno);
     }
   }

@@ -120,6 +120,11 @@ export class SessionTable {
     return session?.opened.vid === opened.vid ? session : undefined;
   }
 
+  /** The session that was opened at this place, in whatever view. */
+  at(seqno: number): Session | undefined {
+    return this.#bySeqno.get(seqno);
+  }
+
   end(opened: Viewstamp): Session | undefined {
     const session = this.get(opened);
     if (session === undefined) return undefined;

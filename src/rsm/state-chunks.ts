@@ -50,6 +50,15 @@ export function chunksOfState(
   };
 }
 
+/**
+ * The first chunk of a snapshot, as that of the same state at another place.
+ * @throws {ViewstampError} `BadMessage` if it is no first chunk
+ */
+export function movedHeader(chunk: Uint8Array, at: Viewstamp): Uint8Array {
+  if (chunk.length < TAG_BYTES || chunk[0] !== HEADER) throw badSnapshot("no header");
+  return tagged(HEADER, 0, encodeValue({ ...headerOf(decodeValue(chunk.subarray(TAG_BYTES))), at }));
+}
+
 type Chunk = readonly [tag: number, body: Uint8Array];
 
 function* allChunks(

@@ -16,7 +16,7 @@ export function startTransfer(replica: ReplicatedLog, view: View, progress: Prog
   const { snapshot, output, config } = replica;
   progress.located = false;
   if (snapshot === undefined) return;
-  if (progress.isLearner) progress.transfer = { at: snapshot.at, requested: 0, wanted: 0, progressAt: now };
+  if (progress.isLearner) begin(progress, snapshot.at, 0, now);
   output.path("snapshotOffered");
   const offer = { type: "snapshotOffer", vid: view.vid, at: snapshot.at, chunks: snapshot.chunks } as const;
   output.send(progress.who.id, offer, config.viewWrite);
@@ -35,7 +35,7 @@ export function resumeTransfer(
     return;
   }
   replica.output.path("transferResumed");
-  progress.transfer = { at: position.at, requested: position.next, wanted: position.next, progressAt: now };
+  begin(progress, position.at, position.next, now);
   request(replica, progress);
 }
 
@@ -52,7 +52,7 @@ export function continueTransfer(
     return;
   }
   if (transfer === undefined || !sameViewstamp(transfer.at, want.at)) {
-    progress.transfer = { at: want.at, requested: want.next, wanted: want.next, progressAt: now };
+    begin(progress, want.at, want.next, now);
   } else {
     const moved = want.next > transfer.wanted;
     // Asked for the same chunk again after a while: what was sent is lost.
@@ -60,8 +60,19 @@ export function continueTransfer(
     transfer.wanted = want.next;
     transfer.requested = isLost ? want.next : Math.max(transfer.requested, want.next);
     if (moved || isLost) transfer.progressAt = now;
+    if (want.next > transfer.furthest) {
+      transfer.furthest = want.next;
+      transfer.furthestAt = now;
+    }
   }
   request(replica, progress);
+}
+
+function begin(progress: Progress, at: Viewstamp, next: number, now: number): void {
+  const { transfer: before } = progress;
+  const knows = before !== undefined && sameViewstamp(before.at, at) && before.furthest >= next;
+  const { furthest, furthestAt } = knows ? before : { furthest: next, furthestAt: now };
+  progress.transfer = { at, requested: next, wanted: next, progressAt: now, furthest, furthestAt };
 }
 
 function request({ snapshot, output }: ReplicatedLog, { transfer, who }: Progress): void {

@@ -19,9 +19,8 @@ import { SimNode } from "./node.ts";
 import { Host, type Life } from "./process.ts";
 import { SimClient, sleeper } from "./sim-client.ts";
 import { Believers } from "./workload/believers.ts";
-import type { Workload } from "./workload/contract.ts";
+import type { Witness, Workload } from "./workload/contract.ts";
 import type { Violated } from "./workload/lock-checks.ts";
-import type { Acts } from "./workload/locking.ts";
 import { World } from "./world.ts";
 
 export interface ClusterOptions {
@@ -48,7 +47,7 @@ export interface ClusterParts {
   readonly replay?: () => ReplicatedMachine;
   readonly makeBrain: MakeBrain;
   readonly connect: (transport: Transport, life: Life, urls: readonly string[]) => ClientCore;
-  readonly workload: (now: () => number, violated: Violated, acts: Acts) => Workload;
+  readonly workload: (now: () => number, violated: Violated, witness: Witness) => Workload;
 }
 
 export class SimCluster {
@@ -78,11 +77,7 @@ export class SimCluster {
       clients: this.#believers,
       ...(parts.replay && { machine: parts.replay }),
     });
-    this.workload = parts.workload(
-      () => this.world.now,
-      this.violated,
-      (...act) => this.ledger.acts(...act),
-    );
+    this.workload = parts.workload(() => this.world.now, this.violated, this.ledger);
     this.#believers.holds = (name, inside) => this.workload.believed?.(name, inside) ?? [];
     this.nodes = this.#makeNodes();
     this.clients = this.#makeClients();

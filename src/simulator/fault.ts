@@ -71,6 +71,7 @@ export function allHosts(stage: Stage): Host[] {
 export const TELLING: readonly MessageType[] = [
   ...(["prepare", "promise", "accept", "accepted", "decided"] as const),
   ...(["invoke", "invoked", "locate", "located", "level", "leveled", "confirmed", "snapshotChunk"] as const),
+  ...(["ready", "readied"] as const),
 ];
 
 /**

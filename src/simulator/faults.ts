@@ -23,7 +23,49 @@ function replaceProgram(node: SimNode, stage: Stage, random: Random, program: nu
   later(stage, random, 0, 2000, () => node.start());
 }
 
+function startWhenSwitched(node: SimNode, stage: Stage, random: Random): void {
+  const isNewest = ({ version }: { readonly version: number }): boolean => version === stage.newestProgram;
+  later(stage, random, 50, 300, () => {
+    if (stage.nodes.some(({ core }) => core?.state.machine.versions.some(isNewest) === true)) node.start();
+    else startWhenSwitched(node, stage, random);
+  });
+}
+
+/** What befalls programs: nothing where there is one machine version only. */
+export const PROGRAM_FAULTS: Readonly<Record<string, Fault>> = {
+  /** Its operator gives it the program with newer machines. */
+  "newer program": onNode((node, stage, random) => {
+    if (node.program >= stage.newestProgram) return false;
+    replaceProgram(node, stage, random, random.integer(node.program + 1, stage.newestProgram));
+    return true;
+  }),
+  /** Its operator thinks better of it. */
+  "older program": onNode((node, stage, random) => {
+    if (node.program <= 1) return false;
+    replaceProgram(node, stage, random, random.integer(1, node.program - 1));
+    return true;
+  }),
+  /** All others get the newest program one by one, and switch, while one node is away; it comes back with the old one. */
+  "left behind": (stage, random) => {
+    const [late, ...others] = random.shuffle(stage.nodes);
+    if (late === undefined || others.length < 2 || late.program >= stage.newestProgram) return false;
+    late.die("kill");
+    let at = 0;
+    for (const node of others) {
+      at += random.between(100, 700);
+      later(stage, random, at, at, () => {
+        node.die("kill");
+        node.program = stage.newestProgram;
+        node.start();
+      });
+    }
+    startWhenSwitched(late, stage, random);
+    return true;
+  },
+};
+
 export const FAULTS: Readonly<Record<string, Fault>> = {
+  ...PROGRAM_FAULTS,
   kill: onNode((node, stage, random) => {
     node.die("kill");
     startLater(node, stage, random);
@@ -194,18 +236,6 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     node.die("kill");
     if (!node.rot()) return false;
     startLater(node, stage, random);
-    return true;
-  }),
-  /** Its operator gives it the program with newer machines. */
-  "newer program": onNode((node, stage, random) => {
-    if (node.program >= stage.newestProgram) return false;
-    replaceProgram(node, stage, random, random.integer(node.program + 1, stage.newestProgram));
-    return true;
-  }),
-  /** Its operator thinks better of it. */
-  "older program": onNode((node, stage, random) => {
-    if (node.program <= 1) return false;
-    replaceProgram(node, stage, random, random.integer(1, node.program - 1));
     return true;
   }),
   "wall clock set": (stage, random) => {

@@ -32,6 +32,6 @@ export const REAL_PARTS: Parts = (plan) => {
         ],
         sessionTtlMs: plan.sessionTtlMs,
       }),
-    workload: (now, violated, acts) => new TesterWorkload(plan, now, violated, acts),
+    workload: (now, violated, witness) => new TesterWorkload(plan, now, violated, witness),
   };
 };

@@ -56,8 +56,8 @@ const SIZES: readonly (readonly [number, number])[] = [
   [3, 7],
 ];
 
-/** Whether programs are also taken back. */
-const TAKEN_BACK: readonly (readonly string[])[] = [[], ["older program"]];
+/** What else happens to programs. */
+const WITH_PROGRAMS: readonly (readonly string[])[] = [[], ["older program"], ["left behind"]];
 
 export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
   const nodes = wishes.nodes ?? random.weighted(SIZES);
@@ -70,7 +70,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
   const upgrade = random.fork("upgrade");
   const newestProgram = wishes.versions ?? upgrade.pick([1, 1, 1, 2, 2, 3]);
   // Programs are replaced whatever else goes wrong.
-  const faults = newestProgram > 1 ? [...new Set([...drawn, "newer program", ...upgrade.pick(TAKEN_BACK)])] : drawn;
+  const faults = newestProgram > 1 ? [...new Set([...drawn, "newer program", ...upgrade.pick(WITH_PROGRAMS)])] : drawn;
   return {
     nodes,
     clients: wishes.clients ?? random.integer(1, 5),

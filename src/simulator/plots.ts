@@ -4,9 +4,10 @@
  * @module
  */
 import type { Ballot } from "../protocol/ballot.ts";
-import type { Accept, PeerMessage } from "../protocol/messages.ts";
+import type { Accept, Invoke, PeerMessage } from "../protocol/messages.ts";
 import type { Sending } from "./aims.ts";
 import { cutFor, type Fault, later, onNode, type Stage, TELLING } from "./fault.ts";
+import { entryIn } from "./ledger/facts.ts";
 import type { SimNode } from "./node.ts";
 import type { Host } from "./process.ts";
 import type { Random } from "./random.ts";
@@ -17,6 +18,13 @@ const LOOK_MS = 40;
 
 function isAccept(message: PeerMessage): message is Accept {
   return message.type === "accept";
+}
+
+/** Whether it would make a log equal to the sender's, because the log holds the place before it. */
+function isFitting(message: PeerMessage, { core }: SimNode): boolean {
+  if (message.type !== "invoke" || message.entries.length === 0 || core === undefined) return false;
+  const { seqno, vid } = message.previous;
+  return seqno <= core.log.base.seqno || entryIn(core, seqno)?.vid === vid;
 }
 
 function isOf({ ballot }: Accept, other: Ballot): boolean {
@@ -60,6 +68,18 @@ function primaryAfter({ nodes }: Stage, vid: number): SimNode | undefined {
   return nodes.find(({ core }) => core?.role === "primary" && (core.activeVid ?? 0) > vid);
 }
 
+/** Two of a kind at once would spoil each other; what they do takes three nodes. */
+function oneAtATime(plot: (stage: Stage, random: Random) => void): Fault {
+  const busy = new WeakMap<Stage, number>();
+  return (stage, random) => {
+    const { now } = stage.world;
+    if (stage.nodes.length < 3 || now < (busy.get(stage) ?? 0)) return false;
+    busy.set(stage, now + MOST_MS);
+    plot(stage, random);
+    return true;
+  };
+}
+
 function loseFor(stage: Stage, ms: number, isLost: (sending: Sending) => boolean): void {
   stage.world.after(ms, stage.aims.lose(isLost));
 }
@@ -68,8 +88,7 @@ function loseFor(stage: Stage, ms: number, isLost: (sending: Sending) => boolean
  * Two acceptors hold different values of one instance, and meet: one proposer is cut off while only it has accepted its own
  * value; the next one's value gets no further either; then both are there, and perhaps nobody else.
  */
-function twoAccepted(stage: Stage, random: Random): boolean {
-  if (stage.nodes.length < 3) return false;
+function twoAccepted(stage: Stage, random: Random): void {
   stage.aims.arm({
     isIt: ({ message }) => isAccept(message),
     spared: 0,
@@ -94,40 +113,58 @@ function twoAccepted(stage: Stage, random: Random): boolean {
       return false;
     },
   });
-  return true;
 }
 
 /**
- * A primary is cut off with its clients, and comes back when others have been stamped in the places of its last entries, and
- * yet another view has begun; the first it hears of them is lost.
+ * A primary is cut off with entries that nobody else has, and comes back when others have been stamped in their places and yet
+ * another view has begun; the first it hears of them is lost.
  */
 function anotherLog(stage: Stage, random: Random): boolean {
-  const old = primaryAfter(stage, 0);
-  if (old === undefined || stage.nodes.length < 3) return false;
-  const vid = old.core?.activeVid ?? 0;
-  const back = cutOff(old, stage);
-  const isNext = (): SimNode | undefined => {
-    const next = primaryAfter(stage, vid);
-    return next === old ? undefined : next;
-  };
-  const end = (): void => {
-    let left = random.integer(1, 2);
-    loseFor(stage, MOST_MS, ({ to, message }) => to === old && message.type === "invoke" && left-- > 0);
-    back();
-  };
-  later(stage, random, MOST_MS, 2 * MOST_MS, back);
-  when(
-    stage,
-    () => isNext() !== undefined,
-    () =>
-      later(stage, random, 20, 300, () => {
-        const next = isNext();
+  if (stage.nodes.length < 3) return false;
+  stage.aims.arm({
+    isIt: ({ from, message }) =>
+      message.type === "invoke" && message.entries.length > 0 && from.core?.activeVid === message.vid,
+    spared: random.integer(0, 2),
+    strike: ({ from: old, message }) => {
+      const { vid } = message as Invoke;
+      const back = cutOff(old, stage);
+      later(stage, random, MOST_MS, 2 * MOST_MS, back);
+      const again = (): void => {
+        const next = primaryAfter(stage, vid);
         const after = next?.core?.activeVid ?? 0;
         next?.die("kill");
         next?.start();
-        when(stage, () => primaryAfter(stage, after) !== undefined, end);
-      }),
-  );
+        when(
+          stage,
+          () => primaryAfter(stage, after) !== undefined,
+          () => {
+            let left = random.integer(1, 6);
+            loseFor(stage, MOST_MS, ({ to, message: one }) => to === old && isFitting(one, old) && left-- > 0);
+            back();
+          },
+        );
+      };
+      when(
+        stage,
+        () => primaryAfter(stage, vid) !== undefined,
+        () => later(stage, random, 20, 300, again),
+      );
+      return false;
+    },
+  });
+  return true;
+}
+
+/** A client's wall clock is set back; a while later its machine sleeps, and only that clock tells. */
+function sleepsAfterSetClock(stage: Stage, random: Random): boolean {
+  const up = stage.clients.filter((client) => client.up);
+  if (up.length === 0) return false;
+  const { host } = random.pick(up);
+  host.jumpWall(-random.between(5000, 100_000));
+  later(stage, random, 100, 1500, () => {
+    host.pause(true);
+    later(stage, random, 400, 3500, () => host.resume());
+  });
   return true;
 }
 
@@ -141,6 +178,7 @@ export const PLOTS: Readonly<Record<string, Fault>> = {
       ({ from, to, message }) => from === node && deaf.has(to) && message.type === type,
     );
   }),
-  "two accepted values": twoAccepted,
+  "two accepted values": oneAtATime(twoAccepted),
   "comes back with another log": anotherLog,
+  "client sleeps after a set clock": sleepsAfterSetClock,
 };

@@ -32,6 +32,9 @@ export class Host {
   #worldBase = 0;
   #wallOffset: number;
   #frozenSince: number | undefined;
+  /** The wall clock was set back, or the machine has slept, and its process has not looked at it since. */
+  #setBack = false;
+  #slept = false;
   #life: Life | undefined;
   #lives = 0;
   #powered = true;
@@ -62,6 +65,8 @@ export class Host {
   }
 
   wallNow(): number {
+    this.#setBack = false;
+    this.#slept = this.#frozenSince !== undefined;
     return this.world.now + this.#wallOffset;
   }
 
@@ -77,9 +82,11 @@ export class Host {
     this.#clockRate = rate;
   }
 
-  /** The wall clock is set by someone. */
+  /** The wall clock is set by someone; not back before its process has seen that the machine slept: else nobody could tell. */
   jumpWall(ms: number): void {
+    if (ms < 0 && this.#slept) return;
     this.#wallOffset += ms;
+    if (ms < 0) this.#setBack = true;
   }
 
   /** Starts a process; what it does belongs to this life. */
@@ -104,11 +111,16 @@ export class Host {
     life.end(death);
   }
 
-  /** The process stands still. `suspended`: the whole machine sleeps, and its monotonic clock with it. */
+  /**
+   * The process stands still. `suspended`: the whole machine sleeps, and its monotonic clock with it (unless its wall clock
+   * was set back and nobody has looked at it since: then it could not be told that it slept).
+   */
   pause(suspended: boolean = false): void {
     if (this.#life === undefined || this.#life.paused) return;
     this.#life.pause();
-    if (suspended) this.#frozenSince = this.world.now;
+    if (!suspended || this.#setBack) return;
+    this.#frozenSince = this.world.now;
+    this.#slept = true;
   }
 
   resume(): void {

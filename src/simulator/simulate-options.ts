@@ -6,7 +6,7 @@ import type { MachineClient, MachinesClient } from "../client/connect.ts";
 import { invalid, refuseUnknown } from "../client/options.ts";
 import type { AnyMachine } from "../machine/definition.ts";
 import { replicated } from "../machine/replicated.ts";
-import { FAULTS } from "./faults.ts";
+import { FAULTS, PROGRAM_FAULTS } from "./faults.ts";
 import { LASTING_FAULTS } from "./lasting.ts";
 import type { PlanWishes } from "./plan.ts";
 import type { SimulatedRound, UserSimulation } from "./workload/user.ts";
@@ -68,7 +68,10 @@ export interface SimulatedEnd<State, Call, Client> {
 }
 
 /** The kinds of faults, for the option `faults`. */
-export const faultKinds: readonly string[] = Object.freeze([...Object.keys(FAULTS), ...Object.keys(LASTING_FAULTS)]);
+export const faultKinds: readonly string[] = Object.freeze([
+  ...Object.keys(FAULTS).filter((kind) => !(kind in PROGRAM_FAULTS)),
+  ...Object.keys(LASTING_FAULTS),
+]);
 
 const DEFAULT_SEEDS = 100;
 const DEFAULT_ROUNDS = 20;

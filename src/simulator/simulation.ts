@@ -143,6 +143,7 @@ class Run {
     if (!isFound()) this.#lift();
     if (!(await this.#until(CONVERGE_MS, isFound)))
       return this.#stuck(`no node can be missed: ${this.#cluster.views()}`);
+    // A rule may have been broken meanwhile: then nobody was looked for any more.
     if (this.#isBroken) return;
     const victim = this.#next as SimNode;
     world.story.tell(victim.id, kind);

@@ -22,8 +22,8 @@ const ID_BYTES = 8;
 /** A block that would be longer is not believed: memory is never taken by an unchecked length. */
 export const MAX_CONTENT_BYTES: number = 64 << 20;
 
-export type FileKind = "log" | "snapshot" | "note";
-const KINDS: Readonly<Record<FileKind, number>> = { log: 1, snapshot: 2, note: 3 };
+export type FileKind = "log" | "snapshot" | "note" | "backup";
+const KINDS: Readonly<Record<FileKind, number>> = { log: 1, snapshot: 2, note: 3, backup: 4 };
 
 /** Eight bytes, written as 16 hex digits. */
 export type FileId = Uint8Array;

@@ -92,7 +92,8 @@ function judge(disk: DiskReader, inventory: Inventory, keepsEntries: boolean, do
   );
 }
 
-function findSnapshot(
+/** The snapshot that the log names; an error is `Damage` if it is not whole. */
+export function findSnapshot(
   disk: DiskReader,
   inventory: Inventory,
   remembered: Remembered,
@@ -103,7 +104,8 @@ function findSnapshot(
   verifySnapshot(disk, note, inventory.bytesOf.get(snapshotName(note.number)), done);
 }
 
-function whatLacks(remembered: Remembered, snapshot: StoredSnapshot | undefined): string | undefined {
+/** Why log and snapshot are not a whole state; `undefined` if they are. */
+export function whatLacks(remembered: Remembered, snapshot: StoredSnapshot | undefined): string | undefined {
   const { base } = remembered;
   if (base.seqno > (snapshot?.note.at.seqno ?? 0))
     return `the log begins after ${base.seqno}, and no snapshot covers that`;

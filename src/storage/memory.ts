@@ -107,7 +107,8 @@ class MemoryStorage implements Storage {
     const at = this.#snapshot?.at;
     if (at !== undefined && this.#remembered.isReplacedBy(at)) this.#remembered.apply({ kind: "base", at });
     const snapshot = at === undefined ? undefined : { at, chunks: this.#snapshot!.chunks.length };
-    return this.#remembered.durableState(snapshot, this.#setAside);
+    const state = this.#remembered.durableState(snapshot, this.#setAside);
+    return { ...state, entries: [...state.entries] };
   }
 
   /** Does it now, as nothing can be lost, and says so after the call. */

@@ -127,7 +127,7 @@ export class Remembered {
     this.#closed = this.#closed.filter((one) => one.number !== number);
   }
 
-  /** The state as the contract gives it. */
+  /** The state as the contract gives it; its entries are the very list that is kept here, for it may be long. */
   durableState(snapshot: SnapshotInfo | undefined, setAside: DurableState["setAside"]): DurableState {
     const { identity, machines, view, promised, accepted, level } = this.#facts;
     const instance = (view?.vid ?? 0) + 1;
@@ -141,7 +141,7 @@ export class Remembered {
       level,
       snapshot,
       base: this.#shape.base,
-      entries: [...(this.#entries ?? [])],
+      entries: this.#entries ?? [],
     };
   }
 

@@ -41,6 +41,11 @@ export class Replay {
     return known.map((facts) => facts.identity?.clusterId).find((id) => id !== undefined);
   }
 
+  /** What has been read: after damage, the log up to it. */
+  get remembered(): Remembered {
+    return this.#remembered;
+  }
+
   run(done: Got<Replayed>): void {
     const { segments } = this.#inventory;
     if (segments.length === 0) return done(new Damage("snapshots without a log"), undefined);

@@ -9,7 +9,8 @@ import type { DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { errorOf } from "./steps.ts";
 
-const PIECE_BYTES = 1 << 20;
+/** What is read and looked at in one go: a log full of short entries must not take long. A longer block is read by itself. */
+const PIECE_BYTES = 256 << 10;
 /** Most blocks are smaller: one read finds them whole. */
 const BLOCK_PIECE_BYTES = 80 << 10;
 

@@ -86,6 +86,7 @@ log("verify says what is sound, torn, damaged or empty, with an exit code, and t
   assert.is(damaged.code, 6);
   assert.match(damaged.data.join("\n"), /log-00000001: bytes \d+ to \d+ damaged/);
   assert.match(damaged.data.join("\n"), `${directory}: damaged: log-00000001 is damaged at byte`);
+  assert.match(damaged.data.at(-1)!, `viewstamp recover ${directory}`);
   assert.equal(lookOf(directory), rotten);
 
   const empty = newDirectory();
@@ -117,6 +118,14 @@ log("verify of data set aside names the reason and the files, until the node is 
   assert.is(code, 6);
   assert.match(data.join("\n"), /aside-\d+-log-00000001 +\d+ +set aside/);
   assert.match(data.join("\n"), "set aside: the head of log-00000001 is damaged");
+
+  const caughtUp = fileStorage(directory);
+  await open(caughtUp);
+  await perform(caughtUp, life.slice(0, 4));
+  await close(caughtUp);
+  const later = await viewstamp("log", "verify", directory);
+  assert.is(later.code, 0);
+  assert.match(later.data.join("\n"), /files set aside earlier .* may be deleted/);
 });
 
 log("dump prints every record, for people and as JSON, and goes on around damage", async () => {

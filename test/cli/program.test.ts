@@ -41,6 +41,15 @@ program("runs a command and gives its exit code", async () => {
   assert.equal(await run(["greet", "bob"], [greet]), { code: 7, data: "hello bob", messages: "" });
 });
 
+program("ends with a code of its own where machine versions do not fit", async () => {
+  const old = command("old", async () => {
+    throw new ViewstampError("WrongMachine", "start the newer program");
+  });
+  const { code, messages } = await run(["old"], [old]);
+  assert.is(code, 7);
+  assert.match(messages, "start the newer program");
+});
+
 program("explains itself and each command, on standard output", async () => {
   for (const args of [["--help"], ["-h"], ["help"]]) {
     const { code, data, messages } = await run(args, [greet]);

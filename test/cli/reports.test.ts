@@ -56,6 +56,12 @@ reports("is a headline, what is unusual, and a line for each node", () => {
   assert.match(lines[7]!, /^c +- .* unreachable +ws:\/\/c:1$/);
 });
 
+reports("says which machine runs in which version, and who could run more", () => {
+  const machines = (...able: number[]): NodeStatus["machines"] => [{ name: "stock", version: 1, able }];
+  const nodes = [answer("a", { machines: machines(1) }), answer("b", { role: "primary", machines: machines(1, 2) })];
+  assert.is(reportLines(reportOf(nodes), plain)[3], "machine stock: version 1, b could run 2");
+});
+
 reports("says so when nothing is known", () => {
   assert.match(reportLines(reportOf([silent]), plain)[0]!, "no view is known");
 });
@@ -87,6 +93,9 @@ facts("carry ids for members, and always who tells", () => {
 facts("are told to people in words", () => {
   assert.is(storyOf({ event: "view", view }, plain), "view 4: members a b, primary b");
   assert.is(storyOf({ event: "path", name: "adopted" }, plain), undefined);
+  const machines = [{ name: "stock", version: 2 }];
+  assert.is(storyOf({ event: "upgraded", machines, pauseMs: 1 }, plain), 'upgraded: runs "stock" version 2');
+  assert.is(storyOf({ event: "tooOld", running: machines, text: "too old" }, plain), "too old");
   const error = { code: "Diverged", text: "replicas differ" } as const;
   assert.is(storyOf({ event: "stopped", error }, plain), "stopped: replicas differ");
 });

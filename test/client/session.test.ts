@@ -189,6 +189,39 @@ test("an expired keep-alive ends the session as well", async () => {
   assert.is(client.session, undefined);
 });
 
+test("a wall clock that was set back hides no sleep, before it or after it", async () => {
+  for (const set of ["before", "after"]) {
+    const { world, a, client } = await opened({ sessionTtlMs: 3000 });
+    a.answer = () => [];
+    if (set === "before") world.wallAhead -= 60_000;
+    assert.ok(client.session !== undefined, "a wall clock that is set back is no reason to worry");
+    world.wallAhead += 2000;
+    assert.ok(client.session !== undefined, "it has slept for less than its session's time");
+    if (set === "after") world.wallAhead -= 60_000;
+    assert.ok((client.session?.trustedUntil ?? 0) <= 2000);
+    await world.pass(900);
+    assert.ok(client.session !== undefined);
+    await world.pass(100);
+    assert.is(client.session, undefined);
+  }
+});
+
+test("what is confirmed late is trusted from when it was asked, also if the machine has slept meanwhile", async () => {
+  const { world, a, client } = await opened({ sessionTtlMs: 3000 });
+  let answer = (): void => {};
+  a.answer = (message, end) => {
+    if (message.type === "keepAlive") answer = () => end.send({ type: "keptAlive", xid: message.xid });
+    return [];
+  };
+  await world.pass(1000);
+  world.wallAhead -= 60_000;
+  assert.ok(client.session !== undefined);
+  world.wallAhead += 1500;
+  answer();
+  await world.settle();
+  assert.ok((client.session?.trustedUntil ?? 0) <= 2000 + 2970 - 1500);
+});
+
 test("a command that was never sent is known not to be done when the session ends", async () => {
   const { world, a, client } = await opened({ sessionTtlMs: 3000 });
   a.kill();

@@ -320,6 +320,7 @@ export const obey: Answer = (message) => {
     case "change":
       return [{ type: "changed", xid: message.xid, vid: 9 }];
     case "askStatus":
+    case "copy":
       return [];
   }
 };

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CoreOptions } from "../../src/protocol/options.ts";
 import { getRuntime, type RuntimeName } from "../runtimes.ts";
-import type { Trap } from "./control.ts";
+import type { NodeOptions, Trap } from "./control.ts";
 import { NodeProcess, type Standing } from "./node-process.ts";
 import { freePorts } from "./ports.ts";
 import { PROCESS_START_MS, STEP_MS, within } from "./within.ts";
@@ -30,6 +30,7 @@ export class Cluster {
   readonly folder: string;
   readonly #nodes: ReadonlyMap<string, NodeProcess>;
   readonly #viewMs: number;
+  readonly #programs: Map<string, number> = new Map();
 
   private constructor(addresses: Readonly<Record<string, string>>, options: ClusterOptions) {
     this.addresses = addresses;
@@ -40,7 +41,9 @@ export class Cluster {
       Object.entries(addresses).map(([id, listen], index) => {
         const runtime = getRuntime(runtimes[index % runtimes.length]!);
         const data = storage === "file" ? this.dataOf(id) : undefined;
-        return [id, new NodeProcess(id, runtime, () => ({ id, cluster: addresses, listen, data, core }))];
+        const program = (): number => this.#programs.get(id) ?? 1;
+        const options = (): NodeOptions => ({ id, cluster: addresses, listen, data, core, program: program() });
+        return [id, new NodeProcess(id, runtime, options)];
       }),
     );
   }
@@ -88,6 +91,12 @@ export class Cluster {
   /** Starts nodes that are down, with the data they left. Resolves when they take connections. */
   restart(...ids: string[]): Promise<void> {
     return this.#each(ids, (node) => node.start());
+  }
+
+  /** Starts a node that is down with another program: the newest version of `basket` that it can run. */
+  async restartWith(id: string, program: number): Promise<void> {
+    this.#programs.set(id, program);
+    await this.restart(id);
   }
 
   /** Takes a node's data away, as if its disk had been changed. */

@@ -12,6 +12,8 @@ export interface NodeOptions {
   readonly listen: string;
   /** `undefined`: in memory. */
   readonly data: string | undefined;
+  /** The newest version of `basket` that it can run. */
+  readonly program: number;
   readonly core: Partial<CoreOptions>;
 }
 

@@ -14,6 +14,7 @@ import { fileDisk } from "../../src/storage/file-disk.ts";
 import { logStorage } from "../../src/storage/log-storage.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import { webSocket } from "../../transports/websocket.ts";
+import { basket1, basket2 } from "./basket.ts";
 import type { Fact, NodeOptions, NumberedOrder, TrapAction } from "./control.ts";
 import { FaultyDisk } from "./faulty-disk.ts";
 import { FaultyTransport } from "./faulty-transport.ts";
@@ -47,12 +48,12 @@ class Node {
   }
 
   async #start(options: NodeOptions): Promise<void> {
-    const { id, cluster, listen, data, core } = options;
+    const { id, cluster, listen, data, core, program } = options;
     this.#replica = await startReplica({
       id,
       cluster,
       listen,
-      machines: [...builtInMachines, tally],
+      machines: [...builtInMachines, tally, program === 1 ? basket1 : basket2],
       transport: this.#transportFor(cluster),
       storage: this.#storageFor(data),
       observer: (event) => this.#happened(id, event),

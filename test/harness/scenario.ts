@@ -4,7 +4,7 @@ import { Cluster, type ClusterOptions } from "./cluster.ts";
 import { Visitors } from "./visitors.ts";
 import { within } from "./within.ts";
 
-const limitMs = 60_000;
+const usualLimitMs = 60_000;
 
 /** `VIEWSTAMP_SCENARIO=24` runs only those whose titles begin so. */
 const chosen = process.env["VIEWSTAMP_SCENARIO"] ?? "";
@@ -14,6 +14,7 @@ export function scenario(
   title: string,
   options: ClusterOptions,
   story: (cluster: Cluster, visitors: Visitors) => Promise<void>,
+  limitMs: number = usualLimitMs,
 ): void {
   if (!title.startsWith(chosen)) return;
   test(title, async () => {

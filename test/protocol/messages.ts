@@ -184,6 +184,7 @@ const clientMessages: OneOfEach<ClientMessage> = {
   }),
   keepAlive: record({ xid: count, session: viewstamp }),
   askStatus: xidOnly,
+  copy: record({ xid: count, next: count }),
   change: record({
     xid: count,
     action: fc.constantFrom("add" as const, "remove" as const, "lift" as const),
@@ -236,6 +237,7 @@ const serverMessages: OneOfEach<ServerMessage> = {
   answer: record({ xid: count, body: bytes }),
   keptAlive: xidOnly,
   changed: record({ xid: count, vid: count }),
+  copied: record({ xid: count, at: viewstamp, index: count, isEnd: flag, body: bytes }),
   news: record({
     vid: count,
     primary: fc.oneof(id, fc.constant("")),

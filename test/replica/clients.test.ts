@@ -35,6 +35,13 @@ test("what a client asks reaches the core with the number of its connection, and
   assert.equal(one.said().slice(1), [status(6)]);
 });
 
+test("a client of another version is let in: each of its calls says of which version it is", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const client = await visit(stage, helloOfClient({ machines: [{ name: "kv", versions: [2] }] }));
+  assert.ok(client.reply().accepted);
+});
+
 for (const [what, changes, code] of [
   ["of another cluster", { clusterId: "c2" }, "WrongCluster"],
   ["of another machine", { machines: [{ name: "stock", versions: [1] }] }, "WrongMachine"],

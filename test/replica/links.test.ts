@@ -286,6 +286,13 @@ test("the cluster id is said from when it is known", async () => {
   assert.is(reply.accepted && reply.clusterId, "c9");
 });
 
+test("peers whose machines have a version in common are let in, whatever else each can run", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const visitor = await visit(stage, helloFrom("b", "b1", { machines: [{ name: "kv", versions: [1, 2] }] }));
+  assert.ok(visitor.reply().accepted);
+});
+
 for (const [what, changes, code, says] of [
   ["protocols", { protocol: { least: 2, newest: 3 } }, "WrongProtocol", "upgrade this node"],
   ["machines", { machines: [{ name: "kv", versions: [2] }] }, "WrongMachine", '"kv" version 2'],

@@ -1,7 +1,10 @@
 // From the first byte of storage to the end: starting, halting, setting aside, stopping.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { makeEntry } from "../../src/protocol/entry-codec.ts";
 import { ViewstampError } from "../../src/protocol/errors.ts";
+import { encodeUpgrade } from "../../src/protocol/upgrade-body.ts";
+import { ORIGIN } from "../../src/protocol/view.ts";
 import { Replica } from "../../src/replica/replica.ts";
 import { NEWS, NOTHING_DURABLE, World } from "./kit.ts";
 import { fetchOf, peerUp, Stage, status, visit } from "./stories.ts";
@@ -68,6 +71,39 @@ test("the newest snapshot is restored before the core wakes", async () => {
     [1, 2],
   );
   assert.ok(stage.core.start !== undefined);
+});
+
+test("a program that lacks what its data has promised does not start, and writes nothing", async () => {
+  const stage = new Stage();
+  const machines = { origin: [{ name: "kv", version: 1 }], promised: [{ name: "kv", version: 2 }] };
+  stage.disk.state = { ...NOTHING_DURABLE, machines };
+  const error = await failureOf(stage.start());
+  assert.is(error.code, "WrongMachine");
+  assert.match(error.message, /promised .*"kv" version 2.*can run "kv" version 1/);
+  assert.equal(stage.disk.writes, []);
+});
+
+test("a log that goes on with versions that a program has not is a clear error", async () => {
+  const stage = new Stage();
+  const versions = (version: number) => [{ name: "kv", version }];
+  const fields = {
+    kind: "upgrade",
+    vid: 1,
+    seqno: 1,
+    time: 0,
+    session: ORIGIN,
+    number: 0,
+    acknowledgedThrough: 0,
+  } as const;
+  const entry = makeEntry({ ...fields, body: encodeUpgrade({ from: versions(1), to: versions(2) }) });
+  stage.disk.state = { ...NOTHING_DURABLE, entries: [entry] };
+  const error = await failureOf(stage.start());
+  assert.is(error.code, "WrongMachine");
+  assert.match(error.message, /the log in the data goes on with "kv" version 2/);
+  const covered = new Stage();
+  covered.disk.chunks = [new Uint8Array([1])];
+  covered.disk.state = { ...stage.disk.state, snapshot: { at: { vid: 1, seqno: 1 }, chunks: 1 } };
+  await covered.start();
 });
 
 test("a snapshot of another machine is a clear error", async () => {

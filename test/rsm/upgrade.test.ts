@@ -266,6 +266,30 @@ test("a program without the version that the data begins with does not start on 
   assert.match(error.message, /begins with "tally" version 1, this program can run "tally" version 2/);
 });
 
+test("data that does not say in which version it begins is taken to begin with the oldest", () => {
+  const world = start(IDS);
+  const session = open(world, "a");
+  request(world, "a", session, 1);
+  world.run(100);
+  for (const id of IDS) world.kill(id);
+  for (const id of IDS) {
+    world.node(id).disk.machines = undefined;
+    world.programs.set(id, BOTH);
+    world.restart(id);
+  }
+  world.until("all switched", () => IDS.every((id) => versionAt(world, id) === 2), 5000);
+  for (const id of IDS) assert.equal(commandsAt(world, id), ["c1", "v2"], id);
+});
+
+test("a single node upgrades itself", () => {
+  const world = start(["a"]);
+  open(world, "a");
+  world.kill("a");
+  world.programs.set("a", BOTH);
+  world.restart("a");
+  world.until("it switched", () => versionAt(world, "a") === 2, 5000);
+});
+
 test("versions may be jumped over, in one entry", () => {
   const world = start(IDS);
   for (const id of ["c", "b"]) upgrade(world, id, [1, 2, 3]);

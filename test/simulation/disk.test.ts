@@ -201,7 +201,7 @@ disk("locks out a second process until the first is dead", async () => {
   const other = new Host(bench.world, "b");
   other.start(() => {});
   await bench.op((done) => bench.disk.for(other.life as Life).lock(done));
-  assert.equal(bench.errors, ["a: another process has the disk"]);
+  assert.equal(bench.errors, ["a: another replica has the disk"]);
   await bench.crash("kill");
   await bench.op((done) => bench.view.lock(done));
   assert.is(bench.errors.length, 1);

@@ -273,6 +273,16 @@ processes("have clocks of their own: rate, sleep and a wall clock that is set", 
   assert.is(fired, 2);
   host.jumpWall(-5000);
   assert.ok(life.wallNow() - wall < 5300);
+  host.jumpWall(-5000);
+  const monotonic = life.now();
+  host.pause(true);
+  await world.run(10_300);
+  assert.ok(life.now() > monotonic + 90, "it does not sleep before anybody has seen that its wall clock was set back");
+  host.resume();
+  const set = life.wallNow();
+  host.pause(true);
+  host.jumpWall(-5000);
+  assert.is(life.wallNow(), set, "nor is it set back while it sleeps");
 });
 
 processes("follow promises to their end before time goes on", async () => {

@@ -15,25 +15,36 @@ export type Share = Pick<SimOptions, "firstSeed" | "seeds" | "stride" | "wishes"
 /** What a worker says, as a line of JSON. */
 export type Line = { readonly failure: Failure } | { readonly totals: Totals };
 
+export interface ProgramOptions {
+  /** Planted while it is bundled. */
+  readonly patches?: readonly Patch[];
+  /** A run that takes longer is ended, and has failed. */
+  readonly limitMs?: number;
+}
+
+const MOST_COMPLAINT = 2000;
+
 /** A bundled worker, for as long as it is needed. */
 export class WorkerProgram {
   readonly #folder: string;
   readonly #file: string;
+  readonly #limitMs: number | undefined;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, limitMs: number | undefined) {
     this.#folder = folder;
     this.#file = join(folder, "worker.mjs");
+    this.#limitMs = limitMs;
   }
 
-  static async build(patches: readonly Patch[] = []): Promise<WorkerProgram> {
-    const program = new WorkerProgram(await mkdtemp(join(tmpdir(), "viewstamp-sim-")));
+  static async build({ patches = [], limitMs }: ProgramOptions = {}): Promise<WorkerProgram> {
+    const program = new WorkerProgram(await mkdtemp(join(tmpdir(), "viewstamp-sim-")), limitMs);
     await bundleSimulator({ entry: "test/simulation/worker.ts", outfile: program.#file, patches });
     return program;
   }
 
   /**
    * `found` is told each failure when it is found.
-   * @throws if the worker ends without totals
+   * @throws if the worker ends without totals, with what it complained of
    */
   run(share: Share, found: (failure: Failure) => void = () => {}): Promise<Totals> {
     const { firstSeed, seeds, stride, wishes, keepGoing } = share;
@@ -45,18 +56,22 @@ export class WorkerProgram {
     ];
     return new Promise((resolve, reject) => {
       const child = spawn(process.execPath, [...runtimeFlags(), this.#file, ...own, ...wishArguments(wishes)], {
-        stdio: ["ignore", "pipe", "inherit"],
+        stdio: ["ignore", "pipe", "pipe"],
       });
+      const late = this.#limitMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), this.#limitMs);
       let totals: Totals | undefined;
+      let complaint = "";
       createInterface({ input: child.stdout }).on("line", (text) => {
         const line = JSON.parse(text) as Line;
         if ("failure" in line) found(line.failure);
         else totals = line.totals;
       });
+      child.stderr.on("data", (chunk) => (complaint = `${complaint}${String(chunk)}`.slice(0, MOST_COMPLAINT)));
       child.on("error", reject);
-      child.on("close", (code) => {
-        if (totals === undefined) reject(new Error(`a worker said no totals, and ended with ${code}`));
-        else resolve(totals);
+      child.on("close", (code, signal) => {
+        clearTimeout(late);
+        if (totals !== undefined) resolve(totals);
+        else reject(new Error(`a worker said no totals, and ended with ${signal ?? code}: ${complaint}`));
       });
     });
   }

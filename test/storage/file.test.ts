@@ -8,10 +8,14 @@ import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { ViewstampError } from "../../src/protocol/errors.ts";
+import type { Disk, DiskFile } from "../../src/storage/disk.ts";
 import { fileStorage } from "../../src/storage/file.ts";
+import { fileDisk } from "../../src/storage/file-disk.ts";
+import { logStorage } from "../../src/storage/log-storage.ts";
 import { getRuntime, type RuntimeName } from "../runtimes.ts";
 import { testStorage } from "./conformance.ts";
 import { close, codeOf, open, write } from "./drive.ts";
+import { at } from "./life.ts";
 import { entriesFrom } from "./model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "viewstamp-storage-"));
@@ -40,6 +44,61 @@ files("makes nothing before it is opened, and the directory then", async () => {
   assert.ok(existsSync(directory));
   await close(storage);
   assert.equal(readdirSync(directory), ["log-00000001"]);
+});
+
+/** A real disk that counts its syncs, and can keep them from being reported. */
+function countingDisk(directory: string): { disk: Disk; syncs: () => number; hold: () => () => void } {
+  let count = 0;
+  let held: (() => void)[] | undefined;
+  const wrapped = (file: DiskFile): DiskFile => ({
+    append: (bytes, done) => file.append(bytes, done),
+    truncate: (bytes, done) => file.truncate(bytes, done),
+    close: (done) => file.close(done),
+    sync: (done) => {
+      count++;
+      file.sync((error) => (held === undefined ? done(error) : held.push(() => done(error))));
+    },
+  });
+  const disk = fileDisk(directory);
+  const { create, open } = disk;
+  disk.create = (name, done) => create.call(disk, name, (error, file) => done(error, file && wrapped(file)));
+  disk.open = (name, done) => open.call(disk, name, (error, file) => done(error, file && wrapped(file)));
+  const hold = (): (() => void) => {
+    const waiting: (() => void)[] = [];
+    held = waiting;
+    return () => {
+      held = undefined;
+      for (const release of waiting) release();
+    };
+  };
+  return { disk, syncs: () => count, hold };
+}
+
+files("while one sync runs, whatever is written meanwhile shares the next", async () => {
+  const { disk, syncs, hold } = countingDisk(newDirectory());
+  const randomId = (): string => "0123456789abcdef";
+  const storage = logStorage({ disk, randomId, defer: (callback) => setImmediate(callback) });
+  await open(storage);
+  const before = syncs();
+  const release = hold();
+  const acknowledged: number[] = [];
+  const writes: Promise<void>[] = [];
+  for (let seqno = 1; seqno <= 50; seqno++) {
+    const written = write(storage, { kind: "append", entries: entriesFrom(at(1, seqno - 1), 1, 1) });
+    writes.push(written.then(() => void acknowledged.push(seqno)));
+    // Each comes in a turn of its own.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.is(syncs() - before, 1, "the first is under way");
+  assert.equal(acknowledged, [], "nothing is acknowledged before it is synced");
+  release();
+  await Promise.all(writes);
+  assert.is(syncs() - before, 2, "all others share one");
+  assert.equal(
+    acknowledged,
+    Array.from({ length: 50 }, (_, index) => index + 1),
+  );
+  await close(storage);
 });
 
 files("says what to do where it cannot write", async () => {

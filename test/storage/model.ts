@@ -104,6 +104,7 @@ export function endOf({ base, entries }: DurableState): Viewstamp {
 
 interface Choice {
   readonly what:
+    | "machines"
     | "view"
     | "promised"
     | "accepted"
@@ -122,6 +123,7 @@ export const history: fc.Arbitrary<Happening[]> = fc
   .array(
     fc.record<Choice>({
       what: fc.constantFrom(
+        "machines",
         "view",
         "promised",
         "accepted",
@@ -158,6 +160,10 @@ function fitting(state: DurableState, { what, number, size }: Choice): Happening
   const place = within === undefined ? state.base : { vid: within.vid, seqno: within.seqno };
   const ballot = { round: (state.promised?.round ?? 0) + 1 + number, node: "a" };
   switch (what) {
+    case "machines": {
+      const version = { name: "kv", version: 1 + number };
+      return [{ kind: "machines", origin: [version], promised: size % 2 === 0 ? [] : [version] }];
+    }
     case "view":
       return [{ kind: "view", view: viewNumbered(vid + 1 + (number % 2)) }];
     case "promised":

@@ -9,8 +9,23 @@ import { lock } from "./lock.ts";
 import { locks } from "./locks.ts";
 import { log } from "./log.ts";
 import { members } from "./members.ts";
+import { recover } from "./recover.ts";
 import { serve } from "./serve.ts";
+import { snapshot } from "./snapshot.ts";
 import { status } from "./status.ts";
 import { steal } from "./steal.ts";
 
-export const commands: readonly Command[] = [serve, status, members, put, get, locks, lock, elect, steal, log];
+export const commands: readonly Command[] = [
+  serve,
+  status,
+  members,
+  put,
+  get,
+  locks,
+  lock,
+  elect,
+  steal,
+  snapshot,
+  log,
+  recover,
+];

@@ -12,6 +12,7 @@ export const exitCode = {
   lockLost: 4,
   notFound: 5,
   damaged: 6,
+  wrongVersion: 7,
   notExecutable: 126,
   commandNotFound: 127,
 } as const;
@@ -24,7 +25,8 @@ export const exitCodeTable: readonly (readonly [code: string, meaning: string])[
   ["3", "the cluster cannot be reached or cannot serve, or a time limit passed"],
   ["4", "lock: the lock was lost while the command ran"],
   ["5", "get: there is no such key; steal: nobody holds the lock; log: there is no data in the directory"],
-  ["6", "log: the data is damaged or was set aside"],
+  ["6", "log, snapshot, recover: the data is damaged, or was set aside"],
+  ["7", "the data or the cluster needs another version of the machines; the message says which"],
   ["126", "lock, elect: the command cannot be executed"],
   ["127", "lock, elect: the command was not found"],
   ["128+N", "lock, elect: signal N ended the command, or the wait for the lock"],
@@ -38,6 +40,7 @@ export class UsageError extends Error {
 const codes: Partial<Record<ErrorCode, number>> = {
   InvalidOptions: exitCode.usage,
   InvalidInput: exitCode.usage,
+  WrongMachine: exitCode.wrongVersion,
   Timeout: exitCode.unreachable,
   NoQuorum: exitCode.unreachable,
   Busy: exitCode.unreachable,

@@ -37,25 +37,38 @@ function summaryLine({ clusterId, incarnation, vid, base, end, snapshot }: Summa
   return `cluster ${clusterId ?? "not known yet"}, incarnation ${incarnation ?? "none"}, view ${vid}, ${log}, ${saved}`;
 }
 
-function verdictLines(directory: string, { verdict, reason }: Verification, style: Style): string[] {
+function verdictLines(directory: string, { verdict, reason, files }: Verification, style: Style): string[] {
   switch (verdict) {
     case "sound":
-      return [`${directory}: ${style.green("sound")}: ${reason}`];
+      return [...needless(files), `${directory}: ${style.green("sound")}: ${reason}`];
     case "torn":
-      return [`${directory}: ${style.green("sound")}, with a torn end: ${reason} that were never acknowledged`];
+      return [
+        ...needless(files),
+        `${directory}: ${style.green("sound")}, with a torn end: ${reason} that were never acknowledged`,
+      ];
     case "empty":
       return [`${directory}: ${style.yellow("empty")}: ${reason}`];
     case "damaged":
       return [
         `${directory}: ${style.red("damaged")}: ${reason}`,
         "A node that starts with it sets all of it aside, and is caught up by the others as a new incarnation.",
+        `If no node has healthy data any more: viewstamp recover ${directory} says what this copy still holds.`,
       ];
     case "aside":
       return [
         `${directory}: ${style.red("set aside")}: ${reason}`,
         "The node has not been caught up since: it waits for one that has a copy. Files set aside are never removed.",
+        `If no node has healthy data any more: viewstamp recover ${directory} says what they still hold.`,
       ];
   }
+}
+
+/** The node has been caught up since. */
+function needless(files: readonly FileReport[]): string[] {
+  const aside = files.filter(({ state }) => state === "set aside");
+  if (aside.length === 0) return [];
+  const bytes = aside.reduce((sum, file) => sum + file.bytes, 0);
+  return [`${aside.length} files set aside earlier (${bytes} bytes) are not needed by this node: they may be deleted`];
 }
 
 export function placeOf({ vid, seqno }: Viewstamp): string {

@@ -14,7 +14,7 @@ import { builtInMachines } from "./built-in.ts";
 import { checkedAddress, parseNamedCluster } from "./cluster-list.ts";
 import type { Command } from "./command.ts";
 import { coreOptionSpecs, coreOptionsOf } from "./core-options.ts";
-import { exitCode, UsageError } from "./exit-codes.ts";
+import { exitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { factOf, storyOf } from "./facts.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -64,7 +64,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
 
 /** What stopped it has been told as an event. */
 async function endOf(replica: Replica): Promise<number> {
-  return (await replica.stopped) === undefined ? exitCode.ok : exitCode.failed;
+  const error = await replica.stopped;
+  return error === undefined ? exitCode.ok : exitCodeOf(error);
 }
 
 function listenAddress(args: Arguments, id: string, cluster: Readonly<Record<string, string>>): string {

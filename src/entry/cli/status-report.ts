@@ -54,7 +54,8 @@ export function reportLines(report: ClusterReport, style: Style): string[] {
     ["NODE", "ROLE", "STATE", "VIEW", "LOG", "COMMITTED", "APPLIED", "SESSIONS", "RUNTIME", "ADDRESS"],
     ...report.nodes.map(rowOf),
   ]);
-  return [headline(report, style), ...membership(report), "", style.dim(header), ...rows, ...troubles(report, style)];
+  const head = [headline(report, style), ...membership(report), ...machines(report), ""];
+  return [...head, style.dim(header), ...rows, ...troubles(report, style)];
 }
 
 function headline({ serving, vid, primary, members, nodes }: ClusterReport, style: Style): string {
@@ -76,6 +77,19 @@ function membership({ acceptors, members, barred, invited }: ClusterReport): str
   const named = (what: string, ids: readonly NodeId[]): string[] =>
     ids.length > 0 ? [`${what}: ${ids.join(" ")}`] : [];
   return [...named("absent, counted for majorities", absent), ...named("barred", barred), ...named("invited", invited)];
+}
+
+/** What runs, and who could run more: the cluster upgrades once all members can. */
+function machines({ nodes, primary }: ClusterReport): string[] {
+  const statuses = nodes.flatMap(({ status }) => status ?? []);
+  const running = statuses.find(({ id }) => id === primary)?.machines ?? [];
+  return running.flatMap(({ name, version }) => {
+    const newer = statuses.flatMap(({ id, machines: own }) => {
+      const newest = own.find((one) => one.name === name)?.able.at(-1) ?? version;
+      return newest > version ? [`${id} could run ${newest}`] : [];
+    });
+    return version > 1 || newer.length > 0 ? [[`machine ${name}: version ${version}`, ...newer].join(", ")] : [];
+  });
 }
 
 function rowOf({ url, id, status, trouble }: NodeAnswer): string[] {

@@ -169,6 +169,11 @@ export class Ledger {
     for (const look of this.#moments.acts) look(client, lock, token);
   }
 
+  /** A client makes a call, and takes its session for alive. */
+  relies(client: number, session: string): void {
+    for (const look of this.#moments.relies) look(client, session);
+  }
+
   ended(): void {
     for (const look of this.#moments.ended) look();
   }

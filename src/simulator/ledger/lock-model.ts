@@ -107,6 +107,7 @@ interface Said {
 
 export class LockModel {
   readonly sessions: Set<string> = new Set();
+  readonly ended: Set<string> = new Set();
   /** How often kept locks came to be, were revoked, and so on. */
   readonly counts: Map<string, number> = new Map();
   readonly #locks: Map<string, ModelLock> = new Map();
@@ -162,6 +163,7 @@ export class LockModel {
 
   #end(session: string, result: AppliedEntry): LockStep {
     this.sessions.delete(session);
+    this.ended.add(session);
     for (const lock of this.#locks.values()) this.#drop(lock, (one) => one.session === session);
     return this.#finish(result, session);
   }

@@ -31,6 +31,7 @@ export function momentsOf(watchers: readonly Watcher[]): Moments {
     committed: of("committed"),
     applied: of("applied"),
     acts: of("acts"),
+    relies: of("relies"),
     started: of("started"),
     ended: of("ended"),
   };

@@ -124,6 +124,8 @@ export interface Watcher {
   applied?(entry: Entry, result: AppliedEntry, locks: LockStep | undefined): void;
   /** A client acts under a lock that it believes to hold. */
   acts?(client: number, lock: string, token: bigint): void;
+  /** A client makes a call, and takes its session for alive. */
+  relies?(client: number, session: string): void;
   /** A process began a life. */
   started?(node: NodeFacts): void;
   /** The run is over and healed. */

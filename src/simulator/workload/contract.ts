@@ -8,6 +8,14 @@ import type { Inside } from "./believers.ts";
 
 export type AskState = (machine: string, query: string, input: unknown) => unknown;
 
+/** Told what clients rely on when they do something: it says so if they are wrong. */
+export interface Witness {
+  /** A client acts under a lock that it believes to hold. */
+  acts(client: number, lock: string, token: bigint): void;
+  /** A client makes a call, and takes its session for alive. */
+  relies(client: number, session: string): void;
+}
+
 /** One life of one client. */
 export interface ClientLife {
   /** From 1. */

@@ -10,6 +10,7 @@ import type { AcquiredLock, LockMode } from "../../locks/client-types.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Random } from "../random.ts";
 import type { Inside } from "./believers.ts";
+import type { Witness } from "./contract.ts";
 import type { Violated } from "./lock-checks.ts";
 
 export interface LockingOptions {
@@ -40,13 +41,10 @@ interface Tokens {
   any: bigint;
 }
 
-/** A client acts under a lock that it believes to hold: whoever knows better says so. */
-export type Acts = (client: number, lock: string, token: bigint) => void;
-
 export class Locking {
   readonly options: LockingOptions;
   readonly #violated: Violated;
-  readonly #witness: Acts;
+  readonly #witness: Witness;
   readonly #holds: Map<string, Set<Hold>> = new Map();
   readonly #tokens: Map<string, Tokens> = new Map();
   readonly #robbed: Set<string> = new Set();
@@ -54,7 +52,7 @@ export class Locking {
   granted = 0;
   lost = 0;
 
-  constructor(options: LockingOptions, violated: Violated, witness: Acts) {
+  constructor(options: LockingOptions, violated: Violated, witness: Witness) {
     this.options = options;
     this.#left = options.rounds;
     this.#violated = violated;
@@ -130,7 +128,7 @@ export class Locking {
     const { name, mode, token } = hold.lock;
     this.#holdsOf(name).add(hold);
     // Whoever was not told otherwise may rely on a grant at once, without a look at the clock.
-    if (!hold.lock.signal.aborted) this.#witness(hold.client, name, token);
+    if (!hold.lock.signal.aborted) this.#witness.acts(hold.client, name, token);
     let tokens = this.#tokens.get(name);
     if (tokens === undefined) this.#tokens.set(name, (tokens = { seen: new Set(), exclusive: -1n, any: -1n }));
     if (tokens.seen.has(token)) this.#violated(13, `token ${token} of ${name} is given out twice`);
@@ -150,7 +148,7 @@ export class Locking {
       return false;
     }
     const { name, mode, token } = hold.lock;
-    this.#witness(hold.client, name, token);
+    this.#witness.acts(hold.client, name, token);
     if (this.#robbed.has(name)) return true;
     for (const other of this.#holdsOf(name)) {
       if (other === hold || (mode === "shared" && other.lock.mode === "shared") || !believes(other)) continue;

@@ -7,6 +7,7 @@ import type { ClientCore } from "../../client/contract.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { HistoryEntry, RegisterOp } from "../checkers/history.ts";
 import type { Random } from "../random.ts";
+import type { Witness } from "./contract.ts";
 
 export interface LoadOptions {
   /** How many calls all clients together make. */
@@ -37,6 +38,7 @@ export class Load {
   readonly histories: Map<string, HistoryEntry<RegisterOp>[]> = new Map();
   readonly #now: () => number;
   readonly #violated: (rule: number, text: string) => void;
+  readonly #witness: Witness;
   readonly #open: Map<number, OpenOp> = new Map();
   /** Sums of a tally: what was confirmed, and what may have been added beyond. */
   readonly tallies: Map<string, { sure: number; perhaps: number }> = new Map();
@@ -48,8 +50,14 @@ export class Load {
   refused = 0;
   unknown = 0;
 
-  constructor(options: LoadOptions, now: () => number, violated: (rule: number, text: string) => void) {
+  constructor(
+    options: LoadOptions,
+    now: () => number,
+    violated: (rule: number, text: string) => void,
+    witness: Witness,
+  ) {
     this.options = options;
+    this.#witness = witness;
     this.#left = options.calls;
     this.#now = now;
     this.#violated = violated;
@@ -101,6 +109,8 @@ export class Load {
   readonly #adds: Map<number, { readonly client: number; readonly name: string }> = new Map();
 
   async #call(client: number, core: ClientCore, random: Random): Promise<void> {
+    const { session } = core;
+    if (session !== undefined) this.#witness.relies(client, session.id);
     const key = `k${random.integer(1, this.options.keys)}`;
     const read = random.chance(this.options.reads);
     if (read && random.chance(0.1)) return this.#readTotal(core, key);

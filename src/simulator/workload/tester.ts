@@ -5,9 +5,9 @@
 import { ViewstampError } from "../../protocol/errors.ts";
 import { checkRegisters } from "../checkers/linearizability.ts";
 import type { Inside } from "./believers.ts";
-import type { AskState, ClientLife, Workload } from "./contract.ts";
+import type { AskState, ClientLife, Witness, Workload } from "./contract.ts";
 import type { Violated } from "./lock-checks.ts";
-import { type Acts, Locking, type LockingOptions } from "./locking.ts";
+import { Locking, type LockingOptions } from "./locking.ts";
 import { Load, type LoadOptions } from "./registers.ts";
 
 export interface TesterOptions {
@@ -28,9 +28,9 @@ export class TesterWorkload implements Workload {
   readonly #violated: Violated;
   #probes = 0;
 
-  constructor(options: TesterOptions, now: () => number, violated: Violated, acts: Acts) {
-    this.#load = new Load(options.load, now, violated);
-    this.#locking = new Locking(options.locking, violated, acts);
+  constructor(options: TesterOptions, now: () => number, violated: Violated, witness: Witness) {
+    this.#load = new Load(options.load, now, violated, witness);
+    this.#locking = new Locking(options.locking, violated, witness);
     this.#lanes = options.lanes;
     this.#violated = violated;
   }

@@ -254,6 +254,7 @@ nine("an end of the run that does not fit what clients were told is seen", async
     options,
     () => 0,
     (rule) => found.push(rule),
+    { acts: () => {}, relies: () => {} },
   );
   load.tallies.set("k", { sure: 2, perhaps: 1 });
   const ending = (total: number, repeated: number[] = [], missing: number[] = []): number[] => {

@@ -1,4 +1,4 @@
-// Rules 12 to 15: what the history tells clients of locks, whom they trust, who is woken, and how it all ends.
+// Rules 12 to 14: what the history tells clients of locks, whom they trust, and who is woken.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeCall, encodeNotice, encodeReply } from "../../../src/protocol/calls.ts";
@@ -8,11 +8,10 @@ import { ORIGIN, type Viewstamp } from "../../../src/protocol/view.ts";
 import { Facts } from "../../../src/simulator/ledger/facts.ts";
 import type { ClientsEye, Watcher } from "../../../src/simulator/ledger/observer.ts";
 import { exclusion, faultOfEnded, faultOfHolders } from "../../../src/simulator/ledger/rules/exclusion.ts";
-import { grown } from "../../../src/simulator/ledger/rules/good-end.ts";
 import { tokens } from "../../../src/simulator/ledger/rules/tokens.ts";
 import { faultOfQueue, wakeUps } from "../../../src/simulator/ledger/rules/wake-ups.ts";
 import { viewOf } from "../../config/views.ts";
-import { ballot, EMPTY_DISK, entry, Scene, stateOf } from "./scene.ts";
+import { ballot, entry, Scene, stateOf } from "./scene.ts";
 
 const NOTHING = { reply: undefined, duplicate: false, notices: [] };
 
@@ -85,6 +84,10 @@ class Story {
 
   act(token: bigint): void {
     for (const { acts } of this.#watchers) acts?.(1, "x", token);
+  }
+
+  rely(session: string): void {
+    for (const { relies } of this.#watchers) relies?.(1, session);
   }
 
   over(): void {
@@ -264,6 +267,16 @@ thirteen("a client that acts under a tenure that is over is seen, one that was r
   never.acquire(never.one, 1, "queued");
   never.act(5n);
   assert.equal(never.broken, [13]);
+});
+
+thirteen("a client that takes a session for alive when it is over is seen", () => {
+  const story = new Story();
+  story.rely(story.one);
+  story.end(story.two);
+  story.rely(story.one);
+  assert.equal(story.broken, []);
+  story.rely(story.two);
+  assert.equal(story.broken, [13]);
 });
 
 thirteen("a local re-acquisition belongs to its tenure, for as long as its tokens go", () => {
@@ -455,53 +468,3 @@ fourteen("nobody is told anything on a connection that is gone, or that its sess
 });
 
 fourteen.run();
-
-const fifteen = suite("rule 15");
-const OPTIONS = { options: { minCopies: 2, forgetAfterMs: undefined } };
-
-fifteen("what grows while nothing is asked is named", () => {
-  assert.is(grown({ timers: 10, entries: 5 }, { timers: 12, entries: 5 }, { timers: 2 }), undefined);
-  assert.is(grown({ timers: 10 }, { timers: 3 }), undefined);
-  assert.match(
-    grown({ timers: 10, entries: 5 }, { timers: 13, entries: 5 }, { timers: 2 }) ?? "",
-    "timers from 10 to 13",
-  );
-});
-
-fifteen("an acceptor that goes with its membership is seen, one that an operator removed is not", () => {
-  const propose = (text: string): Scene => {
-    const scene = Scene.of("a* b c", OPTIONS);
-    scene.promise("b", 2, ballot(1, "b"));
-    scene.promise("c", 2, ballot(1, "b"));
-    scene.accept("b", ballot(1, "b"), viewOf(text, 2));
-    return scene;
-  };
-  assert.equal(propose("b* c | a").texts, []);
-  assert.equal(propose("b* c | !a").texts, []);
-  assert.equal(propose("b* c").broken, [15]);
-});
-
-fifteen("a view of too few copies is seen, unless the dropped one has lost its disk", () => {
-  const propose = (scene: Scene): Scene => {
-    scene.promise("a", 2, ballot(1, "a"));
-    scene.promise("c", 2, ballot(1, "a"));
-    scene.accept("a", ballot(1, "a"), viewOf("a* | b2 c", 2));
-    return scene;
-  };
-  const whole = Scene.of("a* b | c", OPTIONS);
-  assert.equal(propose(whole).broken, [15]);
-  const lost = Scene.of("a* b | c", OPTIONS);
-  lost.ledger.facts.node("b").data.ruined = "its disk is gone";
-  lost.start("b", { ...EMPTY_DISK, setAside: { clusterId: "c", reason: "test" } });
-  lost.keep("b", { kind: "identity", incarnation: "b2", clusterId: "c" });
-  assert.equal(propose(lost).texts, []);
-});
-
-fifteen("a commit on too few copies is seen", () => {
-  const scene = Scene.of("a*", OPTIONS);
-  scene.append("a", entry(1, 1));
-  scene.commit("a", 1);
-  assert.equal(scene.broken, [15]);
-});
-
-fifteen.run();

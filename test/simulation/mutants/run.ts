@@ -3,14 +3,10 @@
  * real code passes the same seed.
  * @module
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Failure } from "../../../src/simulator/campaign.ts";
-import { bundleSimulator, type Patch } from "../build.ts";
+import type { Failure, Totals } from "../../../src/simulator/campaign.ts";
+import { WorkerProgram } from "../workers.ts";
 import type { Mutant } from "./mutant.ts";
 import { MUTANTS } from "./table.ts";
-import { runBatch } from "./worker.ts";
 
 export interface MutantsOptions {
   /** Only those whose name contains one of these. */
@@ -49,20 +45,19 @@ export interface MutantsResult {
 const DEFAULT_SEEDS = 2000;
 /** The first batch is small, as most are caught at once. */
 const FIRST_BATCH = 10;
-const BATCH = 100;
+const BATCH = 50;
+/** A seed takes a fraction of a second, on a busy machine a few; this long only if the code spins. */
+const MOST_MS_PER_BATCH = 300_000;
 
 export async function runMutants(options: MutantsOptions = {}): Promise<MutantsResult> {
   const { only, workers = 1, say = () => {} } = options;
-  const chosen = MUTANTS.filter(({ name }) => only === undefined || only.some((part) => name.includes(part)));
-  const folder = await mkdtemp(join(tmpdir(), "viewstamp-mutants-"));
+  const waiting = MUTANTS.filter(({ name }) => only === undefined || only.some((part) => name.includes(part)));
+  const real = await WorkerProgram.build({ limitMs: MOST_MS_PER_BATCH });
   try {
-    const real = await bundled(folder, "real", []);
     const trials: Trial[] = [];
-    const waiting = [...chosen.entries()];
     const work = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        const [index, mutant] = next;
-        const trial = await tried(mutant, await bundled(folder, `${index}`, mutant.patches), real, options);
+        const trial = await tried(next, real, options);
         trials.push(trial);
         say(lineOf(trial));
       }
@@ -72,18 +67,26 @@ export async function runMutants(options: MutantsOptions = {}): Promise<MutantsR
     say(summaryOf(result));
     return result;
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await real.remove();
   }
 }
 
-async function bundled(folder: string, name: string, patches: readonly Patch[]): Promise<string> {
-  const outfile = join(folder, `${name}.mjs`);
-  await bundleSimulator({ entry: "test/simulation/worker.ts", outfile, patches });
-  return outfile;
+async function tried(mutant: Mutant, real: WorkerProgram, options: MutantsOptions): Promise<Trial> {
+  const program = await WorkerProgram.build({ patches: mutant.patches, limitMs: MOST_MS_PER_BATCH });
+  try {
+    return await hunted(mutant, program, real, options);
+  } finally {
+    await program.remove();
+  }
 }
 
-async function tried(mutant: Mutant, bundle: string, real: string, options: MutantsOptions): Promise<Trial> {
-  const { seeds = DEFAULT_SEEDS, firstSeed = 1 } = options;
+/** Seed after seed, in processes of their own: a mutant may hang, or take its process with it. */
+async function hunted(
+  mutant: Mutant,
+  program: WorkerProgram,
+  real: WorkerProgram,
+  { seeds = DEFAULT_SEEDS, firstSeed = 1 }: MutantsOptions,
+): Promise<Trial> {
   const { wishes = {} } = mutant;
   const began = performance.now();
   const voidSeeds: number[] = [];
@@ -91,18 +94,20 @@ async function tried(mutant: Mutant, bundle: string, real: string, options: Muta
   const over = (verdict: Verdict): Trial => {
     return { mutant, verdict, seeds: done, seconds: (performance.now() - began) / 1000, voidSeeds };
   };
+  const run = (of: WorkerProgram, first: number, count: number): Promise<Totals> =>
+    of.run({ firstSeed: first, seeds: count, stride: 1, wishes, keepGoing: false });
   while (done < seeds) {
     const batch = Math.min(done === 0 ? FIRST_BATCH : BATCH, seeds - done);
-    const result = await runBatch({ bundle, firstSeed: firstSeed + done, seeds: batch, wishes });
-    if (result.kind === "broke") return over(result);
-    if (result.kind === "clean") {
-      done += batch;
-      continue;
+    let failure: Failure | undefined;
+    try {
+      [failure] = (await run(program, firstSeed + done, batch)).failures;
+    } catch (error) {
+      return over({ kind: "broke", text: (error as Error).message });
     }
-    const { failure } = result;
-    done = failure.seed - firstSeed + 1;
-    const same = await runBatch({ bundle: real, firstSeed: failure.seed, seeds: 1, wishes });
-    if (same.kind === "clean") return over({ kind: "caught", failure });
+    done = failure === undefined ? done + batch : failure.seed - firstSeed + 1;
+    if (failure === undefined) continue;
+    const same = await run(real, failure.seed, 1);
+    if (same.failures.length === 0) return over({ kind: "caught", failure });
     voidSeeds.push(failure.seed);
   }
   return over({ kind: "survived" });

@@ -15,7 +15,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
       {
         file: SESSION,
         find: "this.#live?.trust.confirm(sent, driftPercent);",
-        replace: "this.#live?.trust.confirm({ ...sent, ...momentOf(this.#environment) }, driftPercent);",
+        replace: "this.#live?.trust.confirm(Math.max(sent, this.#clock.earliest()), driftPercent);",
       },
     ],
   },
@@ -36,8 +36,8 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: TRUST,
-        find: "return now + Math.max(0, asleep) >= this.#until;",
-        replace: "return now + Math.min(0, asleep) >= this.#until;",
+        find: "this.#asleep += Math.max(0, moved);",
+        replace: "this.#asleep += Math.min(0, moved) * 0;",
       },
     ],
   },

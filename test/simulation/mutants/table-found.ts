@@ -29,4 +29,16 @@ export const FOUND_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "found: a wall clock that was set back hides the sleep that follows",
+    rules: [12, 13],
+    why: "by how much the wall clock runs ahead was counted from the last keep-alive alone",
+    patches: [
+      {
+        file: "src/client/trust.ts",
+        find: "if (Math.abs(moved) < LEAST_MS) return moved;",
+        replace: "if (moved < LEAST_MS) return moved;",
+      },
+    ],
+  },
 ];

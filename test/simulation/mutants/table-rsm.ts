@@ -109,6 +109,9 @@ export const RSM_MUTANTS: readonly Mutant[] = [
         replace: "if (message.previous.seqno > log.end) {",
       },
     ],
+    wishes: { faults: ["comes back with another log"] },
+    why: `a primary sends on from the last common place, so it takes a tail that differs, an invoke lost inside its connection,
+and a second one that follows within that tail: in the usual draw once in some thousand seeds`,
   },
   {
     name: "entries at a place that is taken are thought to be the same",
@@ -215,7 +218,7 @@ harmless without the first, and the first is without the second`,
   },
   {
     name: "log cut before its snapshot is durable",
-    rules: [3, 11],
+    rules: [3, 7, 11],
     patches: [
       {
         file: REPLICATED,

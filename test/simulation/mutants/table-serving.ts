@@ -239,8 +239,8 @@ export const SERVING_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: SERVING,
-        find: "for (const session of this.#replica.state.sessions) this.#live.add(session, now);",
-        replace: "for (const session of this.#replica.state.sessions) this.#live.add(session, now - session.ttlMs);",
+        find: "this.#live.begin(this.#replica.state.sessions, now);",
+        replace: "this.#live.begin(this.#replica.state.sessions, now - 500);",
       },
     ],
   },
@@ -250,8 +250,8 @@ export const SERVING_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: LIVE,
-        find: "const due = live.heardAt + live.session.ttlMs;",
-        replace: "const due = live.heardAt + live.session.ttlMs / 2;",
+        find: "?? this.#begunAt) + session.ttlMs;",
+        replace: "?? this.#begunAt) + session.ttlMs / 2;",
       },
       {
         file: LIVE,

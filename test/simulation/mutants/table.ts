@@ -12,6 +12,7 @@ import { PAXOS_MUTANTS } from "./table-paxos.ts";
 import { RSM_MUTANTS } from "./table-rsm.ts";
 import { SERVING_MUTANTS } from "./table-serving.ts";
 import { STORAGE_MUTANTS } from "./table-storage.ts";
+import { UPGRADE_MUTANTS } from "./table-upgrade.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   ...PAXOS_MUTANTS,
@@ -21,6 +22,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORAGE_MUTANTS,
   ...CLIENT_MUTANTS,
   ...LOCK_MUTANTS,
+  ...UPGRADE_MUTANTS,
   ...CACHE_MUTANTS,
   ...FOUND_MUTANTS,
 ];

@@ -33,6 +33,61 @@ scenario(31, "the state is large, one node joins under load", large, async (s) =
   await load.goesOn();
 });
 
+interface Transfer {
+  readonly offered: number;
+  readonly resumed: number;
+}
+
+/** Counts what happens to snapshots at a node from now on. */
+function watchTransfers(s: Stage, id: string): Transfer {
+  const seen = { offered: 0, resumed: 0 };
+  s.node(id).watch = (event) => {
+    if (event.event !== "path") return;
+    if (event.name === "snapshotOffered") seen.offered++;
+    if (event.name === "transferResumed") seen.resumed++;
+  };
+  return seen;
+}
+
+async function largeWithoutC(s: Stage): Promise<(count: number) => Promise<void>> {
+  s.kill("c");
+  s.node("c").wipe();
+  await s.writableView("ab");
+  const filler = s.visitor();
+  let n = 0;
+  const fill = async (count: number): Promise<void> => {
+    for (const end = n + count; n < end; n++)
+      await s.within("a value is put", filler.put(`key ${n}`, new Uint8Array(VALUE_BYTES).fill(n)));
+  };
+  await fill(VALUES);
+  return fill;
+}
+
+scenario(31, "the connection breaks during the transfer, which goes on where it was", large, async (s) => {
+  const fill = await largeWithoutC(s);
+  const transfer = watchTransfers(s, "a");
+  s.restart("c");
+  await s.until("a snapshot is on its way", () => transfer.offered > 0);
+  await s.passes(400);
+  s.isolate("c");
+  // By now the log would be long enough for another snapshot, and the one that c has a part of would be gone.
+  await Promise.all([fill(15), s.passes(s.random.between(3, 6) * suspectMs)]);
+  const { offered } = transfer;
+  s.rejoin("c");
+  await s.writableView("abc", { withinMs: TRANSFER_MS });
+  assert.ok(transfer.resumed > 0, "it is resumed");
+  assert.is(transfer.offered, offered, "it does not begin again");
+});
+
+scenario(31, "a learner that falls behind while it loads is admitted all the same", large, async (s) => {
+  const fill = await largeWithoutC(s);
+  const transfer = watchTransfers(s, "a");
+  s.restart("c");
+  await s.until("a snapshot is on its way", () => transfer.offered > 0);
+  await fill(30);
+  await s.writableView("abc", { withinMs: TRANSFER_MS });
+});
+
 scenario(32, "a rolling restart with graceful stops, under load", three, async (s) => {
   const load = s.steadily({ everyMs: 1 });
   await load.goesOn();

@@ -1,7 +1,7 @@
 /**
  * Rule 13. Tokens are looked at in the committed history and at clients; trust is looked at in the moment in which the
- * history ends a session or gives a lock to another, and whenever a client acts under a lock: one that stood still in that
- * moment may do so late.
+ * history ends a session or gives a lock to another, and whenever a client acts: one that stood still in that moment may do
+ * so late.
  * @module
  */
 import type { KeepAlive } from "../../../protocol/client-messages.ts";
@@ -40,6 +40,9 @@ export const tokens: Rule = {
         const lock = facts.locks.named(name);
         if (lock !== undefined && !isHeldUnder(lock, token))
           violated(`client ${client} acts under ${name} with token ${token}, and its tenure is over`);
+      },
+      relies(client, session) {
+        if (facts.locks.ended.has(session)) violated(`client ${client} relies on session ${session}, which is over`);
       },
       asked(node, _core, client, message) {
         if (message.type === "keepAlive")

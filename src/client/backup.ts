@@ -1,0 +1,167 @@
+/**
+ * Copies the whole state of a cluster: from its primary, as it is after everything acknowledged before the copy began.
+ * @module
+ */
+import type { Copied, ServerMessage } from "../protocol/client-messages.ts";
+import type { Environment, Timer } from "../protocol/environment.ts";
+import { ViewstampError } from "../protocol/errors.ts";
+import { type Hello, PROTOCOL_LEAST, PROTOCOL_NEWEST } from "../protocol/hello.ts";
+import type { MachineVersion } from "../protocol/machine.ts";
+import type { Transport } from "../protocol/transport.ts";
+import { type ClusterId, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
+import { clusterStatus } from "./admin.ts";
+import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
+import type { ClusterAddresses } from "./options.ts";
+
+export interface CopyOptions {
+  readonly cluster: ClusterAddresses;
+  readonly environment: Environment;
+  readonly transport: Transport;
+  /** Until a first chunk comes, and between chunks. */
+  readonly timeoutMs: number;
+  /** Takes the chunks in order; the next is asked for when it has resolved. */
+  readonly take: (chunk: Uint8Array) => Promise<void>;
+}
+
+export interface CopiedState {
+  readonly at: Viewstamp;
+  readonly chunks: number;
+  readonly clusterId: ClusterId;
+  /** The machines whose state it is. */
+  readonly machines: readonly MachineVersion[];
+}
+
+/**
+ * Resolves when the whole state has been taken.
+ * @throws {ViewstampError} `NoQuorum` if no primary takes requests, `Timeout`, or why the primary refuses. Nothing taken
+ * counts then.
+ */
+export async function copyState(options: CopyOptions): Promise<CopiedState> {
+  const { cluster, environment, transport, timeoutMs } = options;
+  const answers = await clusterStatus(cluster, environment, transport, Math.min(timeoutMs, STATUS_MS));
+  const statuses = answers.flatMap(({ status }) => status ?? []);
+  const newest = Math.max(0, ...statuses.map(({ vid }) => vid));
+  const view = statuses.find(({ vid }) => vid === newest);
+  const primary = view?.members.find(({ id }) => id === view.primary);
+  if (view === undefined || primary === undefined) {
+    const missing = answers.filter(({ status }) => status === undefined).map(({ url }) => url);
+    throw new ViewstampError("NoQuorum", "no node that answers knows a primary", { data: { missing } });
+  }
+  return await new Promise((resolve, reject) => {
+    new Copying(primary.url, options, (error, copied) => {
+      const { clusterId } = view;
+      const machines = view.machines.map(({ name, version }) => ({ name, version }));
+      if (error === undefined) resolve({ ...(copied as Taken), clusterId, machines });
+      else reject(error);
+    });
+  });
+}
+
+type Taken = Pick<CopiedState, "at" | "chunks">;
+
+const hello: Hello = {
+  protocol: { least: PROTOCOL_LEAST, newest: PROTOCOL_NEWEST },
+  role: "client",
+  clusterId: undefined,
+  node: undefined,
+  machines: [],
+  options: undefined,
+  authentication: undefined,
+};
+
+/** A node that hangs must not keep the others waiting. */
+const STATUS_MS = 2000;
+
+/** A primary that is busy is asked again after this long. */
+const AGAIN_MS = 100;
+
+/** One copy over one connection: when that is lost, so is the copy. */
+class Copying implements LinkOwner {
+  readonly #options: CopyOptions;
+  readonly #link: Link;
+  readonly #done: (error: unknown, taken: Taken | undefined) => void;
+  #at: Viewstamp | undefined;
+  #next = 0;
+  #xid = 0;
+  #deadline: Timer;
+  #again: Timer | undefined;
+  #over = false;
+
+  constructor(url: string, options: CopyOptions, done: (error: unknown, taken: Taken | undefined) => void) {
+    this.#options = options;
+    this.#done = done;
+    const { transport, environment, timeoutMs } = options;
+    this.#deadline = this.#limit();
+    const later = timeoutMs + 1;
+    this.#link = new Link(transport, environment, { url, hello, helloMs: later, silenceMs: later }, this);
+  }
+
+  welcomed(link: Link): void {
+    link.settled();
+    this.#ask();
+  }
+
+  received(_link: Link, message: ServerMessage): void {
+    if (this.#over) return;
+    if (message.type === "copied" && message.xid === this.#xid) this.#take(message);
+    else if (message.type === "declined" && message.xid === this.#xid) this.#declined(message.code, message.text);
+  }
+
+  frameDone(): void {}
+
+  ended(link: Link, end: LinkEnd): void {
+    const text = `${link.url}: ${end.reason}`;
+    this.#finish(end.rejection ?? new ViewstampError("NoQuorum", text, { data: { missing: [link.url] } }));
+  }
+
+  isWaiting(): boolean {
+    return true;
+  }
+
+  #ask(): void {
+    this.#link.send({ type: "copy", xid: ++this.#xid, next: this.#next });
+  }
+
+  #take({ at, index, isEnd, body }: Copied): void {
+    if (index !== this.#next || (this.#at !== undefined && !sameViewstamp(this.#at, at))) {
+      return this.#finish(new ViewstampError("BadMessage", `${this.#link.url} gave another chunk than the next one`));
+    }
+    this.#at = at;
+    if (isEnd) return this.#finish(undefined, { at, chunks: index });
+    this.#next++;
+    this.#deadline.cancel();
+    this.#options.take(body).then(
+      () => {
+        if (this.#over) return;
+        this.#deadline = this.#limit();
+        this.#ask();
+      },
+      (error: unknown) => this.#finish(error),
+    );
+  }
+
+  #declined(code: string, text: string): void {
+    if (this.#next > 0 || code === "INVALID" || code === "NOTPRIMARY") {
+      return this.#finish(
+        new ViewstampError(code === "INVALID" ? "InvalidInput" : "Busy", `${this.#link.url}: ${text}`),
+      );
+    }
+    this.#again = this.#options.environment.setTimer(AGAIN_MS, () => this.#ask());
+  }
+
+  #limit(): Timer {
+    const { environment, timeoutMs } = this.#options;
+    return environment.setTimer(timeoutMs, () => {
+      this.#finish(new ViewstampError("Timeout", `${this.#link.url} gave no chunk within ${timeoutMs} ms`));
+    });
+  }
+
+  #finish(error: unknown, taken?: Taken): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#deadline.cancel();
+    this.#again?.cancel();
+    this.#link.drop(error === undefined ? "answered" : "given up");
+    this.#done(error, taken);
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Makes data directories of a new cluster from an old state. Each is made whole under a temporary name, then renamed.
+ * @module
+ */
+import { open, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import type { Entry } from "../../protocol/entry.ts";
+import { ViewstampError } from "../../protocol/errors.ts";
+import type { DurableMachines, DurableState } from "../../protocol/storage.ts";
+import type { ClusterId, Member, View, Viewstamp } from "../../protocol/view.ts";
+import { fileStorage } from "../../storage/file.ts";
+import { systemEnvironment } from "../environment.ts";
+import { done, got } from "./promised.ts";
+
+/** More entries than any cluster commits between a backup and its restoration: 2^32, days at full speed. */
+export const DEFAULT_SKIP: number = 2 ** 32;
+/** A fencing token is a place times 2^24 and stays below 2^63. */
+const LAST_PLACE = 2 ** 39;
+
+/** What each directory of the new cluster holds beside its own identity. */
+export interface NewCluster {
+  readonly clusterId: ClusterId;
+  readonly view: View;
+  /** Fresh nodes are told in which versions the log begins. */
+  readonly machines: DurableMachines;
+  /** The snapshot: its chunks are read once for each directory. Without one the log begins at the beginning. */
+  readonly snapshot: { readonly at: Viewstamp; readonly chunks: () => AsyncIterable<Uint8Array> } | undefined;
+  readonly entries: readonly Entry[];
+}
+
+/** Nobody has heard of it. */
+export function newClusterId(): ClusterId {
+  return `c${systemEnvironment.randomId()}`;
+}
+
+export function newIncarnation(): string {
+  return systemEnvironment.randomId();
+}
+
+/** The first view of a new cluster; later than any that the state knows, and so believed by fresh nodes. */
+export function firstView(members: readonly Member[], last: number): View {
+  const sorted = [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const primary = sorted[0]!.id;
+  return { vid: Math.max(last, 1) + 1, members: sorted, acceptors: sorted, barred: [], invited: [], primary };
+}
+
+/** @throws {ViewstampError} `InvalidInput` if places would come to their end */
+export function checkPlaces(last: number, skip: number): void {
+  if (last + skip < LAST_PLACE) return;
+  throw new ViewstampError("InvalidInput", `place ${last} moved on by ${skip} leaves no room for fencing tokens`);
+}
+
+/** @throws {ViewstampError} `InvalidInput` if there is something */
+export async function checkVacant(directory: string): Promise<void> {
+  const found = await readdir(directory).catch((error: { code?: string }) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  if (found.length > 0) throw new ViewstampError("InvalidInput", `${directory} is not empty: name a new directory`);
+}
+
+/** Makes all, then gives all their names: if one fails before that, nothing is left of any. */
+export async function makeAll(
+  cluster: NewCluster,
+  wanted: readonly { readonly directory: string; readonly member: Member }[],
+): Promise<void> {
+  const made: { readonly temporary: string; readonly directory: string }[] = [];
+  try {
+    for (const { directory, member } of wanted) {
+      made.push({ temporary: await makeData(directory, cluster, member), directory });
+    }
+  } catch (error) {
+    await discard(made.map(({ temporary }) => temporary));
+    throw error;
+  }
+  for (const { temporary, directory } of made) await renameDirectory(temporary, directory);
+}
+
+/** Makes the data, puts the old aside under another name, and then the new in its place. */
+export async function replaceData(directory: string, kept: string, cluster: NewCluster, member: Member): Promise<void> {
+  const temporary = await makeData(directory, cluster, member);
+  try {
+    await renameDirectory(directory, kept);
+  } catch (error) {
+    await discard([temporary]);
+    throw error;
+  }
+  await renameDirectory(temporary, directory);
+}
+
+async function discard(directories: readonly string[]): Promise<void> {
+  for (const directory of directories) await rm(directory, { recursive: true, force: true });
+}
+
+/** Gives the temporary directory, complete and durable. */
+async function makeData(directory: string, cluster: NewCluster, member: Member): Promise<string> {
+  const temporary = `${resolve(directory)}.new-${systemEnvironment.randomId()}`;
+  try {
+    await fill(temporary, cluster, member);
+    return temporary;
+  } catch (error) {
+    await discard([temporary]);
+    throw error;
+  }
+}
+
+async function fill(directory: string, cluster: NewCluster, { incarnation }: Member): Promise<void> {
+  const { clusterId, view, machines, snapshot, entries } = cluster;
+  const storage = fileStorage(directory);
+  await got<DurableState>((opened) => storage.open(opened));
+  try {
+    if (snapshot !== undefined) {
+      const { at, chunks } = snapshot;
+      const writer = storage.writeSnapshot(at);
+      for await (const chunk of chunks()) await done((written) => writer.write(chunk, written));
+      await done((committed) => writer.commit(committed));
+      await done((written) => storage.write([{ kind: "base", at }], written));
+    }
+    const identity = { kind: "identity", incarnation, clusterId } as const;
+    const records = entries.length > 0 ? [{ kind: "append", entries } as const] : [];
+    const all = [identity, { kind: "machines", ...machines } as const, ...records, { kind: "view", view } as const];
+    await done((written) => storage.write(all, written));
+  } finally {
+    await done((closed) => storage.close(closed));
+  }
+}
+
+/** Gives a directory another name, durably. An empty directory may be there under it. */
+async function renameDirectory(from: string, to: string): Promise<void> {
+  await rmdir(to).catch((error: { code?: string }) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  await rename(from, to);
+  if (process.platform === "win32") return;
+  const parent = await open(dirname(resolve(to)), "r");
+  await parent.sync();
+  await parent.close();
+}

@@ -1,0 +1,163 @@
+/**
+ * `viewstamp recover DIR --force`: a new cluster from the data of one surviving replica.
+ * @module
+ */
+import { existsSync } from "node:fs";
+import { replicated } from "../../machine/replicated.ts";
+import { ViewstampError } from "../../protocol/errors.ts";
+import type { MachineVersion } from "../../protocol/machine.ts";
+import { canRun, versionsText } from "../../protocol/machine-versions.ts";
+import type { Member, Viewstamp } from "../../protocol/view.ts";
+import { movedEntries, movedPlace } from "../../rsm/relocation.ts";
+import { ReplicatedState } from "../../rsm/state.ts";
+import { movedHeader } from "../../rsm/state-chunks.ts";
+import { Damage } from "../../storage/faults.ts";
+import { fileDisk } from "../../storage/file-disk.ts";
+import { holderOf } from "../../storage/file-lock.ts";
+import { type Salvaged, salvage } from "../../storage/salvage.ts";
+import { readChunk } from "../../storage/snapshot-reader.ts";
+import type { Arguments } from "./arguments.ts";
+import { builtInMachines } from "./built-in.ts";
+import { checkedAddress } from "./cluster-list.ts";
+import type { Command } from "./command.ts";
+import { exitCode, UsageError } from "./exit-codes.ts";
+import { existingDirectory } from "./log.ts";
+import { placeOf } from "./log-report.ts";
+import {
+  checkPlaces,
+  DEFAULT_SKIP,
+  firstView,
+  type NewCluster,
+  newClusterId,
+  newIncarnation,
+  replaceData,
+} from "./new-data.ts";
+import { got } from "./promised.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const recover: Command = {
+  name: "recover",
+  summary: "Make a new cluster from the data of one surviving replica, when no majority will ever come back",
+  positionals: ["DIR"],
+  options: {
+    force: { type: "boolean", help: "do it; without this it says what may be lost, and changes nothing" },
+    id: { type: "string", value: "ID", help: "the node's name (default: as the data says)" },
+    url: { type: "string", value: "URL", help: "the node's address (default: as the data says)" },
+    skip: { type: "string", value: "N", help: `go on N places later (default ${DEFAULT_SKIP})` },
+    json: { type: "boolean", help: "as one JSON object" },
+  },
+  details: [
+    "For the case that too many nodes are lost for ever, or that no node has healthy data. Stop all nodes first. Look at",
+    "every copy with `viewstamp log verify` and take the one that reaches furthest.",
+    "What another node acknowledged and this one does not hold is lost; what was never acknowledged may come to count.",
+    "The new cluster has an id of its own: nodes and clients of the old one are refused. It has one member; start the",
+    "others with empty directories and the same --cluster, and they are caught up. Until one of them is, a cluster that",
+    "wants two copies takes no requests.",
+    "So that no fencing token is given twice, it goes on N places later. Data without a snapshot that was written by a",
+    "program with machines of its own needs --skip 0; tokens that were issued and lost may then be given again.",
+    "The old data stays as DIR.before-recovery. Exit codes: 0 done; 1 refused without --force; 6 the data is damaged",
+    "beyond use.",
+  ],
+  run,
+};
+
+async function run(args: Arguments, terminal: Terminal): Promise<number> {
+  const directory = await existingDirectory(args.positionals[0]!);
+  const holder = holderOf(directory);
+  if (holder !== undefined) throw new ViewstampError("DataInUse", `${directory} is in use by ${holder}: stop it first`);
+  const skip = args.number("skip", DEFAULT_SKIP);
+  if (!Number.isInteger(skip)) throw new UsageError("--skip must be a whole number");
+  const found = await got<Salvaged>((read) => salvage(fileDisk(directory), read)).catch((error: unknown) => {
+    if (!(error instanceof Damage)) throw error;
+    terminal.message(`viewstamp: nothing can be recovered from ${directory}: ${error.message}`);
+    return undefined;
+  });
+  if (found === undefined) return exitCode.damaged;
+  const member = memberOf(found, args);
+  checkPlaces(found.entries.at(-1)?.seqno ?? found.base.seqno, skip);
+  for (const line of whatMayBeLost(found)) terminal.message(line);
+  if (!args.has("force")) {
+    terminal.message("viewstamp: nothing was changed; --force makes a new cluster of this");
+    return exitCode.failed;
+  }
+  const kept = `${directory}.before-recovery`;
+  if (existsSync(kept)) throw new ViewstampError("InvalidInput", `${kept} is there already: move it away first`);
+  const cluster = clusterOf(found, member, skip);
+  await replaceData(directory, kept, cluster, member);
+  const { clusterId } = cluster;
+  if (args.has("json")) terminal.data(JSON.stringify({ clusterId, of: found.facts.identity?.clusterId, member, kept }));
+  else terminal.data(`cluster ${clusterId}, with ${member.id} at ${member.url}; the old data is in ${kept}`);
+  return exitCode.ok;
+}
+
+/** The same node in the new cluster. @throws {UsageError} if the data does not know it */
+function memberOf({ facts }: Salvaged, args: Arguments): Member {
+  const known = [...(facts.view?.members ?? []), ...(facts.view?.acceptors ?? [])];
+  const self = known.find(({ incarnation }) => incarnation === facts.identity?.incarnation);
+  if (self === undefined && !(args.has("id") && args.has("url")))
+    throw new UsageError("the data does not say which node it belongs to: give --id and --url");
+  const id = args.text("id", self?.id);
+  const knownUrl = known.find((one) => one.id === id)?.url;
+  return { id, incarnation: newIncarnation(), url: checkedAddress(args.text("url", knownUrl), "--url") };
+}
+
+function whatMayBeLost({ facts, base, entries, damage, wasAside }: Salvaged): string[] {
+  const { view, identity } = facts;
+  const last = entries.at(-1) ?? base;
+  const isMember = view?.members.some(({ incarnation }) => incarnation === identity?.incarnation) === true;
+  const members = view === undefined ? "none" : view.members.map(({ id }) => id).join(" ");
+  return [
+    `cluster ${identity?.clusterId ?? "not known"}: the newest view known here is ${view?.vid ?? 0}, members ${members}`,
+    ...(wasAside ? ["the data was set aside, and is read from there"] : []),
+    ...(damage === undefined ? [] : [`damaged: ${damage}; what came after ${placeOf(last)} in this copy is lost`]),
+    `kept: everything through ${placeOf(last)}, also what was never acknowledged`,
+    isMember && damage === undefined
+      ? `may be lost: what was acknowledged in views later than ${view?.vid}, if there were any`
+      : `may be lost: whatever was acknowledged after ${placeOf(last)}; this copy is not that of a member with all its log`,
+  ];
+}
+
+function clusterOf(found: Salvaged, member: Member, skip: number): NewCluster {
+  const { facts, base, entries } = found;
+  const last = Math.max(facts.view?.vid ?? 0, base.vid, entries.at(-1)?.vid ?? 0);
+  const view = firstView([member], last);
+  const moved = movedEntries(entries, base, skip);
+  const isBare = found.snapshot === undefined && skip === 0;
+  const at = movedPlace(base, skip);
+  const machines = facts.machines ?? { origin: [], promised: [] };
+  const empty = found.snapshot === undefined && !isBare ? emptyState(machines.origin) : undefined;
+  const snapshot = isBare ? undefined : { at, chunks: () => movedChunks(found, empty, at) };
+  return { clusterId: newClusterId(), view, machines, snapshot, entries: moved };
+}
+
+/**
+ * Data without a snapshot begins with the empty state of its machines, which only their program can make.
+ * @throws {ViewstampError} `InvalidInput` if they are not those of this program
+ */
+function emptyState(origin: readonly MachineVersion[]): ReplicatedState {
+  const state = new ReplicatedState(replicated(builtInMachines));
+  if (canRun(state.machine.able, origin)) {
+    state.begin(origin);
+    return state;
+  }
+  throw new ViewstampError(
+    "InvalidInput",
+    `the data has no snapshot, and begins with ${versionsText(origin)}, which this program does not have: give --skip 0`,
+  );
+}
+
+async function* movedChunks({ disk, snapshot }: Salvaged, empty: ReplicatedState | undefined, at: Viewstamp) {
+  const count = snapshot?.note.chunks ?? 0;
+  if (snapshot === undefined && empty !== undefined) {
+    const chunks = empty.snapshot();
+    let isFirst = true;
+    for (let next = chunks.next(); next.done !== true; next = chunks.next()) {
+      yield isFirst ? movedHeader(next.value, at) : next.value;
+      isFirst = false;
+    }
+  }
+  for (let index = 0; index < count; index++) {
+    const chunk = await got<Uint8Array>((read) => readChunk(disk, snapshot!, index, read));
+    yield index === 0 ? movedHeader(chunk, at) : chunk;
+  }
+}

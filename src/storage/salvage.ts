@@ -1,0 +1,104 @@
+/**
+ * What of a data directory can still be read: all of it if it is sound, else the log up to the damage; of data that was
+ * set aside too. For a forced recovery, in which what cannot be read is lost.
+ * @module
+ */
+import type { Entry } from "../protocol/entry.ts";
+import type { Done } from "../protocol/storage.ts";
+import type { Viewstamp } from "../protocol/view.ts";
+import type { DiskReader, Got } from "./disk.ts";
+import { examine, type Finding, findSnapshot, whatLacks } from "./examination.ts";
+import { Damage } from "./faults.ts";
+import { asideName, takeInventory } from "./names.ts";
+import type { Facts } from "./records.ts";
+import type { Remembered } from "./remembered.ts";
+import { Replay } from "./replay.ts";
+import type { StoredSnapshot } from "./snapshot-reader.ts";
+import { then } from "./steps.ts";
+
+export interface Salvaged {
+  /** Where the snapshot's chunks are read from. */
+  readonly disk: DiskReader;
+  readonly facts: Facts;
+  readonly snapshot: StoredSnapshot | undefined;
+  /** The snapshot's place, or the beginning. */
+  readonly base: Viewstamp;
+  /** Those after `base`. */
+  readonly entries: readonly Entry[];
+  /** What was damaged, and so is lost; `undefined` if nothing was. */
+  readonly damage: string | undefined;
+  /** It was set aside, and is read from there. */
+  readonly wasAside: boolean;
+}
+
+/** An error is `Damage` if nothing can be made of it. */
+export function salvage(disk: DiskReader, done: Got<Salvaged>): void {
+  const failed: Done = (error) => done(error, undefined);
+  examine(
+    disk,
+    { keepsEntries: false },
+    then(failed, (finding) => {
+      const from = asideOf(finding);
+      if (from !== undefined) return read(asideReader(disk, from), true, done);
+      if (finding.verdict.type === "empty") return failed(new Damage(`there is no data in ${disk.name}`));
+      read(disk, false, done);
+    }),
+  );
+}
+
+/** The number under which the data was set aside, if nothing has replaced it. */
+function asideOf({ note, verdict }: Finding): number | undefined {
+  if (note === undefined || verdict.type === "damaged") return undefined;
+  const isReplaced = verdict.type === "sound" && verdict.replayed.remembered.facts.view !== undefined;
+  return isReplaced ? undefined : note.from;
+}
+
+/** The files set aside with this number, under the names that they had. */
+function asideReader(disk: DiskReader, from: number): DiskReader {
+  const prefix = asideName("", from);
+  return {
+    name: disk.name,
+    list: (done) =>
+      disk.list((error, files) =>
+        done(
+          error,
+          files
+            ?.filter(({ name }) => name.startsWith(prefix))
+            .map(({ name, bytes }) => ({ name: name.slice(prefix.length), bytes })),
+        ),
+      ),
+    read: (name, offset, length, done) => disk.read(asideName(name, from), offset, length, done),
+  };
+}
+
+function read(disk: DiskReader, wasAside: boolean, done: Got<Salvaged>): void {
+  const failed: Done = (error) => done(error, undefined);
+  disk.list(
+    then(failed, (files) => {
+      const inventory = takeInventory(files);
+      const replay = new Replay(disk, inventory, true);
+      replay.run((error) => {
+        if (error !== undefined && !(error instanceof Damage)) return failed(error);
+        const { remembered } = replay;
+        findSnapshot(disk, inventory, remembered, (fault, found) => {
+          if (fault !== undefined && !(fault instanceof Damage)) return failed(fault);
+          const lacking = whatLacks(remembered, found);
+          if (lacking !== undefined) return failed(new Damage((error ?? fault)?.message ?? lacking));
+          done(undefined, { disk, wasAside, damage: (error ?? fault)?.message, ...stateOf(remembered, found) });
+        });
+      });
+    }),
+  );
+}
+
+function stateOf(
+  remembered: Remembered,
+  snapshot: StoredSnapshot | undefined,
+): Pick<Salvaged, "facts" | "snapshot" | "base" | "entries"> {
+  if (snapshot !== undefined && remembered.isReplacedBy(snapshot.note.at)) {
+    remembered.apply({ kind: "base", at: snapshot.note.at });
+  }
+  const { entries, base: logBase } = remembered.durableState(undefined, undefined);
+  const base = snapshot?.note.at ?? logBase;
+  return { facts: remembered.facts, snapshot, base, entries: entries.filter(({ seqno }) => seqno > base.seqno) };
+}

@@ -1,0 +1,100 @@
+// What can be read of damaged data: everything before the damage, as it was, or nothing.
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { DurableState } from "../../src/protocol/storage.ts";
+import { type Salvaged, salvage } from "../../src/storage/salvage.ts";
+import { readChunk } from "../../src/storage/snapshot-reader.ts";
+import { differenceOf, hexOf } from "../protocol/arbitraries.ts";
+import { CrashDisk } from "./crash-disk.ts";
+import { close, open, perform } from "./drive.ts";
+import { life, SMALL_SEGMENT, storageOn } from "./life.ts";
+import { after, chunkOf, EMPTY, type Happening, single } from "./model.ts";
+
+type Files = ReadonlyMap<string, Uint8Array>;
+
+async function filesOf(happenings: readonly Happening[], segmentBytes: number): Promise<Files> {
+  const disk = new CrashDisk();
+  const storage = storageOn(disk, segmentBytes);
+  await open(storage);
+  await perform(storage, happenings);
+  await close(storage);
+  return disk.contents;
+}
+
+function salvaged(files: Files): Promise<Salvaged | Error> {
+  return new Promise((resolve) => {
+    salvage(new CrashDisk(files), (error, found) => resolve(found ?? (error as Error)));
+  });
+}
+
+/** The end of the log and its entries, from the snapshot's place on if it has one. */
+function textOf(base: { readonly seqno: number }, entries: DurableState["entries"]): string {
+  const after = entries.filter(({ seqno }) => seqno > base.seqno);
+  return `${base.seqno}: ${after.map(({ bytes }) => hexOf(bytes)).join()}`;
+}
+
+const test = suite("salvage");
+
+test("gives all of sound data", async () => {
+  for (const [happenings, segmentBytes] of [
+    [life, SMALL_SEGMENT],
+    [life.slice(0, 15), 400],
+    [life.slice(0, 5), 1 << 20],
+  ] as const) {
+    const expected = (happenings as readonly Happening[]).reduce(after, EMPTY);
+    const found = (await salvaged(await filesOf(happenings, segmentBytes))) as Salvaged;
+    assert.is(found.damage, undefined);
+    const base = expected.snapshot?.at ?? expected.base;
+    assert.is(textOf(found.base, found.entries), textOf(base, expected.entries));
+    assert.equal([found.facts.view?.vid, found.facts.identity], [expected.view?.vid, expected.identity]);
+    for (let index = 0; index < (expected.snapshot?.chunks ?? 0); index++) {
+      const chunk = await new Promise<Uint8Array>((resolve) => {
+        readChunk(found.disk, found.snapshot!, index, (_, bytes) => resolve(bytes!));
+      });
+      assert.is(differenceOf(chunk, chunkOf(expected.snapshot!.at, index)), "");
+    }
+  }
+});
+
+test("gives a state that was once, wherever a byte is changed, also after the data was set aside", async () => {
+  const states = new Set<string>([textOf(EMPTY.base, [])]);
+  let reached = EMPTY;
+  const happenings = life.slice(0, 15);
+  for (const what of happenings.flatMap(single)) {
+    reached = after(reached, what);
+    for (const base of [reached.base, reached.snapshot?.at ?? reached.base]) states.add(textOf(base, reached.entries));
+  }
+  const files = await filesOf(happenings, 400);
+  let given = 0;
+  for (const [name, bytes] of files) {
+    for (let place = 0; place < bytes.length; place += 5) {
+      const damaged = new Map([...files].map(([one, content]) => [one, content.slice()]));
+      damaged.get(name)![place]! ^= 1 << (place % 8);
+      const disk = new CrashDisk(new Map([...damaged].map(([one, content]) => [one, content.slice()])));
+      const storage = storageOn(disk);
+      const { setAside } = await open(storage);
+      await close(storage);
+      const direct = await salvaged(damaged);
+      const aside = await salvaged(disk.contents);
+      const context = `${name} at ${place}`;
+      if (direct instanceof Error) {
+        assert.instance(aside, Error, context);
+        continue;
+      }
+      assert.not.instance(aside, Error, context);
+      given++;
+      assert.ok(states.has(textOf(direct.base, direct.entries)), `${context}: ${direct.base.seqno}, ${direct.damage}`);
+      assert.is(direct.damage !== undefined, setAside !== undefined, context);
+      const fromAside = aside as Salvaged;
+      assert.is(textOf(fromAside.base, fromAside.entries), textOf(direct.base, direct.entries), context);
+      assert.equal([fromAside.wasAside, fromAside.damage], [setAside !== undefined, direct.damage], context);
+    }
+  }
+  assert.ok(given > 100, `${given} could be read`);
+});
+
+test("gives nothing where nothing is", async () => {
+  assert.match(((await salvaged(new Map())) as Error).message, "there is no data");
+});
+
+test.run();
