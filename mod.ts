@@ -57,10 +57,12 @@ export type { AcceptedValue, Ballot } from "./src/protocol/ballot.ts";
 export type { NodeStatus } from "./src/protocol/client-messages.ts";
 export type { Entry, EntryKind } from "./src/protocol/entry.ts";
 export { type ErrorCode, type ErrorDetails, MachineError, ViewstampError } from "./src/protocol/errors.ts";
+export type { MachineVersion } from "./src/protocol/machine.ts";
 export type { CoreOptions } from "./src/protocol/options.ts";
 export type { SessionId } from "./src/protocol/session.ts";
 export type {
   Done,
+  DurableMachines,
   DurableState,
   SnapshotInfo,
   SnapshotWriter,

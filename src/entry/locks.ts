@@ -64,7 +64,7 @@ export { Election, type ElectOptions, type Leadership } from "../locks/election.
 export { Fence, type FenceHolder, type FenceMark, fence } from "../locks/fence.ts";
 export { type FenceSqlOptions, fenceSql, type PlaceholderStyle, type SqlFence } from "../locks/fence-sql.ts";
 export { type LockCommands, type LockQueries, locks } from "../locks/machine.ts";
-export type { OnceClaim, OnceTable } from "../locks/machine-once.ts";
+export type { OnceClaim, OnceRow, OnceTable } from "../locks/machine-once.ts";
 export type { Lock as LockState, LockTable, Named, Tenure, Waiter } from "../locks/machine-state.ts";
 export type {
   AcquireReply,

@@ -113,7 +113,9 @@ export class Use implements AcquiredLock {
     return this.#block + BigInt(this.#place);
   }
 
+  /** Whoever asks for it in a process that has just woken up is not told of yesterday. */
   get signal(): AbortSignal {
+    this.#lookAtClock();
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.loss !== undefined) this.#controller.abort(this.loss);
@@ -142,8 +144,7 @@ export class Use implements AcquiredLock {
   }
 
   assertHeld(): void {
-    const { keeper } = this.#claim;
-    if (!this.isOver && !keeper.isTrusted(this.#claim)) keeper.distrust(this);
+    this.#lookAtClock();
     if (this.loss !== undefined) throw this.loss;
     if (this.isOver) throw releasedError(this.name, this.token);
   }
@@ -174,5 +175,10 @@ export class Use implements AcquiredLock {
 
   moveTo(claim: Claim): void {
     this.#claim = claim;
+  }
+
+  #lookAtClock(): void {
+    const { keeper } = this.#claim;
+    if (!this.isOver && !keeper.isTrusted(this.#claim)) keeper.distrust(this);
   }
 }

@@ -46,6 +46,7 @@ export const onceSliceSchema: v.GenericSchema<{ readonly once: OnceRow[] }> = v.
 
 type Due = readonly [until: number, key: string];
 
+/** The claims of `runOnce`: which stand, and until when. */
 export class OnceTable {
   readonly #claims: VersionedMap<string, Claimed> = new VersionedMap();
   /** Derived: what ends when. */
@@ -62,6 +63,7 @@ export class OnceTable {
     return true;
   }
 
+  /** A claim that stands, as in a snapshot. */
   put([key, id, until]: OnceRow): void {
     this.#forget(key);
     this.#claims.set(key, { id, until });

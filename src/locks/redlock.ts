@@ -185,7 +185,10 @@ export class Redlock {
   readonly #settings: RedlockSettings;
   readonly #listeners: Set<(error: Error) => void> = new Set();
 
-  /** @throws {ViewstampError} `InvalidOptions` */
+  /**
+   * On a connected lock client, which stays the caller's to close.
+   * @throws {ViewstampError} `InvalidOptions`
+   */
   constructor(locks: ClusterLocks, settings: RedlockSettings = {}) {
     readWait(settings);
     this.#locks = locks;

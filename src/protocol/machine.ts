@@ -28,7 +28,9 @@ export interface Applied {
 
 /** A machine's name and version; in a combination there are several. */
 export interface MachineVersion {
+  /** Of the machine. */
   readonly name: string;
+  /** From 1. */
   readonly version: number;
 }
 

@@ -43,7 +43,9 @@ export type StorageRecord =
 
 /** The fields of a `machines` record. */
 export interface DurableMachines {
+  /** In which the cluster's log begins. */
   readonly origin: readonly MachineVersion[];
+  /** That every program which starts on this data can run. */
   readonly promised: readonly MachineVersion[];
 }
 
