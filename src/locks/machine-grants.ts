@@ -135,27 +135,40 @@ export function endSession(table: LockTable, session: SessionId, at: At): void {
   table.leaveAll(session);
 }
 
-/** Lets in, from the head of the queue, whoever may have the lock now, and ends probes that have found a use. */
+/**
+ * Lets in, from the head of the queue, whoever may have the lock now, and ends probes that have found a use. The tokens
+ * of this entry are shared out when it is known among how many.
+ */
 export function grantNext(name: string, lock: Lock, at: At): Lock {
+  const letIn: Waiter[] = [];
   let left = lock;
   for (;;) {
     const count = grantable(left);
     const declined = count > 0 ? 0 : declinable(left);
-    if (count > 0) left = grantTo(name, left, count, at);
+    if (count > 0) left = enter(left, count, letIn, at);
     else if (declined > 0) left = decline(name, left, declined, at);
-    else return left;
+    else return letIn.length === 0 ? left : withTokens(name, left, letIn, at);
   }
 }
 
-function grantTo(name: string, lock: Lock, count: number, at: At): Lock {
+/** Makes holders of the first in line; their tokens are not shared out yet. */
+function enter(lock: Lock, count: number, letIn: Waiter[], at: At): Lock {
   const queue = lock.queue.slice(count);
   // Whoever leaves others in line has nothing to keep.
-  const wish = (waiter: Waiter): Waiter => ({ ...waiter, keeps: waiter.keeps && queue.length === 0 });
-  const tenures = lock.queue.slice(0, count).map((waiter, index) => tenureOf(wish(waiter), at, true, index, count));
+  const entering = lock.queue
+    .slice(0, count)
+    .map((waiter) => ({ ...waiter, keeps: waiter.keeps && queue.length === 0 }));
+  letIn.push(...entering);
+  return { ...lock, holders: [...lock.holders, ...entering.map((waiter) => tenureOf(waiter, at, true))], queue };
+}
+
+/** The last of the holders are those who were let in. */
+function withTokens(name: string, lock: Lock, letIn: readonly Waiter[], at: At): Lock {
+  const tenures = letIn.map((waiter, index) => tenureOf(waiter, at, true, index, letIn.length));
   for (const { session, xid, token, keep } of tenures) {
     at.notify(session, { type: "granted", name, xid, token, keep });
   }
-  return { ...lock, holders: [...lock.holders, ...tenures], queue };
+  return { ...lock, holders: [...lock.holders.slice(0, -letIn.length), ...tenures] };
 }
 
 function decline(name: string, lock: Lock, count: number, at: At): Lock {

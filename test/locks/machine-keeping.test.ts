@@ -34,6 +34,21 @@ test("shared clients that come in together share the entry's tokens", () => {
   );
 });
 
+test("no token repeats where a probe ends between two that one entry lets in", () => {
+  const log = new LockLog();
+  const token = kept(log, "1.1");
+  acquire(log, "1.2", { mode: "shared", how: "ifAvailable" });
+  acquire(log, "1.3", { how: "ifAvailable" });
+  acquire(log, "1.4", { mode: "shared" });
+  release(log, "1.1", token);
+  assert.equal(toldIn(log).sort(), ["1.2 granted", "1.3 declined", "1.4 granted"]);
+  const half = 1n << 23n;
+  assert.equal(
+    log.told.flatMap(({ notice }) => (notice.type === "granted" ? [notice.token] : [])),
+    [5n * block, 5n * block + half],
+  );
+});
+
 test("whoever keeps the lock is told once that others wait, and again by every new primary", () => {
   const log = new LockLog();
   const token = kept(log, "1.1");

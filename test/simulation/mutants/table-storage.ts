@@ -93,6 +93,9 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
       const old = undefined;`,
       },
     ],
+    wishes: { faults: ["crash at the disk"] },
+    why: `the crash has to come within the one write that makes the new snapshot count: in the usual draw, where this fault is
+one among forty, once in some thousand seeds`,
   },
   {
     name: "a dropped tail is back after a restart",
