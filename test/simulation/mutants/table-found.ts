@@ -41,4 +41,16 @@ export const FOUND_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "found: grants before and after a probe's end share a token",
+    rules: [13],
+    why: "the tokens of an entry were shared out among those of one step, and a probe that ended between two steps made two of them",
+    patches: [
+      {
+        file: "src/locks/machine-grants.ts",
+        find: "const tenures = letIn.map((waiter, index) => tenureOf(waiter, at, true, index, letIn.length));",
+        replace: "const tenures = letIn.map((waiter) => tenureOf(waiter, at, true));",
+      },
+    ],
+  },
 ];

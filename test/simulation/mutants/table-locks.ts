@@ -216,8 +216,8 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: "const tenures = lock.queue.slice(0, count).map(",
-        replace: "const tenures = [...new Set(lock.queue.slice(0, count))].sort(() => Math.random() - 0.5).map(",
+        find: "const tenures = letIn.map(",
+        replace: "const tenures = [...new Set(letIn)].sort(() => Math.random() - 0.5).map(",
       },
     ],
     why: "those let in together get their tokens in the order of an unordered set, another one on each replica",
