@@ -6,6 +6,7 @@ import type { CoreOptions } from "../protocol/options.ts";
 import type { SeededRandom } from "../protocol/random.ts";
 import {
   findById,
+  type Identity,
   includesIdentity,
   type Member,
   type NodeId,
@@ -20,7 +21,7 @@ import type { ConfigOutput } from "./output.ts";
 
 interface Unfit {
   readonly reason: string;
-  /** It said so itself: nothing that it does makes it fit again. */
+  /** It said so itself: nothing that this life of it does makes it fit again. */
   readonly leaving: boolean;
 }
 
@@ -59,6 +60,12 @@ export class Suspicions {
 
   markUnfit(id: NodeId, reason: string, leaving: boolean): void {
     if (leaving || !this.#unfit.has(id)) this.#unfit.set(id, { reason, leaving });
+  }
+
+  /** Another connection of it may be that of a later life, which stays; a life that is leaving says so again. */
+  heardUp(peer: Identity): void {
+    this.liveness.heardUp(peer);
+    if (this.#unfit.get(peer.id)?.leaving === true) this.#unfit.delete(peer.id);
   }
 
   markFit(id: NodeId): void {

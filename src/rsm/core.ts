@@ -188,7 +188,7 @@ export class Core {
         this.#leadership?.linkDown(event.id, now);
         return this.config.linkDown(event.id, event.refused);
       case "heardUp":
-        this.config.liveness.heardUp(event.peer);
+        this.config.suspicions.heardUp(event.peer);
         return this.#learnUrl(event.peer);
       case "heardDown":
         this.config.heardDown(event.id);

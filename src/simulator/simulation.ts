@@ -33,6 +33,7 @@ const FINISH_MS = 60_000;
 const FINISH_MS_PER_ROUND = 400;
 /** After all calls have ended, all nodes are members and equal within this time. */
 const CONVERGE_MS = 60_000;
+const SETTLE_MS = 1000;
 const QUIET_MS = 200;
 /** Timers, frames under way and redials differ from moment to moment by so much. */
 const SLACK: Sizes = { planned: 20, connections: 3 };
@@ -110,8 +111,9 @@ class Run {
     cluster.closeClients();
     if (!(await this.#until(CONVERGE_MS, () => cluster.isConverged)))
       return this.#stuck(`nodes differ: ${cluster.views()}`);
-    // Sessions that nobody closed come to their end first.
-    await this.#until(1.2 * this.#plan.sessionTtlMs + QUIET_MS, () => cluster.hasNoSessions);
+    // Sessions that nobody closed come to their end first, and connections that are being made anew are made.
+    await this.#until(1.2 * this.#plan.sessionTtlMs, () => cluster.hasNoSessions);
+    await this.#run(world.now + SETTLE_MS);
     const before = this.#sizes();
     await this.#run(world.now + QUIET_MS);
     const growth = grown(before, this.#sizes(), SLACK);

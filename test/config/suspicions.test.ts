@@ -249,4 +249,17 @@ test("what an incarnation that a view has replaced had sent is no life sign", ()
   assert.is(liveness.heardAt(member("c2")), 25);
 });
 
+test("a member that was leaving and comes back is not leaving any more, unless it says so again", () => {
+  const { suspicions } = watcher("a", "a* b c");
+  const isUnfit = (): boolean => suspicions.unfit.has("b");
+  suspicions.markUnfit("b", "it is leaving", true);
+  suspicions.markFit("b");
+  assert.ok(isUnfit(), "it logs on, and leaves all the same");
+  suspicions.heardUp(member("b"));
+  assert.not.ok(isUnfit());
+  suspicions.markUnfit("b", "it does not log", false);
+  suspicions.heardUp(member("b"));
+  assert.ok(isUnfit(), "a connection is no proof of a disk that works");
+});
+
 test.run();

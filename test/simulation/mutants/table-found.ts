@@ -53,4 +53,16 @@ export const FOUND_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "found: whoever was leaving is leaving for ever",
+    rules: [15],
+    why: "it came back in the same view, and another was lost: to remove both would have left too few, so neither was (seed 1795398339698203)",
+    patches: [
+      {
+        file: "src/config/suspicions.ts",
+        find: "if (this.#unfit.get(peer.id)?.leaving === true) this.#unfit.delete(peer.id);",
+        replace: "",
+      },
+    ],
+  },
 ];
