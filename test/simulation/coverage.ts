@@ -10,7 +10,7 @@ const RARE_PATHS: readonly string[] = [
   ...["conflictDropped", "duelOfProposers", "duplicateRecognised", "learnerJoined", "logCompacted", "noticesSentAgain"],
   ...["previousMissing", "receptionGivenUp", "relocated", "repliedAgain", "sessionExpired", "snapshotInstalled"],
   ...["snapshotOffered", "staleTailDropped", "stickyRefusal", "transferResumed"],
-  ...["machineUpgraded", "oldNodeRefused"],
+  ...["machineUpgraded"],
 ];
 
 const TROUBLES: readonly string[] = ["frame dropped", "frame reordered", "frame repeated"];
