@@ -18,7 +18,7 @@ const RARE_PATHS: readonly string[] = [
     "snapshotInstalled",
   ],
   ...["snapshotOffered", "staleTailDropped", "stickyRefusal", "transferResumed"],
-  ...["machineUpgraded", "oldNodeRefused"],
+  ...["machineUpgraded"],
 ];
 
 /** What becomes of locks that clients keep. */
