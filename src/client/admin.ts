@@ -5,11 +5,11 @@
 import type { Change, NodeStatus, ServerMessage } from "../protocol/client-messages.ts";
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
-import { type Hello, PROTOCOL_LEAST, PROTOCOL_NEWEST } from "../protocol/hello.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { startCore } from "./core.ts";
 import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
 import { addressesOf, type ClusterAddresses } from "./options.ts";
+import { visitorHello } from "./visitor-hello.ts";
 
 /** What one address answered: a status, or why there is none. */
 export type StatusAnswer =
@@ -61,16 +61,6 @@ export async function changeMembership(change: MembershipChange): Promise<number
 /** A change is answered once a view is decided, and the primary has more than one try. */
 const DECIDE_MS = 5000;
 
-const hello: Hello = {
-  protocol: { least: PROTOCOL_LEAST, newest: PROTOCOL_NEWEST },
-  role: "client",
-  clusterId: undefined,
-  node: undefined,
-  machines: [],
-  options: undefined,
-  authentication: undefined,
-};
-
 const XID = 1;
 
 class StatusProbe implements LinkOwner {
@@ -94,7 +84,7 @@ class StatusProbe implements LinkOwner {
     });
     // One limit for all of it: those of the link come later.
     const later = timeoutMs + 1;
-    this.#link = new Link(transport, environment, { url, hello, helloMs: later, silenceMs: later }, this);
+    this.#link = new Link(transport, environment, { url, hello: visitorHello, helloMs: later, silenceMs: later }, this);
   }
 
   welcomed(link: Link): void {

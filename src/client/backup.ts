@@ -5,13 +5,13 @@
 import type { Copied, ServerMessage } from "../protocol/client-messages.ts";
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
-import { type Hello, PROTOCOL_LEAST, PROTOCOL_NEWEST } from "../protocol/hello.ts";
 import type { MachineVersion } from "../protocol/machine.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { type ClusterId, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
 import { clusterStatus } from "./admin.ts";
 import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
 import type { ClusterAddresses } from "./options.ts";
+import { visitorHello } from "./visitor-hello.ts";
 
 export interface CopyOptions {
   readonly cluster: ClusterAddresses;
@@ -59,16 +59,6 @@ export async function copyState(options: CopyOptions): Promise<CopiedState> {
 
 type Taken = Pick<CopiedState, "at" | "chunks">;
 
-const hello: Hello = {
-  protocol: { least: PROTOCOL_LEAST, newest: PROTOCOL_NEWEST },
-  role: "client",
-  clusterId: undefined,
-  node: undefined,
-  machines: [],
-  options: undefined,
-  authentication: undefined,
-};
-
 /** A node that hangs must not keep the others waiting. */
 const STATUS_MS = 2000;
 
@@ -93,7 +83,7 @@ class Copying implements LinkOwner {
     const { transport, environment, timeoutMs } = options;
     this.#deadline = this.#limit();
     const later = timeoutMs + 1;
-    this.#link = new Link(transport, environment, { url, hello, helloMs: later, silenceMs: later }, this);
+    this.#link = new Link(transport, environment, { url, hello: visitorHello, helloMs: later, silenceMs: later }, this);
   }
 
   welcomed(link: Link): void {
