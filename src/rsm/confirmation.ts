@@ -132,7 +132,7 @@ export class Confirmation {
   #answerable(waiting: readonly Waiting[]): readonly Waiting[] {
     const { applied, commit } = this.#replica;
     if (applied === commit) return waiting;
-    const reads = waiting.filter(({ kind }) => kind === "query");
+    const reads = waiting.filter(({ kind }) => kind !== "keepAlive");
     if (reads.length === 0) return waiting;
     this.#replica.output.path("readWaitsForExecution");
     this.#confirmed.push({ through: commit, reads });
