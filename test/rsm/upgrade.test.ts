@@ -125,6 +125,21 @@ test("a late answer to a node that once asked for a first view takes no promise 
   assert.is(promised(), 2);
 });
 
+test("a member's program must run what the cluster began with, also while its log is empty", () => {
+  const world = start(IDS, {}, { a: BOTH, b: OLD, c: OLD });
+  assert.is(world.node("b").core.log.end, 0);
+  for (const id of ["b", "c"]) {
+    world.kill(id);
+    world.programs.set(id, [2]);
+    const error = refusalOf(() => world.restart(id));
+    assert.is(error.code, "WrongMachine");
+    assert.match(error.message, /begins with "tally" version 1, this program can run "tally" version 2/);
+    world.programs.set(id, BOTH);
+    world.restart(id);
+  }
+  world.until("all switched", () => IDS.every((id) => versionAt(world, id) === 2), 5000);
+});
+
 test("after the promise the old program does not start on that data, and says what to do", () => {
   const world = start(IDS);
   upgrade(world, "c");
