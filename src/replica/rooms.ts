@@ -123,9 +123,10 @@ function makeClients(
   accept: Accept,
   own: Sink<ServerMessage>,
 ): Clients {
-  const { maxClients, maxFrameMessages } = limits;
+  const { maxClients, maxFrameMessages, maxQueuedBytes } = limits;
   const { maxBodyBytes } = options;
-  return new Clients({ outgoing, maxClients, maxBodyBytes, maxFrameMessages, news: core.news(), accept }, own);
+  const bounds = { maxClients, maxBodyBytes, maxFrameMessages, maxQueuedBytes };
+  return new Clients({ outgoing, ...bounds, news: core.news(), accept }, own);
 }
 
 function makeDoor(setup: ReplicaSetup, credentials: Credentials, mesh: Mesh, clients: Clients, tell: Tell): Door {

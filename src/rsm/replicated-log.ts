@@ -16,11 +16,9 @@ import { Durability } from "./durability.ts";
 import { HashTrail } from "./hash-trail.ts";
 import { Log } from "./log.ts";
 import type { Output } from "./output.ts";
+import { Slice } from "./slice.ts";
 import type { AppliedEntry, ReplicatedState } from "./state.ts";
 import { Switches } from "./switches.ts";
-
-/** What one step executes at most, beside `sliceEntries`. */
-const SLICE_BYTES = 128 * 1024;
 
 export interface ReplicatedLogSetup {
   readonly options: CoreOptions;
@@ -176,17 +174,27 @@ export class ReplicatedLog {
 
   /** Executes the next slice of what is committed; asks to go on if that is not all. */
   execute(each: ((entry: Entry, applied: AppliedEntry) => void) | undefined): void {
-    let bytes = 0;
-    for (let count = 0; count < this.#sliceEntries && bytes < SLICE_BYTES && this.applied < this.#commit; count++) {
+    const slice = this.newSlice();
+    while (!slice.isFull && this.applied < this.#commit) {
       const entry = this.log.entry(this.applied + 1);
       const applied = this.state.apply(entry);
-      bytes += entry.bytes.length;
+      slice.add(entry.bytes.length);
       this.#sinceSnapshot += entry.bytes.length;
       this.#hashes.note(entry.seqno, this.state.hash);
       if (entry.kind === "upgrade") this.#upgraded(entry.seqno);
       each?.(entry, applied);
     }
-    if (this.applied === this.#commit || this.#continues) return;
+    if (this.applied < this.#commit) this.goOn();
+  }
+
+  /** What one step may do. */
+  newSlice(): Slice {
+    return new Slice(this.#sliceEntries);
+  }
+
+  /** There is more to do than one step may: asks for another. */
+  goOn(): void {
+    if (this.#continues) return;
     this.#continues = true;
     this.output.push({ type: "continue" });
   }

@@ -13,7 +13,7 @@ import { parseSessionId } from "../protocol/session.ts";
 import { encodeUpgrade } from "../protocol/upgrade-body.ts";
 import { encodeValue } from "../protocol/values.ts";
 import { type Identity, ORIGIN, type Viewstamp } from "../protocol/view.ts";
-import { Confirmation, type Waiting } from "./confirmation.ts";
+import { Confirmation, type KeptAlive, type Read, type Waiting } from "./confirmation.ts";
 import type { Copies } from "./copies.ts";
 import type { Leadership } from "./leadership.ts";
 import { type LiveSession, LiveSessions } from "./live-sessions.ts";
@@ -75,7 +75,7 @@ export class Serving {
 
   /** Looks again whether requests can be taken; what waits is told if not. */
   refresh(now: number, impaired: boolean): void {
-    this.#answerAll(this.#confirmation.executed());
+    this.#answerReads();
     const stalled = this.#leadership.isStalled(now);
     const taking = this.#leadership.isActive && !stalled && !impaired && !this.#leadership.admission.stopsStamping;
     if (this.#taking && !taking) this.#refuseAll(this.#confirmation.cancel());
@@ -192,11 +192,13 @@ export class Serving {
   }
 
   onConfirmed(from: Identity, message: Confirmed): void {
-    this.#answerAll(this.#confirmation.onConfirmed(from, message));
+    this.#keepAlive(this.#confirmation.onConfirmed(from, message));
   }
 
   flush(now: number): void {
-    if (this.isTaking) this.#answerAll(this.#confirmation.startRound(now));
+    if (!this.isTaking) return;
+    this.#keepAlive(this.#confirmation.startRound(now));
+    if (this.#confirmation.readable !== undefined) this.#replica.goOn();
   }
 
   tick(now: number): void {
@@ -276,19 +278,34 @@ export class Serving {
     this.#replica.output.answer(client, { type: "notice", session: opened, body });
   }
 
-  #answerAll(confirmed: readonly Waiting[]): void {
-    for (const waiting of confirmed) {
-      if (waiting.kind === "query") this.#answerQuery(waiting.client, waiting.xid, waiting.body);
-      else if (waiting.kind === "copy") this.#copies.begin(waiting.client, waiting.xid);
-      else this.#keepAlive(waiting.client, waiting.xid, waiting.seqno);
+  /** A step answers no more than it executes: many long answers are no long pause. */
+  #answerReads(): void {
+    const slice = this.#replica.newSlice();
+    for (let read = this.#confirmation.readable; read !== undefined; read = this.#confirmation.readable) {
+      if (slice.isFull) return this.#replica.goOn();
+      this.#confirmation.answered();
+      slice.add(this.#answer(read));
     }
+    return undefined;
   }
 
-  #answerQuery(client: number, xid: number, body: Uint8Array): void {
-    this.#replica.output.answer(client, { type: "answer", xid, body: this.#replica.state.query(body) });
+  /** Gives how many bytes the answer has. */
+  #answer(read: Read): number {
+    const { client, xid } = read;
+    if (read.kind === "copy") {
+      this.#copies.begin(client, xid);
+      return 0;
+    }
+    const body = this.#replica.state.query(read.body);
+    this.#replica.output.answer(client, { type: "answer", xid, body });
+    return body.length;
   }
 
-  #keepAlive(client: number, xid: number, seqno: number): void {
+  #keepAlive(confirmed: readonly KeptAlive[]): void {
+    for (const { client, xid, seqno } of confirmed) this.#keptAlive(client, xid, seqno);
+  }
+
+  #keptAlive(client: number, xid: number, seqno: number): undefined {
     const live = this.#live.get(seqno);
     if (live === undefined) return this.#decline(client, xid, "SESSION_EXPIRED", "the session is over");
     // Once the end is stamped, nothing more is confirmed for the session.

@@ -116,6 +116,16 @@ test("a chunk is read for a learner; one that is gone is told as such", async ()
   ]);
 });
 
+test("a chunk that cannot be read because the storage has failed stops the replica", async () => {
+  const stage = new Stage();
+  const replica = await stage.start();
+  stage.disk.writeError = new Error("chunk 0 of snapshot-00000002 is damaged");
+  await perform(stage, { type: "readChunk", to: "b", at, index: 0 });
+  await stage.world.run(50);
+  assert.is((await replica.stopped)?.code, "StorageFailed");
+  assert.equal(stage.core.of("chunkRead"), []);
+});
+
 test("a snapshot that cannot be written or made stops the replica", async () => {
   const disk = new Stage();
   const first = await disk.start();
