@@ -14,7 +14,7 @@ import { encodeValue } from "../../src/protocol/values.ts";
 import { ORIGIN } from "../../src/protocol/view.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import { memory } from "../../transports/memory.ts";
-import { PauseProbe } from "./pause-probe.ts";
+import { PauseProbe, textOf } from "../harness/pause-probe.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -97,7 +97,7 @@ async function phase<Result>(what: string, act: () => Promise<Result>): Promise<
   probe.stop();
   const ms = performance.now() - began;
   console.log(
-    `${what}: ${ms.toFixed(0)} ms, longest pause ${longest.ms.toFixed(1)} ms (CPU ${longest.cpuMs.toFixed(1)} ms), ${count} above 20 ms, ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MB`,
+    `${what}: ${ms.toFixed(0)} ms, longest pause ${textOf(longest)}, ${count} above 20 ms, ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MB`,
   );
   return result;
 }

@@ -31,6 +31,16 @@ async function compacted(cluster: Cluster, primary: string, limitMs: number): Pr
   await within(limitMs, `${primary} has compacted its log`, isCompacted);
 }
 
+/** With `VIEWSTAMP_PAUSES=20`: which event loop stood still when. */
+function tellPauses(cluster: Cluster, since: number, gapEndedAt: number): void {
+  for (const id of cluster.ids) {
+    for (const { event, at, text } of cluster.node(id).facts) {
+      if (event === "paused" && (at as number) > since)
+        console.log(`  ${id} at ${(at as number) - gapEndedAt} ms: ${text}`);
+    }
+  }
+}
+
 function countOf(cluster: Cluster, id: string, name: string): number {
   return cluster.node(id).facts.filter((fact) => fact.event === "path" && fact["name"] === name).length;
 }
@@ -46,7 +56,8 @@ scenario(
     await fill(client, megabytes);
     await compacted(cluster, "p0", 20_000);
     await cluster.warmUp("p2");
-    const { done, longestGapMs } = await steadily(
+    const began = Date.now();
+    const { done, longestGapMs, longestGapAt } = await steadily(
       () => client.tally.add({ name: "t", by: 1 }),
       async (goesOn) => {
         await goesOn(500);
@@ -56,6 +67,7 @@ scenario(
       },
     );
     console.log(`31: ${megabytes} MB, longest pause of commits ${Math.round(longestGapMs)} ms, ${done} commits`);
+    tellPauses(cluster, began, longestGapAt);
     assert.ok(longestGapMs < CORE_DEFAULTS.suspectMs * patience, `commits stood still for ${longestGapMs} ms`);
     assert.is(countOf(cluster, "p2", "snapshotInstalled"), 1, "the state came as a snapshot");
     assert.is(await client.tally.sum("t"), done);
