@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CORE_DEFAULTS } from "../../src/protocol/options.ts";
 import type { Cluster } from "../harness/cluster.ts";
+import { type Pause, textOf } from "../harness/pause-probe.ts";
 import { scenario } from "../harness/scenario.ts";
 import type { TestClient } from "../harness/visitors.ts";
 import { patience, within } from "../harness/within.ts";
@@ -34,9 +35,10 @@ async function compacted(cluster: Cluster, primary: string, limitMs: number): Pr
 /** With `VIEWSTAMP_PAUSES=20`: which event loop stood still when. */
 function tellPauses(cluster: Cluster, since: number, gapEndedAt: number): void {
   for (const id of cluster.ids) {
-    for (const { event, at, text } of cluster.node(id).facts) {
-      if (event === "paused" && (at as number) > since)
-        console.log(`  ${id} at ${(at as number) - gapEndedAt} ms: ${text}`);
+    for (const fact of cluster.node(id).facts) {
+      const at = fact["at"] as number;
+      if (fact.event !== "paused" || at < since) continue;
+      console.log(`  ${id} at ${at - gapEndedAt} ms: ${textOf(fact as unknown as Pause)}`);
     }
   }
 }
