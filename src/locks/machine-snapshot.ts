@@ -83,7 +83,11 @@ function addPart(table: LockTable, [name, holderRows, queueRows, stolenRows, dec
 }
 
 function bytesOf([name, holders, queue, stolen, declined]: Part): number {
-  return 3 * name.length + BYTES_PER_REQUEST * (1 + holders.length + queue.length + stolen.length + declined.length);
+  let bytes = 3 * name.length + BYTES_PER_REQUEST * (1 + declined.length);
+  for (const rows of [holders, queue, stolen]) {
+    for (const [, , , , owner] of rows) bytes += BYTES_PER_REQUEST + 3 * owner.length;
+  }
+  return bytes;
 }
 
 function waiterToRow({ session, xid, mode, since, owner, keeps, probes }: Waiter): WaiterRow {

@@ -69,6 +69,7 @@ export class Rooms {
       durability: this.#durability,
       snapshots: this.#snapshots,
       tell,
+      restored: (ms) => accept({ type: "restoringTook", ms }),
       goOn: () => this.#stepper.goOn(),
       end: (effect) => owner.last(effect),
     });

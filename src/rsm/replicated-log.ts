@@ -32,6 +32,8 @@ export interface ReplicatedLogSetup {
    * ask for more within the turn.
    */
   readonly sliceEntries: number;
+  /** What restoring the newest snapshot has cost at the start. */
+  readonly restorePauseMs?: number;
 }
 
 export class ReplicatedLog {
@@ -54,6 +56,7 @@ export class ReplicatedLog {
   #sinceSaving = 0;
   #isSaving = false;
   #snapshotPauseMs = 0;
+  #restorePauseMs: number;
   /** The log through this place has been given to the disk, durable or not. */
   #handedThrough: number;
   /** The empty state is that of the versions in which the cluster began. */
@@ -64,7 +67,7 @@ export class ReplicatedLog {
   /** The last upgrade executed: the snapshot that it calls for lets newer programs do without older versions. */
   #upgradedAt = 0;
 
-  constructor({ options, config, output, durable, state, sliceEntries }: ReplicatedLogSetup) {
+  constructor({ options, config, output, durable, state, sliceEntries, restorePauseMs = 0 }: ReplicatedLogSetup) {
     this.options = options;
     this.config = config;
     this.output = output;
@@ -75,6 +78,7 @@ export class ReplicatedLog {
     this.#promised = durable.machines?.promised ?? [];
     this.#snapshot = durable.snapshot;
     this.#sliceEntries = sliceEntries;
+    this.#restorePauseMs = restorePauseMs;
     this.#commit = state.applied.seqno;
     this.#handedThrough = this.log.end;
     this.#hasBegun = durable.snapshot !== undefined;
@@ -131,6 +135,16 @@ export class ReplicatedLog {
   /** The longest pause that taking a snapshot has cost. */
   get snapshotPauseMs(): number {
     return this.#snapshotPauseMs;
+  }
+
+  /** The longest pause that restoring from one has cost, at the start or as a learner. */
+  get restorePauseMs(): number {
+    return this.#restorePauseMs;
+  }
+
+  /** What restoring a part of a snapshot took. */
+  restored(ms: number): void {
+    this.#restorePauseMs = Math.max(this.#restorePauseMs, ms);
   }
 
   /** The primary's next entry: in the log at once, given to the disk with all others of its turn. */
@@ -192,7 +206,7 @@ export class ReplicatedLog {
     return new Slice(this.#sliceEntries);
   }
 
-  /** There is more to do than one step may: asks for another. */
+  /** There is more to do than belongs in one step: `continue` will come. */
   goOn(): void {
     if (this.#continues) return;
     this.#continues = true;

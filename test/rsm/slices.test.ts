@@ -6,7 +6,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Request } from "../../src/protocol/client-messages.ts";
 import type { Viewstamp } from "../../src/protocol/view.ts";
-import { answer, answers, bytes, open, pathCount, replies, request, start, text } from "./kit.ts";
+import { answer, answers, bytes, loseNode, open, pathCount, replies, request, start, text } from "./kit.ts";
 import type { World } from "./world.ts";
 
 /** More than a step executes. */
@@ -192,6 +192,28 @@ test("a backup that executes too slowly holds its acknowledgements back, and so 
   world.run(500);
   assert.is(core.applied, world.node("a").core.applied, "it catches up");
   assert.is(world.members("a"), "abc");
+});
+
+test("chunks of a snapshot that come together are restored one a step", () => {
+  const world = start(["a", "b", "c"], { snapshotEveryBytes: 2000 });
+  const session = open(world, "a", 600_000);
+  loseNode(world, "c", "a", "ab");
+  for (let number = 1; number <= 600; number++) request(world, "a", session, number);
+  world.until("a has compacted its log", () => world.node("a").core.log.base.seqno > 0);
+  world.sliceMs = 20;
+  let restored = 0;
+  world.watch = (id, _core, step) => {
+    const parts = step().filter(({ type }) => type === "restored").length;
+    if (id !== "c") return;
+    assert.ok(parts <= 1, `${parts} in one step`);
+    restored += parts;
+  };
+  world.restart("c");
+  world.until("c is a member again", () => world.members("a") === "abc" && world.members("c") === "abc", 20_000);
+  const chunks = world.node("c").disk.snapshot?.chunks.length ?? 0;
+  assert.ok(chunks > 20, `${chunks} chunks`);
+  assert.is(restored, chunks + 1, "every chunk, and the end");
+  assert.is(world.node("c").core.state.hash, world.node("a").core.state.hash);
 });
 
 test("a snapshot is taken when so much has been executed, not when so much is in the log", () => {
