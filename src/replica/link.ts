@@ -10,7 +10,6 @@ import { decodeHelloReply, encodeHello } from "../protocol/hello-codec.ts";
 import type { PeerMessage } from "../protocol/messages.ts";
 import type { Closed, Connection, ConnectionHandler, Transport } from "../protocol/transport.ts";
 import type { ClusterId, Identity, NodeId } from "../protocol/view.ts";
-import { encodePeerFrames } from "../protocol/wire.ts";
 import type { Address } from "./contract.ts";
 import { type Credentials, peerHello, refuseCluster, refuseWelcome } from "./hellos.ts";
 import { Outbox, type Outgoing, type Sink } from "./outbox.ts";
@@ -27,6 +26,7 @@ export interface LinkSetup {
   readonly environment: Environment;
   readonly transport: Transport;
   readonly outgoing: Outgoing;
+  readonly encode: (messages: readonly PeerMessage[]) => readonly Uint8Array[];
   readonly credentials: Credentials;
   readonly helloMs: number;
   readonly probeMs: number;
@@ -135,7 +135,7 @@ export class Link implements Address {
     this.#outbox = new Outbox({
       connection,
       outgoing: this.#setup.outgoing,
-      encode: encodePeerFrames,
+      encode: this.#setup.encode,
       overflowed: (bytes) => this.#misbehaved(`it lets ${bytes} bytes wait`),
     });
     this.#upSince = this.#setup.environment.now();

@@ -4,10 +4,12 @@
  */
 import type { ServerMessage } from "../protocol/client-messages.ts";
 import type { MachineAbility } from "../protocol/machine.ts";
+import type { PeerMessage } from "../protocol/messages.ts";
 import type { Member } from "../protocol/view.ts";
+import { encodePeerFrames } from "../protocol/wire.ts";
 import type { CoreEvent } from "../rsm/events.ts";
 import { Clients } from "./clients.ts";
-import type { CoreLike, ReplicaEvent, ReplicaSetup } from "./contract.ts";
+import type { CoreLike, ReplicaEvent, ReplicaSetup, Tap } from "./contract.ts";
 import { Door } from "./door.ts";
 import { Durability } from "./durability.ts";
 import { brokenInvariant, storageFailure } from "./failures.ts";
@@ -111,10 +113,20 @@ type Accept = (event: CoreEvent) => void;
 type Tell = (event: ReplicaEvent) => void;
 
 function makeMesh(setup: ReplicaSetup, credentials: Credentials, outgoing: Outgoing, accept: Accept, tell: Tell): Mesh {
-  const { environment, transport, limits, options, id } = setup;
+  const { environment, transport, limits, options, id, tap } = setup;
   const { helloMs } = limits;
-  const link = { environment, transport, outgoing, credentials, helloMs, probeMs: options.suspectMs };
+  const encode = tap?.framed === undefined ? encodePeerFrames : tapped(tap);
+  const link = { environment, transport, outgoing, encode, credentials, helloMs, probeMs: options.suspectMs };
   return new Mesh({ self: id, link, accept, tell });
+}
+
+function tapped(tap: Tap): (messages: readonly PeerMessage[]) => readonly Uint8Array[] {
+  return (messages) => {
+    const frames = encodePeerFrames(messages);
+    const [only] = frames;
+    if (only !== undefined && frames.length === 1) tap.framed?.(only, messages);
+    return frames;
+  };
 }
 
 function makeClients(
