@@ -2,6 +2,7 @@
  * A client's claim to a lock, and the uses that are made of it.
  * @module
  */
+import type { Timer } from "../protocol/environment.ts";
 import type { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
 import type { Keeping } from "./client-cache.ts";
@@ -34,6 +35,12 @@ export interface ClaimKeeper {
   isTrusted(claim: Claim): boolean;
   /** Ends a use that its holder has found to be lost before anyone said so. */
   distrust(use: Use): void;
+  /** Ends a use that has lasted for as long as its holder wanted it at most. */
+  overdue(use: Use): void;
+  /** By `environment.now()`. */
+  now(): number;
+  /** A timer that keeps no process alive. */
+  setTimer(ms: number, callback: () => void): Timer;
   /** Ends a use. Resolves when others can have the lock, as far as this use was in their way. */
   giveBack(use: Use): Promise<void>;
 }
@@ -78,6 +85,12 @@ export class Claim {
 
 type Told = (loss: ViewstampError) => void;
 
+/** For how long a use may last. */
+interface Limit {
+  readonly until: number;
+  readonly timer: Timer;
+}
+
 /**
  * From the grant of one request until its holder lets go: the lock in the holder's hands. It is made for every grant, also
  * of kept locks, so it is small; what most holders never ask for is made when it is asked for.
@@ -91,6 +104,7 @@ export class Use implements AcquiredLock {
   #end: "released" | ViewstampError | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #told: Told | undefined = undefined;
+  #limit: Limit | undefined = undefined;
 
   /** Takes one of the claim's tokens. `now` by `environment.now()`; whole milliseconds are kept. */
   constructor(claim: Claim, mode: LockMode, now: number) {
@@ -128,9 +142,8 @@ export class Use implements AcquiredLock {
     return this.#claim;
   }
 
-  /** When it began, by `environment.now()`. */
-  get since(): number {
-    return this.#since;
+  get age(): number {
+    return Math.max(0, this.#claim.keeper.now() - this.#since);
   }
 
   /** Given back, or lost. */
@@ -162,9 +175,18 @@ export class Use implements AcquiredLock {
     this.#told = told;
   }
 
+  /** It is lost when it is so old. */
+  limit(maxHoldMs: number): void {
+    const { keeper } = this.#claim;
+    const until = this.#since + maxHoldMs;
+    const timer = keeper.setTimer(Math.max(0, until - keeper.now()), () => keeper.overdue(this));
+    this.#limit = { until, timer };
+  }
+
   /** Only the keeper of the claim ends a use, and moves it. */
   end(how: "released" | ViewstampError): void {
     this.#end ??= how;
+    this.#limit?.timer.cancel();
   }
 
   tellLoss(): void {
@@ -177,8 +199,10 @@ export class Use implements AcquiredLock {
     this.#claim = claim;
   }
 
+  /** Its timer may not have had its turn yet. */
   #lookAtClock(): void {
     const { keeper } = this.#claim;
     if (!this.isOver && !keeper.isTrusted(this.#claim)) keeper.distrust(this);
+    if (this.#limit !== undefined && keeper.now() >= this.#limit.until) keeper.overdue(this);
   }
 }

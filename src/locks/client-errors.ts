@@ -5,12 +5,13 @@
 import { MachineError, ViewstampError } from "../protocol/errors.ts";
 
 /** Why a lock was lost. */
-export type LossReason = "session" | "stolen" | "closed";
+export type LossReason = "session" | "stolen" | "closed" | "maxHoldMs";
 
 const reasons: Readonly<Record<LossReason, string>> = {
   session: "its session ended, or could not be confirmed in time",
   stolen: "another request has stolen it",
   closed: "its client was closed",
+  maxHoldMs: "it was held for as long as maxHoldMs allows",
 };
 
 export function lossOf(name: string, token: bigint, reason: LossReason): ViewstampError {

@@ -69,6 +69,7 @@ export interface Terms {
   readonly how: Acquisition["how"];
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number | undefined;
+  readonly maxHoldMs: number | undefined;
 }
 
 /**
@@ -80,7 +81,7 @@ export interface Terms {
 export function readTerms(name: unknown, options: unknown): Terms {
   // A template, not String(): a symbol is no string.
   const text = `${name as string}`;
-  const { ifAvailable, mode, signal, steal, timeoutMs } = readOptions(options);
+  const { ifAvailable, maxHoldMs, mode, signal, steal, timeoutMs } = readOptions(options);
   if (text.length > MAX_NAME_LENGTH) {
     throw new ViewstampError("InvalidInput", `a lock name has at most ${MAX_NAME_LENGTH} characters`);
   }
@@ -91,7 +92,14 @@ export function readTerms(name: unknown, options: unknown): Terms {
     throw unsupported("a request that does not wait (steal, ifAvailable) takes no signal");
   }
   if (signal?.aborted) throw signal.reason;
-  return { name: text, mode, how: steal ? "steal" : ifAvailable ? "ifAvailable" : "wait", signal, timeoutMs };
+  return {
+    name: text,
+    mode,
+    how: steal ? "steal" : ifAvailable ? "ifAvailable" : "wait",
+    signal,
+    timeoutMs,
+    maxHoldMs,
+  };
 }
 
 /** @throws {TypeError} */
@@ -100,7 +108,7 @@ export function readCallback<Callback>(callback: Callback): Callback {
   return callback;
 }
 
-interface Options extends Pick<Terms, "mode" | "signal" | "timeoutMs"> {
+interface Options extends Pick<Terms, "mode" | "signal" | "timeoutMs" | "maxHoldMs"> {
   readonly ifAvailable: boolean;
   readonly steal: boolean;
 }
@@ -110,10 +118,11 @@ function readOptions(options: unknown): Options {
   const given = readDictionary(options);
   return {
     ifAvailable: Boolean(given["ifAvailable"]),
+    maxHoldMs: readTime("maxHoldMs", given["maxHoldMs"]),
     mode: readMode(given["mode"]),
     signal: readSignal(given["signal"]),
     steal: Boolean(given["steal"]),
-    timeoutMs: readTimeout(given["timeoutMs"]),
+    timeoutMs: readTime("timeoutMs", given["timeoutMs"]),
   };
 }
 
@@ -142,12 +151,12 @@ function readSignal(signal: unknown): AbortSignal | undefined {
   return signal as AbortSignal;
 }
 
-function readTimeout(timeoutMs: unknown): number | undefined {
-  if (timeoutMs === undefined) return undefined;
-  if (typeof timeoutMs !== "number" || !(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) {
-    throw new TypeError(`timeoutMs must be a number above 0 and at most ${MAX_TIMEOUT_MS}, not ${String(timeoutMs)}`);
+function readTime(option: string, ms: unknown): number | undefined {
+  if (ms === undefined) return undefined;
+  if (typeof ms !== "number" || !(ms > 0 && ms <= MAX_TIMEOUT_MS)) {
+    throw new TypeError(`${option} must be a number above 0 and at most ${MAX_TIMEOUT_MS}, not ${String(ms)}`);
   }
-  return timeoutMs;
+  return ms;
 }
 
 function unsupported(message: string): DOMException {

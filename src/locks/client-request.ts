@@ -68,6 +68,7 @@ export class LockRequest implements LocalWaiter {
 
   granted(use: Use): void {
     this.#settle();
+    if (this.terms.maxHoldMs !== undefined) use.limit(this.terms.maxHoldMs);
     this.#outcome.granted(use);
   }
 

@@ -22,6 +22,13 @@ export interface LockOptions {
   readonly signal?: AbortSignal;
   /** The wait rejects with `Timeout` after this many milliseconds. Default: no limit. */
   readonly timeoutMs?: number;
+  /**
+   * A lock that is held for this many milliseconds is lost to its holder, `data.reason` is `maxHoldMs`, and goes to the
+   * next one. Its own client sees to that, by its own monotonic clock, so the holder knows it first. A client that cannot
+   * (it stands still, or is dead) loses the lock with its session: others wait for `maxHoldMs` and the session's TTL at
+   * most. Default: no limit.
+   */
+  readonly maxHoldMs?: number;
 }
 
 /** A lock that is held. */
@@ -36,10 +43,12 @@ export interface Lock {
    */
   readonly token: bigint;
   /**
-   * Aborted with a `LockLost` error when the lock is lost before it was released: `data.reason` is `session`, `stolen` or
-   * `closed`. It comes before the cluster can give the lock to another (a steal apart).
+   * Aborted with a `LockLost` error when the lock is lost before it was released: `data.reason` is `session`, `stolen`,
+   * `maxHoldMs` or `closed`. It comes before the cluster can give the lock to another (a steal apart).
    */
   readonly signal: AbortSignal;
+  /** For how long it is held, in milliseconds since its client learned of the grant, by that client's monotonic clock. */
+  readonly age: number;
   /**
    * Looks at the clock itself, so it is right even in a process that has just woken up.
    * @throws {ViewstampError} `LockLost` unless the lock is surely held at this moment

@@ -178,8 +178,12 @@ export class LockClient {
     if (this.#closed !== undefined) throw closedError();
     const { line } = this.#desk;
     const use = isPlain(terms) ? line.take(terms.name, terms.mode) : undefined;
-    if (use === undefined) line.join(new LockRequest(terms, this.#desk, outcome));
-    else outcome.granted(use);
+    if (use === undefined) {
+      line.join(new LockRequest(terms, this.#desk, outcome));
+      return;
+    }
+    if (terms.maxHoldMs !== undefined) use.limit(terms.maxHoldMs);
+    outcome.granted(use);
   }
 
   /** Runs the callback under the lock. Whatever comes first decides: its result, or the loss of the lock. */

@@ -67,8 +67,8 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: CLAIMS,
-        find: "if (claim.keep > 0 && claim.uses.length > 0 && (answer || isWeaker)) this.#settle(claim);",
-        replace: "if (claim.keep > 0 && claim.uses.length > 0 && (answer || isWeaker)) void this.#return(claim);",
+        find: "if (claim.keep > 0 && claim.uses.length > 0 && (answer || isWeaker)) this.#returns.settle(claim, this);",
+        replace: "if (claim.keep > 0 && claim.uses.length > 0 && (answer || isWeaker)) void this.#returns.give(claim);",
       },
     ],
   },

@@ -227,7 +227,7 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     rules: [13],
     patches: [
       {
-        file: CLAIMS,
+        file: "src/locks/client-returns.ts",
         find: "for (const use of uses) use.tellLoss();",
         replace: "",
       },
