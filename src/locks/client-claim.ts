@@ -7,6 +7,7 @@ import type { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
 import type { Keeping } from "./client-cache.ts";
 import { releasedError } from "./client-errors.ts";
+import { shownName } from "./client-names.ts";
 import type { AcquiredLock } from "./client-types.ts";
 import type { LockMode } from "./machine-state.ts";
 
@@ -68,6 +69,8 @@ export class Claim {
   revoked: "politely" | "with an answer" | undefined = undefined;
   /** Its uses have become claims of their own: these; the cluster is being told. */
   settledAs: readonly Claim[] = [];
+  /** As asked for: how long nobody gets the lock if the session is lost while it is held exclusively. */
+  delayMs = 0;
   /** It came to be by a settlement: whether the cluster knows of it. */
   settled: Promise<boolean> | undefined = undefined;
   /** Settles when a claim that is let go is back. */
@@ -116,7 +119,7 @@ export class Use implements AcquiredLock {
   }
 
   get name(): string {
-    return this.#claim.name;
+    return shownName(this.#claim.name);
   }
 
   get mode(): LockMode {
@@ -129,7 +132,7 @@ export class Use implements AcquiredLock {
 
   /** Whoever asks for it in a process that has just woken up is not told of yesterday. */
   get signal(): AbortSignal {
-    this.#lookAtClock();
+    this.lookAtClock();
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.loss !== undefined) this.#controller.abort(this.loss);
@@ -157,9 +160,9 @@ export class Use implements AcquiredLock {
   }
 
   assertHeld(): void {
-    this.#lookAtClock();
+    this.lookAtClock();
     if (this.loss !== undefined) throw this.loss;
-    if (this.isOver) throw releasedError(this.name, this.token);
+    if (this.isOver) throw releasedError(this.#claim.name, this.token);
   }
 
   release(): Promise<void> {
@@ -168,6 +171,13 @@ export class Use implements AcquiredLock {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
+  }
+
+  /** Finds out whether it is lost: its timer may not have had its turn yet. */
+  lookAtClock(): void {
+    const { keeper } = this.#claim;
+    if (!this.isOver && !keeper.isTrusted(this.#claim)) keeper.distrust(this);
+    if (this.#limit !== undefined && keeper.now() >= this.#limit.until) keeper.overdue(this);
   }
 
   /** Has this called when the lock is lost before it was released, after its signal is aborted. */
@@ -197,12 +207,5 @@ export class Use implements AcquiredLock {
 
   moveTo(claim: Claim): void {
     this.#claim = claim;
-  }
-
-  /** Its timer may not have had its turn yet. */
-  #lookAtClock(): void {
-    const { keeper } = this.#claim;
-    if (!this.isOver && !keeper.isTrusted(this.#claim)) keeper.distrust(this);
-    if (this.#limit !== undefined && keeper.now() >= this.#limit.until) keeper.overdue(this);
   }
 }

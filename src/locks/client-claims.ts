@@ -11,10 +11,22 @@ import type { SessionId } from "../protocol/session.ts";
 import { ClaimBook } from "./client-book.ts";
 import { Claim, type ClaimKeeper, type ClaimWaiter, Use } from "./client-claim.ts";
 import { closedError, type LossReason, lossOf, refusalOf, stolenError } from "./client-errors.ts";
-import type { Terms } from "./client-options.ts";
+import type { GroupTerms, Terms, Wish } from "./client-options.ts";
 import { Outbox } from "./client-outbox.ts";
 import { endUses, Returns, tenureOf } from "./client-returns.ts";
-import { acquireReplySchema, blockSchema, noticeSchema, type TenureName, type TokenBlock } from "./machine-words.ts";
+import {
+  type Acquisition,
+  acquireAllReplySchema,
+  acquireReplySchema,
+  blockSchema,
+  type GroupAcquisition,
+  noticeSchema,
+  type TenureName,
+  type TokenBlock,
+} from "./machine-words.ts";
+
+/** What requests for one lock and for several have in common on the wire. */
+type Wanted<How> = Pick<Acquisition, "xid" | "mode" | "owner" | "ageMs" | "delayMs"> & { readonly how: How };
 
 /** What the claims tell those that hand out kept locks, and those that stand in line. */
 export interface ClaimsObserver {
@@ -77,11 +89,11 @@ export class Claims implements ClaimKeeper {
 
   /** Asks the cluster for a lock; only while there is a session. */
   open(session: SessionId, terms: Terms, ageMs: number, waiter: ClaimWaiter): Claim {
-    const { name, mode, how } = terms;
-    const claim = new Claim(this, name, mode, session, this.#book.nextXid(), "acquiring");
-    claim.waiter = waiter;
-    this.#book.ask(claim);
-    const input = { name, xid: claim.xid, mode, owner: this.#owner, how, keep: this.#keeps, ageMs };
+    const claim = this.#ask(session, terms.name, terms, waiter);
+    const { permits } = terms;
+    const keep = this.#keeps && permits === 0;
+    const wanted = { name: terms.name, ...this.#wanted(claim, terms, ageMs), keep, ...(permits > 0 && { permits }) };
+    const input: Acquisition = wanted;
     this.#outbox
       .post(session, "acquire", input, () => claim.state === "acquiring")
       .then(
@@ -89,6 +101,34 @@ export class Claims implements ClaimKeeper {
         (error: unknown) => this.#onRefusal(claim, error),
       );
     return claim;
+  }
+
+  /** Asks for several locks at once. */
+  openAll(session: SessionId, terms: GroupTerms, ageMs: number, waiters: readonly ClaimWaiter[]): Claim[] {
+    const { names } = terms;
+    const claims = waiters.map((waiter, index) => this.#ask(session, names[index] as string, terms, waiter));
+    const input: GroupAcquisition = { names, ...this.#wanted(claims[0] as Claim, terms, ageMs), keep: this.#keeps };
+    this.#outbox
+      .post(session, "acquireAll", input, () => claims.every(({ state }) => state === "acquiring"))
+      .then(
+        (reply) => this.#onGroupReply(claims, reply),
+        (error: unknown) => {
+          for (const claim of claims) this.#onRefusal(claim, error);
+        },
+      );
+    return claims;
+  }
+
+  #ask(session: SessionId, name: string, { mode, lockDelayMs }: Wish, waiter: ClaimWaiter): Claim {
+    const claim = new Claim(this, name, mode, session, this.#book.nextXid(), "acquiring");
+    claim.waiter = waiter;
+    claim.delayMs = lockDelayMs;
+    this.#book.ask(claim);
+    return claim;
+  }
+
+  #wanted<How>({ xid }: Claim, { mode, how, lockDelayMs }: Wish & { readonly how: How }, ageMs: number): Wanted<How> {
+    return { xid, mode, owner: this.#owner, how, ageMs, ...(lockDelayMs > 0 && { delayMs: lockDelayMs }) };
   }
 
   /** One use more of a granted claim, which must have a token left for it. */
@@ -108,7 +148,7 @@ export class Claims implements ClaimKeeper {
   /** Its holder has it for longer than it said it would at most, and learns that before anybody else can have it. */
   overdue(use: Use): void {
     if (use.isOver) return;
-    use.end(lossOf(use.name, use.token, "maxHoldMs"));
+    use.end(lossOf(use.claim.name, use.token, "maxHoldMs"));
     use.tellLoss();
     // Whoever was told may have closed the client.
     if (use.claim.uses.includes(use)) void this.#leave(use);
@@ -198,11 +238,22 @@ export class Claims implements ClaimKeeper {
     else this.#answered(claim);
   }
 
+  #onGroupReply(claims: readonly Claim[], reply: unknown): void {
+    const parsed = v.safeParse(acquireAllReplySchema, reply);
+    for (const [index, claim] of claims.entries()) {
+      if (!parsed.success || parsed.output.status !== "granted") this.#onReply(claim, reply);
+      else {
+        const block = parsed.output.blocks[index];
+        if (block != null && claim.state === "acquiring") this.#grant(claim, block);
+      }
+    }
+  }
+
   #onRefusal(claim: Claim, error: unknown): void {
     if (claim.state !== "acquiring") return;
     const expired = error instanceof ViewstampError && error.code === "SessionExpired";
     if (!expired) {
-      this.#fail(claim, refusalOf(error));
+      this.#fail(claim, refusalOf(error, claim.name));
       return;
     }
     const { waiter } = claim;

@@ -105,6 +105,6 @@ export function tenureOf({ name, xid, token }: Claim): TenureName {
 /** All of them are over before anyone is told. */
 export function endUses(claims: readonly Claim[], reason: LossReason): void {
   const uses = claims.flatMap((claim) => claim.uses.splice(0));
-  for (const use of uses) use.end(lossOf(use.name, use.token, reason));
+  for (const use of uses) use.end(lossOf(use.claim.name, use.token, reason));
   for (const use of uses) use.tellLoss();
 }
