@@ -23,6 +23,9 @@ import type { AppliedEntry } from "./state.ts";
 
 const EMPTY = new Uint8Array(0);
 
+/** The body of the end of a session that fell silent; that of one that its client has ended is empty. */
+const FELL_SILENT = new Uint8Array([1]);
+
 /** Whoever asked for an entry that has no session to answer through. */
 interface Asker {
   readonly client: number;
@@ -156,7 +159,7 @@ export class Serving {
     if (!this.isTaking || live === undefined || live.ending) {
       return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
     }
-    const entry = this.#stampEnd(live, now);
+    const entry = this.#stampEnd(live, EMPTY, now);
     this.#askers.set(entry.seqno, { client, xid: message.xid });
     return undefined;
   }
@@ -206,7 +209,7 @@ export class Serving {
     if (!this.isTaking) return;
     for (const live of this.#live.overdue(now)) {
       this.#replica.output.path("sessionExpired");
-      this.#stampEnd(live, now);
+      this.#stampEnd(live, FELL_SILENT, now);
     }
     this.#stampTick(now);
     this.#stampUpgrade(now);
@@ -366,9 +369,9 @@ export class Serving {
     return entry;
   }
 
-  #stampEnd(live: LiveSession, now: number): Entry {
+  #stampEnd(live: LiveSession, how: Uint8Array, now: number): Entry {
     live.ending = true;
-    return this.#stamp("end", live.session.opened, undefined, EMPTY, now);
+    return this.#stamp("end", live.session.opened, undefined, how, now);
   }
 
   #stampTick(now: number): void {
