@@ -293,7 +293,7 @@ export class Core {
       case "snapshotWant":
         return leadership?.onSnapshotWant(from, message, now);
       case "confirmed":
-        return this.#serving?.onConfirmed(from, message);
+        return this.#serving?.onConfirmed(from, message, now);
       case "alive":
         return undefined;
       case "locate":

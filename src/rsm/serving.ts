@@ -75,7 +75,7 @@ export class Serving {
 
   /** Looks again whether requests can be taken; what waits is told if not. */
   refresh(now: number, impaired: boolean): void {
-    this.#answerAll(this.#confirmation.executed());
+    this.#answerAll(this.#confirmation.executed(), now);
     const stalled = this.#leadership.isStalled(now);
     const taking = this.#leadership.isActive && !stalled && !impaired && !this.#leadership.admission.stopsStamping;
     if (this.#taking && !taking) this.#refuseAll(this.#confirmation.cancel());
@@ -191,12 +191,12 @@ export class Serving {
     return undefined;
   }
 
-  onConfirmed(from: Identity, message: Confirmed): void {
-    this.#answerAll(this.#confirmation.onConfirmed(from, message));
+  onConfirmed(from: Identity, message: Confirmed, now: number): void {
+    this.#answerAll(this.#confirmation.onConfirmed(from, message), now);
   }
 
   flush(now: number): void {
-    if (this.isTaking) this.#answerAll(this.#confirmation.startRound(now));
+    if (this.isTaking) this.#answerAll(this.#confirmation.startRound(now), now);
   }
 
   tick(now: number): void {
@@ -276,16 +276,18 @@ export class Serving {
     this.#replica.output.answer(client, { type: "notice", session: opened, body });
   }
 
-  #answerAll(confirmed: readonly Waiting[]): void {
+  #answerAll(confirmed: readonly Waiting[], now: number): void {
     for (const waiting of confirmed) {
-      if (waiting.kind === "query") this.#answerQuery(waiting.client, waiting.xid, waiting.body);
+      if (waiting.kind === "query") this.#answerQuery(waiting.client, waiting.xid, waiting.body, now);
       else if (waiting.kind === "copy") this.#copies.begin(waiting.client, waiting.xid);
       else this.#keepAlive(waiting.client, waiting.xid, waiting.seqno);
     }
   }
 
-  #answerQuery(client: number, xid: number, body: Uint8Array): void {
-    this.#replica.output.answer(client, { type: "answer", xid, body: this.#replica.state.query(body) });
+  /** At the present time, and not at that of the last entry, which may be long ago. */
+  #answerQuery(client: number, xid: number, query: Uint8Array, now: number): void {
+    const body = this.#replica.state.query(query, this.#replicatedTime(now));
+    this.#replica.output.answer(client, { type: "answer", xid, body });
   }
 
   #keepAlive(client: number, xid: number, seqno: number): void {
