@@ -27,10 +27,10 @@ const rigs: readonly { what: string; make: MakeRig; runs: number; steps: number 
   {
     what: "real clients and the real machine",
     make: (options) => new WorldRig(options, [3, 100, Number.POSITIVE_INFINITY][options.seed % 3]!),
-    runs: 30,
-    steps: 40,
+    runs: 40,
+    steps: 60,
   },
-  { what: "a simulated cluster of three nodes", make: (options) => ClusterRig.make(options), runs: 4, steps: 40 },
+  { what: "a simulated cluster of three nodes", make: (options) => ClusterRig.make(options), runs: 5, steps: 60 },
 ];
 
 async function play(

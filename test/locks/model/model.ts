@@ -240,7 +240,8 @@ export class Model {
 
   /** A candidate whose term is over stands for election again, behind all others. */
   #standAgain(ask: Ask): void {
-    if (ask.wish.by === "elect" && ask.state !== "waits") this.ask(ask.wish, ask);
+    const isOver = ask.state === "released" || ask.state.startsWith("lost");
+    if (ask.wish.by === "elect" && isOver) this.ask(ask.wish, ask);
   }
 
   #end(client: number, how: (ask: Ask) => State): void {
