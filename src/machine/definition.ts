@@ -56,7 +56,7 @@ export interface SessionEndContext extends StepContext {
 
 /** What a query may know. */
 export interface QueryContext {
-  /** Replicated time in milliseconds, as in `StepContext`. */
+  /** Replicated time in milliseconds, as in `StepContext`; of a local read that of the last command. */
   readonly now: number;
 }
 

@@ -78,7 +78,7 @@ export class Serving {
 
   /** Looks again whether requests can be taken; what waits is told if not. */
   refresh(now: number, impaired: boolean): void {
-    this.#answerReads();
+    this.#answerReads(now);
     const stalled = this.#leadership.isStalled(now);
     const taking = this.#leadership.isActive && !stalled && !impaired && !this.#leadership.admission.stopsStamping;
     if (this.#taking && !taking) this.#refuseAll(this.#confirmation.cancel());
@@ -282,24 +282,24 @@ export class Serving {
   }
 
   /** A step answers no more than it executes: many long answers are no long pause. */
-  #answerReads(): void {
+  #answerReads(now: number): void {
     const slice = this.#replica.newSlice();
     for (let read = this.#confirmation.readable; read !== undefined; read = this.#confirmation.readable) {
       if (slice.isFull) return this.#replica.goOn();
       this.#confirmation.answered();
-      slice.add(this.#answer(read));
+      slice.add(this.#answer(read, now));
     }
     return undefined;
   }
 
-  /** Gives how many bytes the answer has. */
-  #answer(read: Read): number {
+  /** At the present time, and not at that of the last entry, which may be long ago. Gives how many bytes the answer has. */
+  #answer(read: Read, now: number): number {
     const { client, xid } = read;
     if (read.kind === "copy") {
       this.#copies.begin(client, xid);
       return 0;
     }
-    const body = this.#replica.state.query(read.body);
+    const body = this.#replica.state.query(read.body, this.#replicatedTime(now));
     this.#replica.output.answer(client, { type: "answer", xid, body });
     return body.length;
   }

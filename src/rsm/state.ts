@@ -95,8 +95,9 @@ export class ReplicatedState {
     return result;
   }
 
-  query(body: Uint8Array): Uint8Array {
-    return this.machine.query(body, this.#time);
+  /** `time`: replicated time now, for whoever knows it; that of the last entry otherwise. */
+  query(body: Uint8Array, time: number = this.#time): Uint8Array {
+    return this.machine.query(body, time);
   }
 
   /** The state now, as chunks that stay as they are while it changes. */

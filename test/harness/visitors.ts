@@ -3,7 +3,8 @@
 import { clusterStatus } from "../../src/client/admin.ts";
 import { connect, type MachinesClient } from "../../src/entry/client.ts";
 import { systemEnvironment } from "../../src/entry/environment.ts";
-import { connectLocks, type LockClient } from "../../src/entry/locks.ts";
+import { type ClusterLocks, type ConnectLocksOptions, connectLocks } from "../../src/entry/locks.ts";
+import type { CacheOptions } from "../../src/locks/client-options.ts";
 import { kv } from "../../src/machine/kv.ts";
 import type { NodeStatus } from "../../src/protocol/client-messages.ts";
 import { webSocket } from "../../transports/websocket.ts";
@@ -18,12 +19,15 @@ interface Closable {
 }
 
 export class Visitors {
+  /** Of lock clients. */
+  readonly cache: CacheOptions | false;
   readonly #cluster: readonly string[];
   readonly #present: Closable[] = [];
   readonly #mortals: MortalTransport[] = [];
 
-  constructor(cluster: readonly string[]) {
+  constructor(cluster: readonly string[], cache: CacheOptions | false = {}) {
     this.#cluster = cluster;
+    this.cache = cache;
   }
 
   /** A client of `kv` and `tally`. */
@@ -31,8 +35,13 @@ export class Visitors {
     return this.#welcome(await connect({ cluster: this.#cluster, machines: [kv, tally], transport: webSocket() }));
   }
 
-  async locks(): Promise<LockClient> {
-    return this.#welcome(await connectLocks({ cluster: this.#cluster }));
+  async locks(options: Partial<ConnectLocksOptions> = {}): Promise<ClusterLocks> {
+    return this.#welcome(await this.strangerWithLocks(options));
+  }
+
+  /** Who asked for it closes it. */
+  strangerWithLocks(options: Partial<ConnectLocksOptions> = {}): Promise<ClusterLocks> {
+    return connectLocks({ cluster: this.#cluster, cache: this.cache, ...options });
   }
 
   /** A client that can die: call the second of the pair. */
@@ -41,6 +50,15 @@ export class Visitors {
     this.#mortals.push(transport);
     const client = this.#welcome(await connect({ cluster: this.#cluster, machines: [kv, tally], transport }));
     return [client, () => transport.die()];
+  }
+
+  /** The same with locks. */
+  async mortalWithLocks(
+    options: Partial<ConnectLocksOptions>,
+  ): Promise<readonly [locks: ClusterLocks, die: () => void]> {
+    const transport = new MortalTransport(webSocket());
+    this.#mortals.push(transport);
+    return [await this.locks({ ...options, transport }), () => transport.die()];
   }
 
   /** What the nodes say of themselves, by id; those that are silent are left out. */

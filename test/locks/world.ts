@@ -111,7 +111,7 @@ export interface Delays {
 
 export class World {
   readonly clock: ManualClock;
-  readonly log: LockLog = new LockLog();
+  log: LockLog = new LockLog();
   readonly cores: FakeCore[] = [];
   delays: Delays = { request: 0, reply: 0, notice: 0 };
   /** The chance that a notice comes twice. */
@@ -120,6 +120,7 @@ export class World {
   /** A kept lock has no more tokens than this. */
   tokens: number = Number.POSITIVE_INFINITY;
   #sessions: Record<string, number> = {};
+  #primaries = 0;
 
   /** `cache`: of its clients. */
   constructor({ seed = 1, cache = false }: { seed?: number; cache?: LockClientOptions["cache"] } = {}) {
@@ -167,11 +168,20 @@ export class World {
     return keep === undefined || keep <= this.tokens ? said : { ...(said as object), keep: this.tokens };
   }
 
+  /** The primary dies with all notices that are on their way; another one tells again what is outstanding. */
+  failOver(): void {
+    this.#primaries++;
+    this.log = this.log.restored(this.log.snapshot());
+    for (const core of this.cores) core.tellAgain();
+  }
+
   deliver(session: SessionId, given: unknown): void {
     const notice = this.sparing(given);
     const times = this.clock.random() < this.repeats ? 2 : 1;
+    const primary = this.#primaries;
     for (let n = 0; n < times; n++) {
       this.later(this.delays.notice, () => {
+        if (primary !== this.#primaries) return;
         for (const core of this.cores) core.noticed(session, notice);
       });
     }
@@ -207,6 +217,7 @@ export class FakeCore implements ClientCore {
   #live: { id: SessionId; ttlMs: number; trustedUntil: number } | undefined;
   #opening: Promise<LiveSession> | undefined;
   #isClosed = false;
+  #isDead = false;
   /** Commands are executed in the order they were made, so none before this. */
   #executedAt = 0;
 
@@ -227,6 +238,7 @@ export class FakeCore implements ClientCore {
   }
 
   openSession(): Promise<LiveSession> {
+    if (this.#isDead) return new Promise(() => {});
     if (this.#isClosed) return Promise.reject(new ViewstampError("Closed", "closed"));
     if (this.#live !== undefined) return Promise.resolve(this.#live);
     this.#opening ??= this.#open();
@@ -238,6 +250,7 @@ export class FakeCore implements ClientCore {
     const session = this.#live?.id;
     if (session === undefined) throw new Error("a command without a session");
     return new Promise((resolve, reject) => {
+      if (this.#isDead) return;
       const pending: Pending = { session, reject };
       this.#pending.add(pending);
       const failure = this.failures.shift();
@@ -279,6 +292,16 @@ export class FakeCore implements ClientCore {
   noticed(session: SessionId, notice: unknown): void {
     if (this.#live?.id !== session || this.isCutOff) return;
     for (const handler of this.#notices) handler(notice, session);
+  }
+
+  /** Its process is killed: nothing it does has an effect, and its session runs out. */
+  die(): void {
+    const live = this.#live;
+    this.#isDead = true;
+    this.isCutOff = true;
+    this.#pending.clear();
+    if (live !== undefined)
+      this.#world.clock.setTimer(this.ttlMs, () => this.#world.execute((log) => log.end(live.id)));
   }
 
   /** What a new primary does: everything outstanding is told again. */

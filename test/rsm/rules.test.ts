@@ -86,6 +86,30 @@ test("a query is answered only after a majority has confirmed", () => {
   assert.is(answer(world, "a", "declined").xid, 5);
 });
 
+test("a query is told the time of now, however long ago the last entry was; a local one that of the last entry", () => {
+  const world = start(["a", "b", "c"]);
+  const times: number[] = [];
+  const { machine, core } = world.node("a");
+  Object.assign(machine, {
+    query: (_body: Uint8Array, now: number): Uint8Array => {
+      times.push(now);
+      return bytes("");
+    },
+  });
+  ask(world, "a", 5);
+  world.run(5_000);
+  ask(world, "a", 6);
+  world.run(100);
+  world.client("a", { type: "query", xid: 7, consistency: "local", body: bytes("") });
+  const [first = 0, second = 0, local] = times;
+  assert.ok(second - first >= 5_000 && second - first < 5_200, `${second - first} ms have passed`);
+  assert.is(local, core.state.time);
+  const session = open(world, "a");
+  request(world, "a", session, 1);
+  world.run(100);
+  assert.ok(core.state.time >= second, "and commands are never before it");
+});
+
 test("a confirmation of a round that was started before the query came does not count", () => {
   const world = start(["a", "b", "c"]);
   const vid = world.node("a").core.view?.vid ?? 0;

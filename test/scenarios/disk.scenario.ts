@@ -5,9 +5,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Cluster } from "../harness/cluster.ts";
 import type { DiskFault } from "../harness/control.ts";
-import { scenario } from "../harness/scenario.ts";
+import { oneWay, scenario } from "../harness/scenario.ts";
 import type { TestClient, Visitors } from "../harness/visitors.ts";
 import { STEP_MS, within } from "../harness/within.ts";
+import { underLoad } from "./load.ts";
 import { steadily } from "./steady.ts";
 
 const three = { nodes: 3 };
@@ -28,19 +29,23 @@ for (const [victim, others, primary] of [
   ["p2", ["p0", "p1"], "p0"],
   ["p0", ["p1", "p2"], "p1"],
 ] as const) {
-  scenario(`25: ${victim} answers heartbeats, but its disk hangs`, three, async (cluster, visitors) => {
+  oneWay(`25: ${victim} answers heartbeats, but its disk hangs`, three, async (cluster, visitors) => {
     const client = await visitors.client();
-    const { done } = await steadily(addOne(client), async (goesOn) => {
-      await goesOn();
-      await cluster.node(victim).disk("hangs");
-      assert.is((await cluster.view(...others)).primary, primary);
-      await goesOn();
-      assert.ok(cluster.node(victim).isUp);
-      await cluster.node(victim).disk(undefined);
-      await cluster.view("p0", "p1", "p2");
-      await goesOn();
+    await underLoad(visitors, async (load) => {
+      await load.goesOn();
+      const { done } = await steadily(addOne(client), async (goesOn) => {
+        await goesOn();
+        await cluster.node(victim).disk("hangs");
+        assert.is((await cluster.view(...others)).primary, primary);
+        await goesOn();
+        await load.goesOn();
+        assert.ok(cluster.node(victim).isUp);
+        await cluster.node(victim).disk(undefined);
+        await cluster.view("p0", "p1", "p2");
+        await goesOn();
+      });
+      await nothingIsLost(client, done);
     });
-    await nothingIsLost(client, done);
     await visitors.agree("p0", "p1", "p2");
   });
 }

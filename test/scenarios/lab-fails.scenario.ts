@@ -1,14 +1,21 @@
-// Where the lab's design itself fails, and ours must not (scenarios 20 to 24, 26 and 27).
+// Where the lab's design itself fails, and ours must not (scenarios 20 to 24, 26, 27 and 32).
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CORE_DEFAULTS } from "../../src/protocol/options.ts";
 import type { Cluster } from "../harness/cluster.ts";
-import { scenario } from "../harness/scenario.ts";
+import { eitherWay, oneWay, scenario } from "../harness/scenario.ts";
 import { patience, STEP_MS, within } from "../harness/within.ts";
+import { underLoad } from "./load.ts";
 import { reachesOnly } from "./moments.ts";
 import { steadily } from "./steady.ts";
 
 const three = { nodes: 3 };
+
+/** The longest gap in a rolling restart with graceful stops. */
+const GRACEFUL_GAP_MS = 100;
+
+/** Of the session of a client that dies. */
+const DEAD_TTL_MS = 1_000;
 
 /** What a view change may take. The benchmark measures what it does take. */
 const viewChangeMs = 1_000;
@@ -34,7 +41,7 @@ for (const [how, restart] of [
   ["at once", restartAtOnce],
   ["before anyone missed it", restartUnnoticed],
 ] as const) {
-  scenario(`20: the founder is killed and restarted ${how}`, three, async (cluster, visitors) => {
+  eitherWay(`20: the founder is killed and restarted ${how}`, three, async (cluster, visitors) => {
     const locks = await visitors.locks();
     const others = await visitors.locks();
     const held = await locks.acquire("house");
@@ -50,7 +57,7 @@ for (const [how, restart] of [
   });
 }
 
-scenario("21: all nodes are killed at once and restarted", three, async (cluster, visitors) => {
+eitherWay("21: all nodes are killed at once and restarted", three, async (cluster, visitors) => {
   const client = await visitors.client();
   const locks = await visitors.locks();
   const others = await visitors.locks();
@@ -92,70 +99,107 @@ for (const [has, misses, fate] of [
   });
 }
 
+for (const [has, misses] of [
+  ["p1", "p2"],
+  ["p2", "p1"],
+] as const) {
+  const title = `22: a request for a lock reached only ${has}, and its client dies; the lock comes free`;
+  eitherWay(title, three, async (cluster, visitors) => {
+    const [locks, die] = await visitors.mortalWithLocks({ sessionTtlMs: DEAD_TTL_MS });
+    const others = await visitors.locks();
+    const first = await locks.acquire("hut");
+    await first.release();
+    await cluster.trap("p0", reachesOnly(has, misses));
+    void locks.acquire("house").catch(() => {});
+    await cluster.node("p0").trapped(`${misses} misses an entry`);
+    die();
+    await cluster.died("p0", `only ${has} has the entry`);
+    await cluster.view("p1", "p2");
+    for (const name of ["house", "hut"]) {
+      const lock = others.acquire(name);
+      await within(DEAD_TTL_MS + STEP_MS, `the dead client's ${name} comes free`, lock);
+    }
+    await cluster.restart("p0");
+    await cluster.view("p0", "p1", "p2");
+    await visitors.agree("p0", "p1", "p2");
+  });
+}
+
 for (const [how, restart] of [
   ["at once", restartAtOnce],
   ["before anyone missed it", restartUnnoticed],
 ] as const) {
-  scenario(`23: a backup is killed and restarted ${how}`, three, async (cluster, visitors) => {
+  oneWay(`23: a backup is killed and restarted ${how}`, three, async (cluster, visitors) => {
     const client = await visitors.client();
     const before = await cluster.view("p0", "p1", "p2");
     await client.tally.add({ name: "t", by: 1 });
-    const restarted = restart(cluster, "p2");
-    const next = client.tally.add({ name: "t", by: 1 });
-    await restarted;
-    assert.is(await within(STEP_MS, "service continues", next), 2);
-    const changes = cluster.node("p0").standing!.vid - before.vid;
-    assert.ok(changes <= 1, `${changes} view changes until service continued`);
-    await cluster.view("p0", "p1", "p2");
+    await underLoad(visitors, async (load) => {
+      await load.goesOn();
+      const restarted = restart(cluster, "p2");
+      const next = client.tally.add({ name: "t", by: 1 });
+      await restarted;
+      assert.is(await within(STEP_MS, "service continues", next), 2);
+      const changes = cluster.node("p0").standing!.vid - before.vid;
+      assert.ok(changes <= 1, `${changes} view changes until service continued`);
+      await cluster.view("p0", "p1", "p2");
+      await load.goesOn();
+    });
   });
 }
 
-scenario("24: a backup is paused for 10 s", three, async (cluster, visitors) => {
+oneWay("24: a backup is paused for 10 s", three, async (cluster, visitors) => {
   const client = await visitors.client();
-  const { longestGapMs } = await steadily(
-    () => client.tally.add({ name: "t", by: 1 }),
-    async (goesOn) => {
-      await goesOn();
-      cluster.node("p2").pause();
-      await goesOn();
-      await cluster.view("p0", "p1");
-      await goesOn(10_000);
-      cluster.node("p2").resume();
-      await cluster.view("p0", "p1", "p2");
-      await goesOn();
-    },
-  );
-  const limitMs = (CORE_DEFAULTS.suspectMs + viewChangeMs) * patience;
-  assert.ok(longestGapMs < limitMs, `writes stalled for ${Math.round(longestGapMs)} ms`);
+  await underLoad(visitors, async (load) => {
+    const { longestGapMs } = await steadily(
+      () => client.tally.add({ name: "t", by: 1 }),
+      async (goesOn) => {
+        await goesOn();
+        cluster.node("p2").pause();
+        await goesOn();
+        await cluster.view("p0", "p1");
+        await goesOn(10_000);
+        await load.goesOn();
+        cluster.node("p2").resume();
+        await cluster.view("p0", "p1", "p2");
+        await goesOn();
+      },
+    );
+    const limitMs = (CORE_DEFAULTS.suspectMs + viewChangeMs) * patience;
+    assert.ok(longestGapMs < limitMs, `writes stalled for ${Math.round(longestGapMs)} ms`);
+  });
   await visitors.agree("p0", "p1", "p2");
 });
 
-scenario("26: a joiner is admitted and the old primary dies before anything else", three, async (cluster, visitors) => {
+oneWay("26: a joiner is admitted and the old primary dies before anything else", three, async (cluster, visitors) => {
   const client = await visitors.client();
   await client.tally.add({ name: "t", by: 1 });
   await cluster.kill("p0");
   assert.is((await cluster.view("p1", "p2")).primary, "p1");
   for (let round = 0; round < 20; round++) await client.tally.add({ name: "t", by: 1 });
-  await cluster.trap("p1", {
-    name: "p0 is admitted",
-    at: "happened",
-    event: "view",
-    members: ["p0", "p1", "p2"],
-    actions: [{ do: "kill" }],
+  await underLoad(visitors, async (load) => {
+    await load.goesOn();
+    await cluster.trap("p1", {
+      name: "p0 is admitted",
+      at: "happened",
+      event: "view",
+      members: ["p0", "p1", "p2"],
+      actions: [{ do: "kill" }],
+    });
+    await cluster.restart("p0");
+    await cluster.died("p1", "p0 is admitted");
+    assert.is((await cluster.view("p0", "p2")).primary, "p0", "the joiner is the smallest of the last view");
+    assert.is(await within(STEP_MS, "the joiner answers", client.tally.sum("t")), 21);
+    await load.goesOn();
   });
-  await cluster.restart("p0");
-  await cluster.died("p1", "p0 is admitted");
-  assert.is((await cluster.view("p0", "p2")).primary, "p0", "the joiner is the smallest of the last view");
-  assert.is(await within(STEP_MS, "the joiner answers", client.tally.sum("t")), 21);
   assert.is(await client.tally.add({ name: "t", by: 1 }), 22);
   await visitors.agree("p0", "p2");
 });
 
-scenario("27: replicas are killed and restarted one by one, ten rounds", three, async (cluster, visitors) => {
+oneWay("27: replicas are killed and restarted one by one, ten rounds", three, async (cluster, visitors) => {
   const client = await visitors.client();
-  const { done } = await steadily(
-    () => client.tally.add({ name: "t", by: 1 }),
-    async (goesOn) => {
+  const add = (): Promise<number> => client.tally.add({ name: "t", by: 1 });
+  await underLoad(visitors, async (load) => {
+    const { done } = await steadily(add, async (goesOn) => {
       for (let round = 0; round < 10; round++) {
         const victim = cluster.ids[round % 3]!;
         await cluster.warmUp(victim);
@@ -166,9 +210,39 @@ scenario("27: replicas are killed and restarted one by one, ten rounds", three, 
         await cluster.view("p0", "p1", "p2");
         await goesOn();
       }
-    },
-  );
-  assert.is(await client.tally.sum("t"), done, "nothing is lost or done twice");
+      await load.goesOn();
+    });
+    assert.is(await client.tally.sum("t"), done, "nothing is lost or done twice");
+  });
+  await visitors.agree("p0", "p1", "p2");
+});
+
+oneWay("32: a rolling restart with graceful stops, under load", three, async (cluster, visitors) => {
+  const client = await visitors.client();
+  const add = (): Promise<number> => client.tally.add({ name: "t", by: 1 });
+  await underLoad(visitors, async (load) => {
+    await load.goesOn();
+    const gaps: number[] = [];
+    let sum = 0;
+    for (const id of cluster.ids) {
+      await cluster.warmUp(id);
+      const { done, longestGapMs } = await steadily(add, async (goesOn) => {
+        await goesOn();
+        await cluster.node(id).stop();
+        await goesOn();
+        await cluster.kill(id);
+        await cluster.restart(id);
+        await cluster.view("p0", "p1", "p2");
+        await goesOn();
+      });
+      sum += done;
+      gaps.push(Math.round(longestGapMs));
+    }
+    console.log(`32: no request failed, the longest gaps were ${gaps.join(", ")} ms`);
+    assert.ok(Math.max(...gaps) < GRACEFUL_GAP_MS * patience, `writes stalled for ${Math.max(...gaps)} ms`);
+    assert.is(await client.tally.sum("t"), sum, "nothing is lost or done twice");
+    await load.goesOn();
+  });
   await visitors.agree("p0", "p1", "p2");
 });
 

@@ -1,7 +1,6 @@
 // The lock tester as a load: it runs from before the story begins until after it has ended, all its parts at least once.
 import { runLockTester, TESTER_PARTS, type TesterProgress } from "../../examples/lock-cluster/lock-tester.ts";
-import { connectLocks } from "../../src/entry/locks.ts";
-import type { Cluster } from "../harness/cluster.ts";
+import type { Visitors } from "../harness/visitors.ts";
 import { STEP_MS, within } from "../harness/within.ts";
 
 const grantsThatShowService = 10;
@@ -57,11 +56,11 @@ class Watcher implements Load {
 }
 
 /** Fails if the lock tester does. */
-export async function underLoad(cluster: Cluster, story: (load: Load) => Promise<void>): Promise<void> {
+export async function underLoad(visitors: Visitors, story: (load: Load) => Promise<void>): Promise<void> {
   const watcher = new Watcher();
   const over = new AbortController();
   const tester = runLockTester({
-    connect: () => connectLocks({ cluster: cluster.urls }),
+    connect: () => visitors.strangerWithLocks(),
     holdMs: 5,
     until: over.signal,
     onProgress: (progress) => watcher.see(progress),

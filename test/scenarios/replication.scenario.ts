@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Trap } from "../harness/control.ts";
-import { scenario } from "../harness/scenario.ts";
+import { eitherWay } from "../harness/scenario.ts";
 import { underLoad } from "./load.ts";
 import { diesBeforeItsOk, reachesOnly } from "./moments.ts";
 
@@ -13,16 +13,16 @@ function oneOf<Value>(...values: Value[]): Value {
   return values[Math.floor(Math.random() * values.length)]!;
 }
 
-scenario("8: nothing happens", three, async (cluster) => {
-  await underLoad(cluster, async (load) => {
+eitherWay("8: nothing happens", three, async (cluster, visitors) => {
+  await underLoad(visitors, async (load) => {
     await load.goesOn();
   });
   await cluster.view("p0", "p1", "p2");
 });
 
-scenario("9: a backup is killed at a random moment", three, async (cluster) => {
+eitherWay("9: a backup is killed at a random moment", three, async (cluster, visitors) => {
   const victim = oneOf("p1", "p2");
-  await underLoad(cluster, async (load) => {
+  await underLoad(visitors, async (load) => {
     await load.randomMoment();
     await cluster.kill(victim);
     await cluster.view(...cluster.ids.filter((id) => id !== victim));
@@ -30,9 +30,9 @@ scenario("9: a backup is killed at a random moment", three, async (cluster) => {
   });
 });
 
-scenario("10: a backup is killed at a random moment and restarted", three, async (cluster) => {
+eitherWay("10: a backup is killed at a random moment and restarted", three, async (cluster, visitors) => {
   const victim = oneOf("p1", "p2");
-  await underLoad(cluster, async (load) => {
+  await underLoad(visitors, async (load) => {
     await load.randomMoment();
     await cluster.kill(victim);
     await cluster.view(...cluster.ids.filter((id) => id !== victim));
@@ -43,8 +43,8 @@ scenario("10: a backup is killed at a random moment and restarted", three, async
   });
 });
 
-scenario("11: the primary is killed at a random moment", three, async (cluster) => {
-  await underLoad(cluster, async (load) => {
+eitherWay("11: the primary is killed at a random moment", three, async (cluster, visitors) => {
+  await underLoad(visitors, async (load) => {
     await load.randomMoment();
     await cluster.kill("p0");
     assert.is((await cluster.view("p1", "p2")).primary, "p1");
@@ -52,21 +52,25 @@ scenario("11: the primary is killed at a random moment", three, async (cluster) 
   });
 });
 
-scenario("12: the primary dies after exactly one backup has the entry, and restarts", three, async (cluster) => {
-  await underLoad(cluster, async (load) => {
-    await load.randomMoment();
-    await cluster.trap("p0", reachesOnly("p1", "p2"));
-    await cluster.died("p0", "only p1 has the entry");
-    assert.is((await cluster.view("p1", "p2")).primary, "p1");
-    await load.goesOn();
-    await cluster.restart("p0");
-    await cluster.view("p0", "p1", "p2");
-    await load.goesOn();
-  });
-});
+eitherWay(
+  "12: the primary dies after exactly one backup has the entry, and restarts",
+  three,
+  async (cluster, visitors) => {
+    await underLoad(visitors, async (load) => {
+      await load.randomMoment();
+      await cluster.trap("p0", reachesOnly("p1", "p2"));
+      await cluster.died("p0", "only p1 has the entry");
+      assert.is((await cluster.view("p1", "p2")).primary, "p1");
+      await load.goesOn();
+      await cluster.restart("p0");
+      await cluster.view("p0", "p1", "p2");
+      await load.goesOn();
+    });
+  },
+);
 
-scenario("13: a backup dies after it has the entry, before its OK, and restarts", three, async (cluster) => {
-  await underLoad(cluster, async (load) => {
+eitherWay("13: a backup dies after it has the entry, before its OK, and restarts", three, async (cluster, visitors) => {
+  await underLoad(visitors, async (load) => {
     await load.randomMoment();
     await cluster.trap("p2", diesBeforeItsOk);
     await cluster.died("p2", "before its OK");
@@ -86,8 +90,8 @@ const diesOnLearning: Trap = {
   actions: [{ do: "kill" }],
 };
 
-scenario("14: a second backup dies on learning the view, before it is active", five, async (cluster) => {
-  await underLoad(cluster, async (load) => {
+eitherWay("14: a second backup dies on learning the view, before it is active", five, async (cluster, visitors) => {
+  await underLoad(visitors, async (load) => {
     await load.randomMoment();
     await cluster.trap("p3", diesOnLearning);
     await cluster.trap("p4", diesBeforeItsOk);
@@ -98,8 +102,8 @@ scenario("14: a second backup dies on learning the view, before it is active", f
   });
 });
 
-scenario("15: the primary dies on learning the view, before it is active", five, async (cluster) => {
-  await underLoad(cluster, async (load) => {
+eitherWay("15: the primary dies on learning the view, before it is active", five, async (cluster, visitors) => {
+  await underLoad(visitors, async (load) => {
     await load.randomMoment();
     await cluster.trap("p0", diesOnLearning);
     await cluster.trap("p4", diesBeforeItsOk);
@@ -118,11 +122,11 @@ const cutOffAfterFirst: Trap = {
   actions: [{ do: "cut", peer: "all", direction: "both" }],
 };
 
-scenario(
+eitherWay(
   "16: the primary is cut off after the first backup has the entry, and healed later",
   three,
-  async (cluster) => {
-    await underLoad(cluster, async (load) => {
+  async (cluster, visitors) => {
+    await underLoad(visitors, async (load) => {
       await load.randomMoment();
       await cluster.trap("p0", cutOffAfterFirst);
       await cluster.node("p0").trapped(cutOffAfterFirst.name);

@@ -1,6 +1,7 @@
 // The clients of a stage: the real library on simulated machines. They do nothing by themselves.
 import type { ClientCore } from "../../../src/client/contract.ts";
 import { startCore } from "../../../src/client/core.ts";
+import type { ClientOptions } from "../../../src/client/options.ts";
 import { LockClient } from "../../../src/locks/client.ts";
 import { type KvValue, kv } from "../../../src/machine/kv.ts";
 import { replicated } from "../../../src/machine/replicated.ts";
@@ -15,7 +16,7 @@ import { tally } from "../../harness/tally.ts";
 /** The default of the client library. */
 export const TTL_MS = 10_000;
 
-const VERSIONS = replicated([kv, tally, watchedLocks(() => {})]).versions;
+export const VERSIONS: ClientOptions["machines"] = replicated([kv, tally, watchedLocks(() => {})]).versions;
 
 const NOTHING: Workload = {
   answered: 0,
