@@ -83,6 +83,11 @@ export class Claims implements ClaimKeeper {
     return false;
   }
 
+  /** Tells whether the cluster has still to answer something of what it was told before this moment. */
+  backlog(): () => boolean {
+    return this.#outbox.backlog();
+  }
+
   /** Asks the cluster for a lock; only while there is a session. */
   open(session: SessionId, terms: Terms, ageMs: number, waiter: ClaimWaiter): Claim {
     const { name, mode, how } = terms;

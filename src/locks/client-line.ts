@@ -80,6 +80,13 @@ export class Line {
     if (first !== undefined && this.#isDue(first)) this.#advance();
   }
 
+  /** Tells whether anything that was asked for before this moment has not come before the cluster yet. */
+  backlog(): () => boolean {
+    const end = this.#places;
+    const isUnanswered = this.#claims.backlog();
+    return () => this.#waiting.some(({ place }) => place < end) || isUnanswered();
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#pause?.cancel();

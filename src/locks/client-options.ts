@@ -72,15 +72,19 @@ export interface Terms {
 }
 
 /**
+ * Arguments are converted from the left, all of them before any of them is judged; `convertLast` converts what follows
+ * the options.
+ *
  * @throws {TypeError} for what cannot be converted
  * @throws {DOMException} `NotSupportedError` for what does not go together
  * @throws {ViewstampError} `InvalidInput` for a name that is too long, which the standard does not know
  * @throws the reason of a signal that is aborted already
  */
-export function readTerms(name: unknown, options: unknown): Terms {
+export function readTerms(name: unknown, options: unknown, convertLast: () => void = () => {}): Terms {
   // A template, not String(): a symbol is no string.
   const text = `${name as string}`;
   const { ifAvailable, mode, signal, steal, timeoutMs } = readOptions(options);
+  convertLast();
   if (text.length > MAX_NAME_LENGTH) {
     throw new ViewstampError("InvalidInput", `a lock name has at most ${MAX_NAME_LENGTH} characters`);
   }

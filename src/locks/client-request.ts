@@ -41,6 +41,8 @@ export class LockRequest implements LocalWaiter {
   readonly #since: number;
   readonly #timer: Timer | undefined;
   #claim: Claim | undefined;
+  /** Granted, and not handed over yet. */
+  #use: Use | undefined;
   /** Granted or given up. While a loss is being told, a listener may end a request that is about to be moved. */
   #isOver = false;
 
@@ -66,9 +68,20 @@ export class LockRequest implements LocalWaiter {
     this.#claim = claims.open(session, this.terms, ageMs, this);
   }
 
+  /**
+   * A signal counts until the lock is handed over, which in the standard is never in the turn of the grant: whoever gives
+   * the lock back, or has it together with this request, may abort it in that turn.
+   */
   granted(use: Use): void {
+    const { signal } = this.terms;
     this.#settle();
-    this.#outcome.granted(use);
+    if (signal === undefined) {
+      this.#outcome.granted(use);
+      return;
+    }
+    this.#use = use;
+    signal.addEventListener("abort", this.#aborted, { once: true });
+    this.#desk.environment.endOfTurn(() => this.#handOver(use));
   }
 
   unavailable(): void {
@@ -84,6 +97,13 @@ export class LockRequest implements LocalWaiter {
   again(): void {
     this.#claim = undefined;
     this.#desk.line.rejoin(this);
+  }
+
+  #handOver(use: Use): void {
+    if (this.#use === undefined) return;
+    this.#use = undefined;
+    this.#settle();
+    this.#outcome.granted(use);
   }
 
   readonly #aborted = (): void => this.#giveUp(this.terms.signal?.reason);
@@ -102,6 +122,8 @@ export class LockRequest implements LocalWaiter {
     line.leave(this);
     cache.leave(this);
     if (this.#claim !== undefined) claims.letGo(this.#claim);
+    void this.#use?.release();
+    this.#use = undefined;
     this.#outcome.failed(reason);
   }
 

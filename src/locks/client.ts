@@ -3,6 +3,7 @@
  * @module
  */
 import type { ClientCore, QueryOptions } from "../client/contract.ts";
+import type { ViewstampError } from "../protocol/errors.ts";
 import { Cache } from "./client-cache.ts";
 import type { Use } from "./client-claim.ts";
 import { Claims } from "./client-claims.ts";
@@ -97,8 +98,8 @@ export class LockClient {
   ): Promise<Awaited<T>> {
     // As in Web IDL the number of arguments decides what they are, not their types.
     const [given, callback] = rest.length === 0 ? [undefined, options] : [options, rest[0]];
-    const run = readCallback(callback) as LockCallback<T, Lock | null>;
-    const terms = readTerms(name, given);
+    const terms = readTerms(name, given, () => readCallback(callback));
+    const run = callback as LockCallback<T, Lock | null>;
     return new Promise<Awaited<T>>((resolve, reject) => {
       this.#submit(terms, {
         granted: (use) => resolve(use === undefined ? calling(run, null) : this.#hold(use, run)),
@@ -129,7 +130,7 @@ export class LockClient {
   }
 
   /**
-   * Who holds and who waits, in the whole cluster. Thousands of locks come in several pages, each read at its own
+   * Who holds and who waits, in the whole cluster, with all that this client has asked for before. Thousands of locks come in several pages, each read at its own
    * moment. Clients that keep locks are asked for what they use, for up to a second; with `consistency: "local"` they are
    * not asked, and what they keep is shown as held.
    *
@@ -141,7 +142,7 @@ export class LockClient {
    * @throws {ViewstampError} `Timeout`, `Closed` …
    */
   query(options: QueryOptions = {}): Promise<LockSnapshot> {
-    return querySnapshot(this.#core, options);
+    return querySnapshot(this.#core, options, this.#desk.line.backlog());
   }
 
   /**
@@ -185,7 +186,10 @@ export class LockClient {
   /** Runs the callback under the lock. Whatever comes first decides: its result, or the loss of the lock. */
   #hold<T>(use: Use, callback: LockCallback<T>): Promise<Awaited<T>> {
     return new Promise((resolve, reject) => {
-      use.onLoss((loss) => reject(loss.data["reason"] === "stolen" ? stolenError(use.name) : loss));
+      const lose = (loss: ViewstampError): void =>
+        reject(loss.data["reason"] === "stolen" ? stolenError(use.name) : loss);
+      use.onLoss(lose);
+      if (use.loss !== undefined) lose(use.loss);
       calling((given) => {
         // It was called for later, and by now nobody is to act under this lock.
         if (use.loss !== undefined) throw use.loss;

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { runLockTester } from "../../examples/lock-cluster/lock-tester.ts";
 import { startCluster } from "../../src/entry/cluster.ts";
 import { connectLocks, locks } from "../../src/entry/locks.ts";
-import { codeOf, watch } from "./support.ts";
+import { codeOf, gate, watch } from "./support.ts";
 
 async function primaryOf(
   cluster: { status(id: string): Promise<{ primary: string }> },
@@ -69,6 +69,29 @@ test("a lock and a place in line survive the primary, and a lone surrogate is a 
     assert.ok((waiting.value?.token ?? 0n) > held.token);
     await next.release();
     await Promise.all([a.close(), b.close()]);
+  } finally {
+    await cluster.close();
+  }
+});
+
+test("a query sees the requests that its own client has just made, with and without a session", async () => {
+  const cluster = await startCluster({ nodes: 3, machine: locks });
+  try {
+    for (const cache of [false, {}] as const) {
+      const client = await connectLocks({ cluster: cluster.urls, transport: cluster.transport, cache });
+      for (const name of ["first", "second"]) {
+        const { opened, open } = gate();
+        const results = [client.request(name, () => opened), client.request(name, () => opened)];
+        const { held, pending } = await client.query();
+        assert.equal(
+          [held, pending].map((infos) => infos.map((info) => info.name)),
+          [[name], [name]],
+        );
+        open();
+        await Promise.all(results);
+      }
+      await client.close();
+    }
   } finally {
     await cluster.close();
   }
