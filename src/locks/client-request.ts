@@ -75,18 +75,19 @@ export class LockRequest implements LocalWaiter {
   granted(use: Use): void {
     const { signal } = this.terms;
     this.#settle();
-    if (signal === undefined) {
-      this.#outcome.granted(use);
-      return;
-    }
     this.#use = use;
-    signal.addEventListener("abort", this.#aborted, { once: true });
-    this.#desk.environment.endOfTurn(() => this.#handOver(use));
+    signal?.addEventListener("abort", this.#aborted, { once: true });
+    this.#desk.line.handOver(signal !== undefined, () => {
+      if (this.#use === undefined) return;
+      this.#use = undefined;
+      this.#settle();
+      this.#outcome.granted(use);
+    });
   }
 
   unavailable(): void {
     this.#settle();
-    this.#outcome.granted(undefined);
+    this.#desk.line.handOver(false, () => this.#outcome.granted(undefined));
   }
 
   failed(error: unknown): void {
@@ -97,13 +98,6 @@ export class LockRequest implements LocalWaiter {
   again(): void {
     this.#claim = undefined;
     this.#desk.line.rejoin(this);
-  }
-
-  #handOver(use: Use): void {
-    if (this.#use === undefined) return;
-    this.#use = undefined;
-    this.#settle();
-    this.#outcome.granted(use);
   }
 
   readonly #aborted = (): void => this.#giveUp(this.terms.signal?.reason);

@@ -94,6 +94,40 @@ eitherWay("a callback may abort a request that was granted with it, and has not 
   }
 });
 
+eitherWay("callbacks are called in the order of the requests, those with a signal among the others", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client();
+  const { signal } = new AbortController();
+  const all: readonly [string, LockOptions][] = [
+    ["x", { signal }],
+    ["x", {}],
+    ["y", {}],
+    ["x", { signal, timeoutMs: 100 }],
+    ["held", { ifAvailable: true }],
+    ["z", {}],
+  ];
+  await inTime(world, world.client().locks.acquire("held"));
+  const blocker = await inTime(world, world.client().locks.acquire("x"));
+  for (let round = 0; round < 3; round++) {
+    const order: number[] = [];
+    const results = all.map(([name, options], n) =>
+      locks.request(name, { mode: "shared", ...options }, () => order.push(n)),
+    );
+    if (round === 0) {
+      await world.clock.advance(10);
+      // Whether a lock that another client may keep unused is available takes a question.
+      assert.equal([...order].sort(), [2, 4, 5], "those that nobody is in the way of");
+      order.length = 0;
+      void blocker.release();
+      await inTime(world, Promise.all(results));
+      assert.equal(order, [0, 1, 3]);
+    } else {
+      await inTime(world, Promise.all(results));
+      assert.equal(order, [0, 1, 2, 3, 4, 5]);
+    }
+  }
+});
+
 test("a kept lock that is lost before its callback could be called rejects, and nobody is called", async () => {
   for (const reason of ["stolen", "session"] as const) {
     const world = new World({ cache: {} });

@@ -97,6 +97,36 @@ test("a query sees the requests that its own client has just made, with and with
   }
 });
 
+test("an abort in the turn in which the lock becomes free wins, on this runtime too", async () => {
+  const cluster = await startCluster({ nodes: 1, machine: locks });
+  try {
+    const client = await connectLocks({ cluster: cluster.urls, transport: cluster.transport });
+    for (let round = 0; round < 3; round++) {
+      const lock = await client.acquire("x");
+      const controllers = [new AbortController(), new AbortController()];
+      const [first, second] = controllers.map(({ signal }) => signal);
+      const events: string[] = [];
+      const granted = client.request("x", { mode: "shared", signal: first! }, () => {
+        events.push("called");
+        controllers[1]?.abort();
+      });
+      const aborted = watch(
+        client.request("x", { mode: "shared", signal: second! }, () => {
+          events.push("called in vain");
+        }),
+      );
+      await client.query();
+      void lock.release();
+      await granted;
+      assert.is(codeOf(aborted.error), "AbortError");
+      assert.equal(events, ["called"]);
+    }
+    await client.close();
+  } finally {
+    await cluster.close();
+  }
+});
+
 test("connectLocks refuses what it does not know", async () => {
   const refused: [string, object][] = [
     ["InvalidOptions", { cluster: ["memory://a"], owners: "typo" }],
