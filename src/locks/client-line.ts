@@ -55,7 +55,7 @@ export class Line {
     request.after = this.#claims.newest;
     // Whoever has a signal may use it in the turn of the request, and no kept lock is faster than that.
     const { name, signal } = request.terms;
-    if ((signal !== undefined || this.#cache.isLongTurn) && this.#cache.has(name)) this.#holdForTurn(request);
+    if (this.#cache.has(name) && (signal !== undefined || this.#cache.isLongTurn)) this.#holdForTurn(request);
     this.rejoin(request);
   }
 

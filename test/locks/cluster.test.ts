@@ -127,6 +127,37 @@ test("an abort in the turn in which the lock becomes free wins, on this runtime 
   }
 });
 
+test("whoever tries again and again keeps nobody from giving the lock back", async () => {
+  const cluster = await startCluster({ nodes: 1, machine: locks });
+  try {
+    for (const cache of [false, {}] as const) {
+      const client = await connectLocks({ cluster: cluster.urls, transport: cluster.transport, cache });
+      await client.request("x", () => {});
+      const holder = client.request("x", () => new Promise((resolve) => setTimeout(resolve, 50)));
+      let tries = 0;
+      for (let isDone = false; !isDone; tries++) {
+        assert.ok(tries < 100_000, "time stands still");
+        isDone = await client.request("x", { ifAvailable: true }, (lock) => lock !== null);
+      }
+      assert.ok(tries > 1);
+      await holder;
+      let isOver = false;
+      const reader = client.request("x", { mode: "shared" }, async () => {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        isOver = true;
+      });
+      for (tries = 0; !isOver; tries++) {
+        assert.ok(tries < 100_000, "time stands still beside a reader");
+        await client.request("x", { mode: "shared" }, () => {});
+      }
+      await reader;
+      await client.close();
+    }
+  } finally {
+    await cluster.close();
+  }
+});
+
 test("connectLocks refuses what it does not know", async () => {
   const refused: [string, object][] = [
     ["InvalidOptions", { cluster: ["memory://a"], owners: "typo" }],
