@@ -24,6 +24,8 @@ export class Line {
   /** By place. */
   #waiting: LineRequest[] = [];
   #places = 0;
+  /** Granted, and handed over in a turn to come. */
+  #late = 0;
   #isOpening = false;
   #pause: Timer | undefined;
   #isClosed = false;
@@ -43,7 +45,7 @@ export class Line {
 
   /** A use of a lock that is kept and free, if nobody stands before whoever asks. */
   take(name: string, mode: LockMode, delayMs = 0): Use | undefined {
-    if (this.#waiting.length > 0 || this.#claims.hasUnanswered) return undefined;
+    if (this.#waiting.length > 0 || this.#late > 0 || this.#claims.hasUnanswered) return undefined;
     return this.#cache.take(name, mode, delayMs);
   }
 
@@ -78,6 +80,26 @@ export class Line {
   answered(): void {
     const [first] = this.#waiting;
     if (first !== undefined && this.#isDue(first)) this.#advance();
+  }
+
+  /** What is handed over late has those that are granted after it wait, so that callbacks keep the order of grants. */
+  handOver(isLate: boolean, give: () => void): void {
+    if (!isLate && this.#late === 0) {
+      give();
+      return;
+    }
+    this.#late++;
+    this.#core.environment.endOfTurn(() => {
+      this.#late--;
+      give();
+    });
+  }
+
+  /** Tells whether anything that was asked for before this moment has not come before the cluster yet. */
+  backlog(): () => boolean {
+    const end = this.#places;
+    const isUnanswered = this.#claims.backlog();
+    return () => this.#waiting.some(({ place }) => place < end) || isUnanswered();
   }
 
   close(): void {

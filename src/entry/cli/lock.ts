@@ -26,7 +26,8 @@ export const lock: Command = {
   details: [
     "The command finds the fencing token in VIEWSTAMP_TOKEN and the name in VIEWSTAMP_LOCK. A resource that",
     "refuses smaller tokens than it has seen is safe also from a command that was stopped too late.",
-    "If the lock is lost, the command gets SIGTERM, then SIGKILL, and the exit code is 4.",
+    "If the lock is lost, the command gets SIGTERM, then SIGKILL, and the exit code is 4. Away from a terminal",
+    "so does all that it has started; at one, have a script pass on what it gets, or run its last command by exec.",
     "Else the exit code is the command's own; SIGTERM, SIGINT and SIGHUP are passed on to it.",
   ],
   run,
