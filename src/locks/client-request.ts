@@ -89,9 +89,9 @@ export class LockRequest implements LocalWaiter {
   readonly #aborted = (): void => this.#giveUp(this.terms.signal?.reason);
 
   #timedOut(timeoutMs: number): void {
-    const { line } = this.#desk;
-    const cause = this.#claim === undefined ? line.trouble : undefined;
-    const why = `the lock ${quoted(this.terms.name)} was not granted within ${timeoutMs} ms`;
+    const cause = this.#desk.line.trouble;
+    const because = cause === undefined ? "" : `: ${cause.message}`;
+    const why = `the lock ${quoted(this.terms.name)} was not granted within ${Math.round(timeoutMs)} ms${because}`;
     this.#giveUp(new ViewstampError("Timeout", why, cause === undefined ? {} : { cause }));
   }
 

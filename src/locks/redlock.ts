@@ -6,7 +6,7 @@ import { MAX_TIMEOUT_MS, refuseUnknown } from "../client/options.ts";
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { AcquiredLock } from "./client-types.ts";
-import { type ClusterLocks, environmentOf } from "./cluster-locks.ts";
+import { ClusterLocks, environmentOf } from "./cluster-locks.ts";
 
 /** How long to wait for a lock, as redlock says it. Times are milliseconds. */
 export interface RedlockSettings {
@@ -190,6 +190,10 @@ export class Redlock {
    * @throws {ViewstampError} `InvalidOptions`
    */
   constructor(locks: ClusterLocks, settings: RedlockSettings = {}) {
+    if (!(locks instanceof ClusterLocks))
+      throw invalid(
+        "Redlock takes what connectLocks gave, in place of Redis clients: new Redlock(await connectLocks(…))",
+      );
     readWait(settings);
     this.#locks = locks;
     this.#environment = environmentOf(locks);

@@ -4,10 +4,12 @@
  */
 
 import { webSocket } from "../../../transports/websocket.ts";
+import { clusterStatus } from "../../client/admin.ts";
 import type { Storage } from "../../protocol/storage.ts";
 import type { ReplicaEvent } from "../../replica/contract.ts";
 import { fileStorage } from "../../storage/file.ts";
 import { memoryStorage } from "../../storage/memory.ts";
+import { systemEnvironment } from "../environment.ts";
 import { type Replica, startReplica } from "../replica.ts";
 import type { Arguments } from "./arguments.ts";
 import { builtInMachines } from "./built-in.ts";
@@ -48,6 +50,9 @@ export const serve: Command = {
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const id = args.text("id");
   const cluster = parseNamedCluster(args.text("cluster"));
+  const isJson = args.has("json");
+  const tell = teller(id, isJson, terminal);
+  let isStarted = false;
   const replica = await startReplica({
     id,
     cluster,
@@ -57,9 +62,36 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     storage: storageFor(args),
     transport: webSocket(),
     ...coreOptionsOf(args),
-    observer: teller(id, args.has("json"), terminal),
+    // Why it did not start is the error of the command, and said once.
+    observer: (event) => (isStarted || isJson || event.event !== "stopped") && tell(event),
   });
-  return Promise.race([endOf(replica), secondSignal(replica, args.has("with-parent"))]);
+  isStarted = true;
+  const patience = isJson
+    ? undefined
+    : setTimeout(() => void tellWhoIsMissing(replica, cluster, terminal), PATIENCE_MS);
+  return await Promise.race([endOf(replica), secondSignal(replica, args.has("with-parent"))]).finally(() =>
+    clearTimeout(patience),
+  );
+}
+
+/** So long a fresh cluster may take to come together before anyone wonders. */
+const PATIENCE_MS = 3000;
+
+/** A fresh node would else wait for the others without a word. */
+async function tellWhoIsMissing(
+  replica: Replica,
+  cluster: Readonly<Record<string, string>>,
+  { message, messageStyle }: Terminal,
+): Promise<void> {
+  const own = await replica.status().catch(() => undefined);
+  if (own === undefined || own.vid > 0 || own.trouble !== "") return;
+  const others = Object.entries(cluster).filter(([id]) => id !== replica.id);
+  const urls = others.map(([, url]) => url);
+  const answers = urls.length === 0 ? [] : await clusterStatus(urls, systemEnvironment, webSocket());
+  const missing = others.filter(([, url]) => answers.some((one) => one.url === url && one.status === undefined));
+  if (missing.length === 0) return;
+  const names = missing.map(([id, url]) => `${id} (${url})`).join(" and ");
+  message(messageStyle.yellow(`viewstamp: waiting for ${names}: a fresh cluster begins once every node of it runs`));
 }
 
 /** What stopped it has been told as an event. */
