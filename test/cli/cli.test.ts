@@ -1,5 +1,5 @@
 // The program against real nodes, on the runtime that runs this test. Commands run in this process, nodes in their own.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -46,6 +46,25 @@ program(
     assert.is(put.err.match(/no primary is to be found/g)?.length, 1, "a cause is said once");
   },
 );
+
+program("dev runs a whole cluster in one process, until it is told to stop", async () => {
+  saysOnly(await viewstamp("dev", "--nodes", "10"), 2, /from 1 to 9, not 10/);
+  saysOnly(await viewstamp("dev", "--port", "65534"), 2, /room for 3 ports/);
+  const url = await freeUrl();
+  const data = join(folder, "dev");
+  const port = new URL(url).port;
+  const cluster = start("dev", "--nodes", "1", "--port", port, "--data", data, "--json");
+  await within(
+    PROCESS_START_MS,
+    "it takes requests",
+    cluster.waitFor(({ event }) => event === "active"),
+  );
+  assert.is((await viewstamp("put", "k", "v", "--cluster", url)).code, 0);
+  assert.ok(readdirSync(join(data, "a")).length > 0);
+  saysOnly(await viewstamp("dev", "--nodes", "1", "--port", port), 1, /in use/);
+  cluster.signal("SIGTERM");
+  assert.is((await within(PROCESS_START_MS, "it stops", cluster.exited)).code, 0, cluster.complaints);
+});
 
 program("as a process says what is wrong, with the exit code, and no more", async () => {
   const child = start("serve", "--id", "a", "--colour");

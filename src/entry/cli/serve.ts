@@ -6,7 +6,6 @@
 import { webSocket } from "../../../transports/websocket.ts";
 import { clusterStatus } from "../../client/admin.ts";
 import type { Storage } from "../../protocol/storage.ts";
-import type { ReplicaEvent } from "../../replica/contract.ts";
 import { fileStorage } from "../../storage/file.ts";
 import { memoryStorage } from "../../storage/memory.ts";
 import { systemEnvironment } from "../environment.ts";
@@ -17,7 +16,7 @@ import { checkedAddress, parseNamedCluster } from "./cluster-list.ts";
 import type { Command } from "./command.ts";
 import { coreOptionSpecs, coreOptionsOf } from "./core-options.ts";
 import { exitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
-import { factOf, storyOf } from "./facts.ts";
+import { teller } from "./facts.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const serve: Command = {
@@ -51,8 +50,6 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const id = args.text("id");
   const cluster = parseNamedCluster(args.text("cluster"));
   const isJson = args.has("json");
-  const tell = teller(id, isJson, terminal);
-  let isStarted = false;
   const replica = await startReplica({
     id,
     cluster,
@@ -62,10 +59,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     storage: storageFor(args),
     transport: webSocket(),
     ...coreOptionsOf(args),
-    // Why it did not start is the error of the command, and said once.
-    observer: (event) => (isStarted || isJson || event.event !== "stopped") && tell(event),
+    observer: teller(id, isJson, terminal),
   });
-  isStarted = true;
   const patience = isJson
     ? undefined
     : setTimeout(() => void tellWhoIsMissing(replica, cluster, terminal), PATIENCE_MS);
@@ -110,16 +105,6 @@ function listenAddress(args: Arguments, id: string, cluster: Readonly<Record<str
 function storageFor(args: Arguments): Storage {
   if (args.has("memory") === args.has("data")) throw new UsageError("give either --data DIR or --memory");
   return args.has("memory") ? memoryStorage() : fileStorage(args.text("data"));
-}
-
-function teller(id: string, json: boolean, terminal: Terminal): (event: ReplicaEvent) => void {
-  if (json) return (event) => terminal.data(JSON.stringify(factOf(id, event)));
-  const { dim } = terminal.messageStyle;
-  return (event) => {
-    const story = storyOf(event, terminal.messageStyle);
-    const time = new Date().toISOString().slice(11, 23);
-    if (story !== undefined) terminal.message(`${dim(time)} ${id} ${story}`);
-  };
 }
 
 /** The first signal stops the replica in good order; resolves at the second. */
