@@ -55,10 +55,6 @@ export class GroupRequest extends LineRequest {
     this.#outcome.failed(error);
   }
 
-  protected get isClaimed(): boolean {
-    return this.#attempt !== undefined;
-  }
-
   protected letGo(): void {
     this.#letGoOf(this.#attempt);
   }

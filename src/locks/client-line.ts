@@ -7,6 +7,7 @@
 import { Backoff } from "../client/backoff.ts";
 import type { ClientCore } from "../client/contract.ts";
 import type { Timer } from "../protocol/environment.ts";
+import { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
 import type { Cache } from "./client-cache.ts";
 import type { Use } from "./client-claim.ts";
@@ -29,7 +30,7 @@ export class Line {
   #isOpening = false;
   #pause: Timer | undefined;
   #isClosed = false;
-  #trouble: unknown;
+  #trouble: ViewstampError | undefined;
 
   constructor(core: ClientCore, claims: Claims, cache: Cache) {
     this.#core = core;
@@ -38,9 +39,9 @@ export class Line {
     this.#backoff = new Backoff(core.environment);
   }
 
-  /** Why no session could be opened lately. */
-  get trouble(): unknown {
-    return this.#trouble;
+  /** Why the cluster grants nothing now, if it is not because others hold. */
+  get trouble(): ViewstampError | undefined {
+    return this.#core.trouble ?? this.#trouble;
   }
 
   /** A use of a lock that is kept and free, if nobody stands before whoever asks. */
@@ -170,7 +171,7 @@ export class Line {
         this.#advance();
       },
       (error: unknown) => {
-        this.#trouble = error;
+        this.#trouble = error instanceof ViewstampError ? error : undefined;
         if (isPassing(error) && !this.#isClosed) {
           this.#openLater();
         } else {

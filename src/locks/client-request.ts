@@ -73,7 +73,6 @@ export abstract class LineRequest {
   abstract failed(error: unknown): void;
   /** It waits nowhere any more. */
   protected abstract letGo(): void;
-  protected abstract get isClaimed(): boolean;
 
   /** For how long it has waited. */
   protected get ageMs(): number {
@@ -106,8 +105,9 @@ export abstract class LineRequest {
   readonly #aborted = (): void => this.#giveUp(this.#wish.signal?.reason);
 
   #timedOut(timeoutMs: number): void {
-    const cause = this.isClaimed ? undefined : this.desk.line.trouble;
-    const why = `${titled(this.names)} was not granted within ${timeoutMs} ms`;
+    const cause = this.desk.line.trouble;
+    const because = cause === undefined ? "" : `: ${cause.message}`;
+    const why = `${titled(this.names)} was not granted within ${Math.round(timeoutMs)} ms${because}`;
     this.#giveUp(new ViewstampError("Timeout", why, cause === undefined ? {} : { cause }));
   }
 
@@ -178,10 +178,6 @@ export class LockRequest extends LineRequest implements LocalWaiter {
   again(): void {
     this.#claim = undefined;
     this.desk.line.rejoin(this);
-  }
-
-  protected get isClaimed(): boolean {
-    return this.#claim !== undefined;
   }
 
   protected letGo(): void {

@@ -7,7 +7,7 @@ import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import { quoted } from "./client-errors.ts";
 import type { AcquiredLock } from "./client-types.ts";
-import { type ClusterLocks, environmentOf } from "./cluster-locks.ts";
+import { ClusterLocks, environmentOf } from "./cluster-locks.ts";
 
 /** How long to wait for a lock, as redlock says it. Times are milliseconds. */
 export interface RedlockSettings {
@@ -196,6 +196,10 @@ export class Redlock {
    * @throws {ViewstampError} `InvalidOptions`
    */
   constructor(locks: ClusterLocks, settings: RedlockSettings = {}) {
+    if (!(locks instanceof ClusterLocks))
+      throw invalid(
+        "Redlock takes what connectLocks gave, in place of Redis clients: new Redlock(await connectLocks(…))",
+      );
     readWait(settings);
     this.#locks = locks;
     this.#environment = environmentOf(locks);

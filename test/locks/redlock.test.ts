@@ -20,6 +20,18 @@ function newWorld(cache: CacheOptions | false = false): World {
   return world;
 }
 
+test("whoever gives it Redis clients is told what to give", () => {
+  for (const clients of [[{}], undefined, {}]) {
+    try {
+      new Redlock(clients as unknown as ClusterLocks);
+      assert.unreachable();
+    } catch (error) {
+      assert.is(codeOf(error), "InvalidOptions");
+      assert.match((error as Error).message, "what connectLocks gave");
+    }
+  }
+});
+
 async function errorOf(world: World, promise: Promise<unknown>): Promise<unknown> {
   return inTime(
     world,
