@@ -18,6 +18,8 @@ export interface Transfer {
   /** The learner has the chunks before this one. */
   wanted: number;
   progressAt: number;
+  /** The connection over which it was asked for is gone. */
+  broken: boolean;
   /** The learner had the chunks before this one, now or before its connection broke; since when. */
   furthest: number;
   furthestAt: number;
@@ -71,6 +73,7 @@ export class Progress {
     this.located = false;
     this.able = undefined;
     this.waitingSince = undefined;
+    if (this.transfer !== undefined) this.transfer.broken = true;
     this.#forgetSent();
   }
 

@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { PeerMessage } from "../../src/protocol/messages.ts";
 import { MAX_FRAME_BYTES } from "../../src/protocol/transport.ts";
 import { SessionTable } from "../../src/rsm/sessions.ts";
 import { chunksOfState } from "../../src/rsm/state-chunks.ts";
@@ -221,6 +222,30 @@ test("each chunk of a snapshot is sent once where nothing is lost", () => {
   const { snapshot } = world.node("c").disk;
   assert.ok(snapshot !== undefined && snapshot.chunks.length > 20, "a snapshot of many chunks was installed");
   assert.is(sent, snapshot.chunks.length);
+});
+
+test("a connection that takes longer for a chunk than suspectMs does not choke on chunks sent again", () => {
+  const { world } = compacted(600);
+  const link: PeerMessage[] = [];
+  let sent = 0;
+  world.drop = (_from, to, message) => {
+    if (to !== "c" || message.type !== "snapshotChunk") return false;
+    link.push(message);
+    sent++;
+    return true;
+  };
+  world.restart("c");
+  const from = world.node("a").member;
+  for (let carried = 0; carried < 100 && world.node("c").disk.snapshot === undefined; carried++) {
+    world.run(700);
+    const message = link.shift();
+    if (message !== undefined) world.step("c", { type: "message", from, message });
+    world.run(10);
+  }
+  const chunks = world.node("c").disk.snapshot?.chunks.length ?? 0;
+  assert.ok(chunks > 20, `a snapshot of ${chunks} chunks was installed`);
+  assert.ok(sent <= chunks + 8, `${sent} were sent of ${chunks}`);
+  world.until("c is a member again", () => world.members("a") === "abc" && world.members("c") === "abc", 5000);
 });
 
 test("a stall during an admission leaves no request without an answer", () => {
