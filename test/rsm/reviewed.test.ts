@@ -248,6 +248,42 @@ test("a connection that takes longer for a chunk than suspectMs does not choke o
   world.until("c is a member again", () => world.members("a") === "abc" && world.members("c") === "abc", 5000);
 });
 
+test("a connection that takes long for what is on its way does not choke on entries sent again", () => {
+  const world = start(["a", "b", "c"]);
+  const session = open(world, "a", 600_000);
+  loseNode(world, "c", "a", "ab");
+  const body = new Uint8Array(10_000);
+  for (let number = 1; number <= 100; number++) {
+    const acknowledgedThrough = number - 1;
+    world.client("a", { type: "request", session, number, acknowledgedThrough, skip: false, body });
+    world.run(10);
+  }
+  const link: { readonly message: PeerMessage; readonly bytes: number }[] = [];
+  let sent = 0;
+  world.drop = (_from, to, message) => {
+    if (to !== "c") return false;
+    const bytes =
+      50 + (message.type === "invoke" ? message.entries.reduce((sum, one) => sum + one.bytes.length, 0) : 0);
+    link.push({ message, bytes });
+    sent += bytes;
+    return true;
+  };
+  world.restart("c");
+  const from = world.node("a").member;
+  let room = 0;
+  for (let ms = 0; ms < 30_000 && world.members("a") !== "abc"; ms++) {
+    world.run(1);
+    room = link.length === 0 ? 0 : room + 100;
+    for (let next = link[0]; next !== undefined && next.bytes <= room; next = link[0]) {
+      room -= next.bytes;
+      link.shift();
+      world.step("c", { type: "message", from, message: next.message });
+    }
+  }
+  assert.is(world.members("a"), "abc");
+  assert.ok(sent < 1.2 * 100 * body.length, `${sent} bytes were sent of ${100 * body.length}`);
+});
+
 test("a stall during an admission leaves no request without an answer", () => {
   const world = start(["a", "b", "c"]);
   const session = open(world, "a", 60_000);
