@@ -97,6 +97,12 @@ export class Core {
     return this.options.heartbeatMs / 5;
   }
 
+  /** Whether something waits for the end of the turn: to be written, sent, asked or acknowledged with what else came in it. */
+  get awaitsTurn(): boolean {
+    const primary = this.#leadership?.awaitsTurn === true || this.#serving?.awaitsTurn === true;
+    return primary || this.#following?.awaitsTurn === true;
+  }
+
   get log(): Log {
     return this.#replica.log;
   }

@@ -195,6 +195,11 @@ export class Serving {
     this.#answerAll(this.#confirmation.onConfirmed(from, message));
   }
 
+  /** Whether `flush` would do something. */
+  get awaitsTurn(): boolean {
+    return this.#confirmation.awaitsRound;
+  }
+
   flush(now: number): void {
     if (this.isTaking) this.#answerAll(this.#confirmation.startRound(now));
   }
