@@ -99,8 +99,7 @@ export class Core {
 
   /** Whether something waits for the end of the turn: to be written, sent, asked or acknowledged with what else came in it. */
   get awaitsTurn(): boolean {
-    const primary = this.#leadership?.awaitsTurn === true || this.#serving?.awaitsTurn === true;
-    return primary || this.#following?.awaitsTurn === true;
+    return (this.#leadership?.awaitsTurn || this.#serving?.awaitsTurn || this.#following?.awaitsTurn) === true;
   }
 
   get log(): Log {
@@ -497,6 +496,5 @@ export class Core {
 }
 
 function haltError(error: unknown): ViewstampError {
-  if (error instanceof ViewstampError) return error;
-  return new ViewstampError("Internal", "the core failed", { cause: error });
+  return error instanceof ViewstampError ? error : new ViewstampError("Internal", "the core failed", { cause: error });
 }
