@@ -95,6 +95,11 @@ export class Core {
     return this.options.heartbeatMs / 5;
   }
 
+  /** Whether something waits for the end of the turn: to be written, sent, asked or acknowledged with what else came in it. */
+  get awaitsTurn(): boolean {
+    return (this.#leadership?.awaitsTurn || this.#serving?.awaitsTurn || this.#following?.awaitsTurn) === true;
+  }
+
   get log(): Log {
     return this.#replica.log;
   }
@@ -492,6 +497,5 @@ export class Core {
 }
 
 function haltError(error: unknown): ViewstampError {
-  if (error instanceof ViewstampError) return error;
-  return new ViewstampError("Internal", "the core failed", { cause: error });
+  return error instanceof ViewstampError ? error : new ViewstampError("Internal", "the core failed", { cause: error });
 }

@@ -190,6 +190,14 @@ export class Leadership {
     }
   }
 
+  /** Whether `flush` would do something. */
+  get awaitsTurn(): boolean {
+    if (this.#replica.hasStamped) return true;
+    const { end } = this.#replica.log;
+    for (const { located, owed, next } of this.#progress.values()) if (located && (owed || next <= end)) return true;
+    return false;
+  }
+
   /** The end of a turn: one write for what was stamped, and one invoke to each that can take it. */
   flush(now: number): void {
     this.#replica.persistStamped();
