@@ -23,17 +23,6 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "group: it takes its place from those who came before it elsewhere",
-    rules: [12, 14],
-    patches: [
-      {
-        file: LINE,
-        find: "const canEnter = locks.every((lock) => isFirst(lock) && isCompatible(lock, head));",
-        replace: "const canEnter = locks.every((lock) => isCompatible(lock, head));",
-      },
-    ],
-  },
-  {
     name: "group: room that it makes at its other locks is not seen",
     rules: [14],
     patches: [
