@@ -151,7 +151,7 @@ export class LockClient {
    * @example
    * ```ts
    * await locks.requestAll(["account/1", "account/2"], async (both) => {
-   *   await transfer({ from: both.locks[0].token, to: both.locks[1].token, signal: both.signal });
+   *   await transfer({ fence: both.get("account/1")?.token, signal: both.signal });
    * });
    * ```
    *

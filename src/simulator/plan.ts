@@ -6,6 +6,7 @@ import { CORE_DEFAULTS, type CoreOptions } from "../protocol/options.ts";
 import { FAULTS, MOST_DRIFT } from "./faults.ts";
 import { LASTING_FAULTS } from "./lasting.ts";
 import type { Random } from "./random.ts";
+import { drawWishes } from "./workload/lock-wishes.ts";
 import type { LockingOptions } from "./workload/locking.ts";
 import type { LoadOptions } from "./workload/registers.ts";
 
@@ -90,6 +91,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       shared: random.pick([0, 0.3]),
       steals: random.chance(0.1),
       cache: drawCache(random.fork("cache")),
+      wishes: drawWishes(random.fork("lock wishes")),
     },
     options: drawOptions(random, nodes),
     sessionTtlMs: random.pick([500, 500, 1000, 2000]),
