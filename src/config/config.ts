@@ -361,7 +361,8 @@ export class Config {
     this.#founding?.forget(from.id);
     if (this.#isFresh() && this.#founding?.mayTake(message, from) !== true) return undefined;
     if (message.view.vid <= this.#newest.vid) return undefined;
-    this.#takeClusterId(message.clusterId, message.origin);
+    // A late answer to a node that has joined meanwhile is just a newer view: what it has promised since stays.
+    if (this.view === undefined) this.#takeClusterId(message.clusterId, message.origin);
     return this.#adopt(message.view, now);
   }
 

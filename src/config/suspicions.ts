@@ -174,7 +174,9 @@ export class Suspicions {
   /** Whether forgetting is due: some of them can go without leaving an even number or fewer than three. */
   canForget(now: number): boolean {
     const view = this.#newest.view as View;
-    return forget(view.acceptors, view.members, this.forgettable(now)).length < view.acceptors.length;
+    const forgettable = this.forgettable(now);
+    if (forgettable.length === 0) return false;
+    return forget(view.acceptors, view.members, forgettable).length < view.acceptors.length;
   }
 
   #turnDelay(): number {

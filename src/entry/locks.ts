@@ -56,20 +56,35 @@ export async function connectLocks(options: ConnectLocksOptions): Promise<Cluste
 
 export type { CallOptions, QueryOptions } from "../client/contract.ts";
 export type { ClientTuning, ClusterAddresses } from "../client/options.ts";
-export { type LockCallback, LockClient } from "../locks/client.ts";
+export { LockClient } from "../locks/client.ts";
 export type { CacheOptions, LockClientOptions } from "../locks/client-options.ts";
-export type { AcquiredLock, Lock, LockInfo, LockMode, LockOptions, LockSnapshot } from "../locks/client-types.ts";
+export type {
+  AcquiredLock,
+  AcquiredLocks,
+  GroupOptions,
+  Lock,
+  LockCallback,
+  LockGroup,
+  LockInfo,
+  LockMode,
+  LockOptions,
+  LockSnapshot,
+  PermitOptions,
+} from "../locks/client-types.ts";
 export { ClusterLocks } from "../locks/cluster-locks.ts";
 export { Election, type ElectOptions, type Leadership } from "../locks/election.ts";
 export { Fence, type FenceHolder, type FenceMark, fence } from "../locks/fence.ts";
 export { type FenceSqlOptions, fenceSql, type PlaceholderStyle, type SqlFence } from "../locks/fence-sql.ts";
 export { type LockCommands, type LockQueries, locks } from "../locks/machine.ts";
+export type { GroupRow, GroupTable } from "../locks/machine-groups.ts";
 export type { OnceClaim, OnceRow, OnceTable } from "../locks/machine-once.ts";
-export type { Lock as LockState, LockTable, Named, Tenure, Waiter } from "../locks/machine-state.ts";
+export type { Bar, Lock as LockState, LockTable, Named, Tenure, Waiter } from "../locks/machine-state.ts";
 export type {
+  AcquireAllReply,
   AcquireReply,
   Acquisition,
   CancelReply,
+  GroupAcquisition,
   KeptTenure,
   ListCursor,
   Listed,
@@ -83,4 +98,5 @@ export type {
 } from "../locks/machine-words.ts";
 export type { Leader, ObserveOptions } from "../locks/observer.ts";
 export type { OnceResult, RunOnceOptions } from "../locks/once.ts";
+export { Semaphore, type SemaphoreHost } from "../locks/semaphore.ts";
 export { type ErrorCode, MachineError, ViewstampError } from "../protocol/errors.ts";

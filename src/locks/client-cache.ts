@@ -7,7 +7,7 @@ import type { Environment, Timer } from "../protocol/environment.ts";
 import type { Claim, ClaimWaiter, Use } from "./client-claim.ts";
 import type { Claims } from "./client-claims.ts";
 import { crowdedError } from "./client-errors.ts";
-import type { Terms } from "./client-options.ts";
+import type { GroupTerms, Terms } from "./client-options.ts";
 import { MAX_REQUESTS_PER_SESSION } from "./machine-grants.ts";
 import type { LockMode } from "./machine-state.ts";
 
@@ -75,9 +75,9 @@ export class Cache {
   }
 
   /** A use of a lock that is kept and free; most locks are taken here. */
-  take(name: string, mode: LockMode): Use | undefined {
+  take(name: string, mode: LockMode, delayMs: number): Use | undefined {
     const keeping = this.#keepings.get(name);
-    if (keeping === undefined || !isFree(keeping.claim, mode)) return undefined;
+    if (keeping === undefined || !isFree(keeping.claim, mode, delayMs)) return undefined;
     const now = this.#environment.now();
     const isSure = now < this.#trustedUntil || (this.#isNewTurn() && this.#isTrusted(keeping));
     return isSure ? this.#use(keeping, mode, now) : undefined;
@@ -87,14 +87,38 @@ export class Cache {
    * Whether the request is to be decided here, by `join`. If not, the lock is not in service afterwards, so that what
    * the request is told and what is handed out here cannot contradict each other.
    */
-  decides({ name, mode, how }: Terms): boolean {
+  decides({ name, mode, how, lockDelayMs }: Terms): boolean {
     const keeping = this.#keepings.get(name);
     if (keeping === undefined) return false;
     const { claim } = keeping;
     const isEnough = how !== "steal" && (claim.mode === "exclusive" || mode === "shared");
-    if (isEnough && hasTokens(claim) && this.#isTrusted(keeping)) return true;
+    if (isEnough && isAsDelayed(claim, lockDelayMs) && hasTokens(claim) && this.#isTrusted(keeping)) return true;
     this.withdraw(keeping);
     return false;
+  }
+
+  /** Whether all of these locks are kept, and free. */
+  areFree({ names, mode, lockDelayMs }: GroupTerms): boolean {
+    return names.every((name) => {
+      const keeping = this.#keepings.get(name);
+      if (keeping === undefined || keeping.waiting.length > 0) return false;
+      return isFree(keeping.claim, mode, lockDelayMs) && this.#isTrusted(keeping);
+    });
+  }
+
+  /** A use of each, or of none if they are not all there any more. */
+  takeAll(terms: GroupTerms): Use[] | undefined {
+    if (!this.areFree(terms)) return undefined;
+    const now = this.#environment.now();
+    return terms.names.map((name) => this.#use(this.#keepings.get(name) as Keeping, terms.mode, now));
+  }
+
+  /** Hands none of these out any more. */
+  withdrawAll(names: readonly string[]): void {
+    for (const name of names) {
+      const keeping = this.#keepings.get(name);
+      if (keeping !== undefined) this.withdraw(keeping);
+    }
   }
 
   /** Decides a request: it has the lock now, or when those before it are done, or not at all. */
@@ -250,8 +274,14 @@ export class Cache {
   }
 }
 
-function isFree(claim: Claim, mode: LockMode): boolean {
-  return claim.uses.length === 0 && hasTokens(claim) && (claim.mode === "exclusive" || mode === "shared");
+function isFree(claim: Claim, mode: LockMode, delayMs: number): boolean {
+  const isEnough = claim.mode === "exclusive" || mode === "shared";
+  return claim.uses.length === 0 && hasTokens(claim) && isEnough && isAsDelayed(claim, delayMs);
+}
+
+/** What happens when the session is lost is the cluster's to do, and it knows of the tenure only. */
+function isAsDelayed(claim: Claim, delayMs: number): boolean {
+  return claim.delayMs === delayMs;
 }
 
 function hasTokens({ taken, keep }: Claim): boolean {

@@ -2,10 +2,12 @@
  * A client's claim to a lock, and the uses that are made of it.
  * @module
  */
+import type { Timer } from "../protocol/environment.ts";
 import type { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
 import type { Keeping } from "./client-cache.ts";
 import { releasedError } from "./client-errors.ts";
+import { shownName } from "./client-names.ts";
 import type { AcquiredLock } from "./client-types.ts";
 import type { LockMode } from "./machine-state.ts";
 
@@ -34,6 +36,12 @@ export interface ClaimKeeper {
   isTrusted(claim: Claim): boolean;
   /** Ends a use that its holder has found to be lost before anyone said so. */
   distrust(use: Use): void;
+  /** Ends a use that has lasted for as long as its holder wanted it at most. */
+  overdue(use: Use): void;
+  /** By `environment.now()`. */
+  now(): number;
+  /** A timer that keeps no process alive. */
+  setTimer(ms: number, callback: () => void): Timer;
   /** Ends a use. Resolves when others can have the lock, as far as this use was in their way. */
   giveBack(use: Use): Promise<void>;
 }
@@ -61,6 +69,8 @@ export class Claim {
   revoked: "politely" | "with an answer" | undefined = undefined;
   /** Its uses have become claims of their own: these; the cluster is being told. */
   settledAs: readonly Claim[] = [];
+  /** As asked for: how long nobody gets the lock if the session is lost while it is held exclusively. */
+  delayMs = 0;
   /** It came to be by a settlement: whether the cluster knows of it. */
   settled: Promise<boolean> | undefined = undefined;
   /** Settles when a claim that is let go is back. */
@@ -78,6 +88,12 @@ export class Claim {
 
 type Told = (loss: ViewstampError) => void;
 
+/** For how long a use may last. */
+interface Limit {
+  readonly until: number;
+  readonly timer: Timer;
+}
+
 /**
  * From the grant of one request until its holder lets go: the lock in the holder's hands. It is made for every grant, also
  * of kept locks, so it is small; what most holders never ask for is made when it is asked for.
@@ -91,6 +107,7 @@ export class Use implements AcquiredLock {
   #end: "released" | ViewstampError | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #told: Told | undefined = undefined;
+  #limit: Limit | undefined = undefined;
 
   /** Takes one of the claim's tokens. `now` by `environment.now()`; whole milliseconds are kept. */
   constructor(claim: Claim, mode: LockMode, now: number) {
@@ -102,7 +119,7 @@ export class Use implements AcquiredLock {
   }
 
   get name(): string {
-    return this.#claim.name;
+    return shownName(this.#claim.name);
   }
 
   get mode(): LockMode {
@@ -115,7 +132,7 @@ export class Use implements AcquiredLock {
 
   /** Whoever asks for it in a process that has just woken up is not told of yesterday. */
   get signal(): AbortSignal {
-    this.#lookAtClock();
+    this.lookAtClock();
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.loss !== undefined) this.#controller.abort(this.loss);
@@ -128,9 +145,8 @@ export class Use implements AcquiredLock {
     return this.#claim;
   }
 
-  /** When it began, by `environment.now()`. */
-  get since(): number {
-    return this.#since;
+  get age(): number {
+    return Math.max(0, this.#claim.keeper.now() - this.#since);
   }
 
   /** Given back, or lost. */
@@ -144,9 +160,9 @@ export class Use implements AcquiredLock {
   }
 
   assertHeld(): void {
-    this.#lookAtClock();
+    this.lookAtClock();
     if (this.loss !== undefined) throw this.loss;
-    if (this.isOver) throw releasedError(this.name, this.token);
+    if (this.isOver) throw releasedError(this.#claim.name, this.token);
   }
 
   release(): Promise<void> {
@@ -157,14 +173,30 @@ export class Use implements AcquiredLock {
     return this.release();
   }
 
+  /** Finds out whether it is lost: its timer may not have had its turn yet. */
+  lookAtClock(): void {
+    const { keeper } = this.#claim;
+    if (!this.isOver && !keeper.isTrusted(this.#claim)) keeper.distrust(this);
+    if (this.#limit !== undefined && keeper.now() >= this.#limit.until) keeper.overdue(this);
+  }
+
   /** Has this called when the lock is lost before it was released, after its signal is aborted. */
   onLoss(told: Told): void {
     this.#told = told;
   }
 
+  /** It is lost when it is so old. */
+  limit(maxHoldMs: number): void {
+    const { keeper } = this.#claim;
+    const until = this.#since + maxHoldMs;
+    const timer = keeper.setTimer(Math.max(0, until - keeper.now()), () => keeper.overdue(this));
+    this.#limit = { until, timer };
+  }
+
   /** Only the keeper of the claim ends a use, and moves it. */
   end(how: "released" | ViewstampError): void {
     this.#end ??= how;
+    this.#limit?.timer.cancel();
   }
 
   tellLoss(): void {
@@ -175,10 +207,5 @@ export class Use implements AcquiredLock {
 
   moveTo(claim: Claim): void {
     this.#claim = claim;
-  }
-
-  #lookAtClock(): void {
-    const { keeper } = this.#claim;
-    if (!this.isOver && !keeper.isTrusted(this.#claim)) keeper.distrust(this);
   }
 }

@@ -5,21 +5,28 @@
  */
 import * as v from "valibot";
 import type { ClientCore, SessionChange } from "../client/contract.ts";
+import type { Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
+import { ClaimBook } from "./client-book.ts";
 import { Claim, type ClaimKeeper, type ClaimWaiter, Use } from "./client-claim.ts";
-import { closedError, isOver, type LossReason, lossOf, refusalOf, stolenError } from "./client-errors.ts";
-import type { Terms } from "./client-options.ts";
+import { closedError, type LossReason, lossOf, refusalOf, stolenError } from "./client-errors.ts";
+import type { GroupTerms, Terms, Wish } from "./client-options.ts";
 import { Outbox } from "./client-outbox.ts";
+import { endUses, Returns, tenureOf } from "./client-returns.ts";
 import {
+  type Acquisition,
+  acquireAllReplySchema,
   acquireReplySchema,
   blockSchema,
+  type GroupAcquisition,
   noticeSchema,
-  type Request,
-  type Settlement,
   type TenureName,
   type TokenBlock,
 } from "./machine-words.ts";
+
+/** What requests for one lock and for several have in common on the wire. */
+type Wanted<How> = Pick<Acquisition, "xid" | "mode" | "owner" | "ageMs" | "delayMs"> & { readonly how: How };
 
 /** What the claims tell those that hand out kept locks, and those that stand in line. */
 export interface ClaimsObserver {
@@ -43,12 +50,9 @@ export class Claims implements ClaimKeeper {
   readonly #keeps: boolean;
   readonly #outbox: Outbox;
   readonly #observer: ClaimsObserver;
-  /** All but those that are back, or on their way and of no interest. By xid. */
-  readonly #claims: Map<number, Claim> = new Map();
-  /** Those whose request the cluster has not answered, in the order they were made. */
-  readonly #unanswered: Set<Claim> = new Set();
+  readonly #book: ClaimBook = new ClaimBook();
+  readonly #returns: Returns;
   readonly #undo: readonly (() => void)[];
-  #xids = 0;
 
   /** `keeps`: the cluster is told that this client would keep locks. */
   constructor(core: ClientCore, owner: string, keeps: boolean, observer: ClaimsObserver) {
@@ -57,6 +61,7 @@ export class Claims implements ClaimKeeper {
     this.#keeps = keeps;
     this.#observer = observer;
     this.#outbox = new Outbox(core);
+    this.#returns = new Returns(this.#book, this.#outbox);
     this.#undo = [
       core.onSession((change) => this.#onSession(change)),
       core.onNotice("locks", (notice, session) => this.#onNotice(notice, session)),
@@ -70,27 +75,25 @@ export class Claims implements ClaimKeeper {
 
   /** The newest claim ever made. */
   get newest(): number {
-    return this.#xids;
+    return this.#book.newest;
   }
 
   get hasUnanswered(): boolean {
-    return this.#unanswered.size > 0;
+    return this.#book.hasUnanswered;
   }
 
   /** Whether a claim up to this one is not answered yet. */
   hasUnansweredUpTo(xid: number): boolean {
-    for (const first of this.#unanswered) return first.xid <= xid;
-    return false;
+    return this.#book.hasUnansweredUpTo(xid);
   }
 
   /** Asks the cluster for a lock; only while there is a session. */
   open(session: SessionId, terms: Terms, ageMs: number, waiter: ClaimWaiter): Claim {
-    const { name, mode, how } = terms;
-    const claim = new Claim(this, name, mode, session, ++this.#xids, "acquiring");
-    claim.waiter = waiter;
-    this.#claims.set(claim.xid, claim);
-    this.#unanswered.add(claim);
-    const input = { name, xid: claim.xid, mode, owner: this.#owner, how, keep: this.#keeps, ageMs };
+    const claim = this.#ask(session, terms.name, terms, waiter);
+    const { permits } = terms;
+    const keep = this.#keeps && permits === 0;
+    const wanted = { name: terms.name, ...this.#wanted(claim, terms, ageMs), keep, ...(permits > 0 && { permits }) };
+    const input: Acquisition = wanted;
     this.#outbox
       .post(session, "acquire", input, () => claim.state === "acquiring")
       .then(
@@ -98,6 +101,34 @@ export class Claims implements ClaimKeeper {
         (error: unknown) => this.#onRefusal(claim, error),
       );
     return claim;
+  }
+
+  /** Asks for several locks at once. */
+  openAll(session: SessionId, terms: GroupTerms, ageMs: number, waiters: readonly ClaimWaiter[]): Claim[] {
+    const { names } = terms;
+    const claims = waiters.map((waiter, index) => this.#ask(session, names[index] as string, terms, waiter));
+    const input: GroupAcquisition = { names, ...this.#wanted(claims[0] as Claim, terms, ageMs), keep: this.#keeps };
+    this.#outbox
+      .post(session, "acquireAll", input, () => claims.every(({ state }) => state === "acquiring"))
+      .then(
+        (reply) => this.#onGroupReply(claims, reply),
+        (error: unknown) => {
+          for (const claim of claims) this.#onRefusal(claim, error);
+        },
+      );
+    return claims;
+  }
+
+  #ask(session: SessionId, name: string, { mode, lockDelayMs }: Wish, waiter: ClaimWaiter): Claim {
+    const claim = new Claim(this, name, mode, session, this.#book.nextXid(), "acquiring");
+    claim.waiter = waiter;
+    claim.delayMs = lockDelayMs;
+    this.#book.ask(claim);
+    return claim;
+  }
+
+  #wanted<How>({ xid }: Claim, { mode, how, lockDelayMs }: Wish & { readonly how: How }, ageMs: number): Wanted<How> {
+    return { xid, mode, owner: this.#owner, how, ageMs, ...(lockDelayMs > 0 && { delayMs: lockDelayMs }) };
   }
 
   /** One use more of a granted claim, which must have a token left for it. */
@@ -109,27 +140,49 @@ export class Claims implements ClaimKeeper {
   }
 
   giveBack(use: Use): Promise<void> {
-    const { claim } = use;
-    if (use.isOver) return claim.returned ?? DONE;
+    if (use.isOver) return use.claim.returned ?? DONE;
     use.end("released");
+    return this.#leave(use);
+  }
+
+  /** Its holder has it for longer than it said it would at most, and learns that before anybody else can have it. */
+  overdue(use: Use): void {
+    if (use.isOver) return;
+    use.end(lossOf(use.claim.name, use.token, "maxHoldMs"));
+    use.tellLoss();
+    // Whoever was told may have closed the client.
+    if (use.claim.uses.includes(use)) void this.#leave(use);
+  }
+
+  /** A use is over, and its claim free or on its way back if that was the last. */
+  #leave(use: Use): Promise<void> {
+    const { claim } = use;
     const { uses } = claim;
     if (uses.length === 1) uses.pop();
     else uses.splice(uses.indexOf(use), 1);
     if (claim.keeping !== undefined) this.#observer.freed(claim);
-    else if (uses.length === 0) return this.#return(claim);
+    else if (uses.length === 0) return this.#returns.give(claim);
     return claim.returned ?? DONE;
   }
 
   /** Gives up a claim that is waited for. */
   letGo(claim: Claim): void {
     if (claim.state !== "acquiring") return;
-    void this.#return(claim);
+    void this.#returns.give(claim);
     this.#answered(claim);
   }
 
   /** A kept claim that is not handed out any more: it goes back now or after its last use. */
   giveUp(claim: Claim): void {
-    if (claim.uses.length === 0 && (claim.state === "locked" || claim.state === "free")) void this.#return(claim);
+    if (claim.uses.length === 0 && (claim.state === "locked" || claim.state === "free")) void this.#returns.give(claim);
+  }
+
+  now(): number {
+    return this.#core.environment.now();
+  }
+
+  setTimer(ms: number, callback: () => void): Timer {
+    return this.#core.environment.setTimer(ms, callback, true);
   }
 
   isTrusted(claim: Claim): boolean {
@@ -168,7 +221,7 @@ export class Claims implements ClaimKeeper {
   /** The client is closing: nobody may rely on any claim from here on. */
   close(): void {
     for (const undo of this.#undo) undo();
-    this.#endAll([...this.#claims.values()], "closed");
+    this.#endAll(this.#book.all(), "closed");
     this.#outbox.close();
   }
 
@@ -185,15 +238,26 @@ export class Claims implements ClaimKeeper {
     else this.#answered(claim);
   }
 
+  #onGroupReply(claims: readonly Claim[], reply: unknown): void {
+    const parsed = v.safeParse(acquireAllReplySchema, reply);
+    for (const [index, claim] of claims.entries()) {
+      if (!parsed.success || parsed.output.status !== "granted") this.#onReply(claim, reply);
+      else {
+        const block = parsed.output.blocks[index];
+        if (block != null && claim.state === "acquiring") this.#grant(claim, block);
+      }
+    }
+  }
+
   #onRefusal(claim: Claim, error: unknown): void {
     if (claim.state !== "acquiring") return;
     const expired = error instanceof ViewstampError && error.code === "SessionExpired";
     if (!expired) {
-      this.#fail(claim, refusalOf(error));
+      this.#fail(claim, refusalOf(error, claim.name));
       return;
     }
     const { waiter } = claim;
-    this.#forget(claim);
+    this.#book.forget(claim);
     waiter?.again();
     this.#answered(claim);
   }
@@ -201,14 +265,14 @@ export class Claims implements ClaimKeeper {
   #fail(claim: Claim, error: unknown): void {
     const { waiter } = claim;
     // Whatever was refused, a claim that nobody waits for must not come to hold the lock.
-    void this.#return(claim);
+    void this.#returns.give(claim);
     waiter?.failed(error);
     this.#answered(claim);
   }
 
   #decline(claim: Claim): void {
     const { waiter } = claim;
-    this.#forget(claim);
+    this.#book.forget(claim);
     waiter?.unavailable();
     this.#answered(claim);
   }
@@ -220,7 +284,7 @@ export class Claims implements ClaimKeeper {
     if (claim.state !== "acquiring") return;
     if (!trusted) {
       // The news is older than the session's trust: it may be somebody else's by now.
-      void this.#return(claim);
+      void this.#returns.give(claim);
       waiter?.again();
       this.#answered(claim);
       return;
@@ -232,7 +296,7 @@ export class Claims implements ClaimKeeper {
     const use = this.use(claim, claim.mode, this.#core.environment.now());
     if (keep > 0 && revoked === undefined) this.#observer.kept(claim);
     waiter?.granted(use);
-    if (revoked === "with an answer") this.#settle(claim);
+    if (revoked === "with an answer") this.#returns.settle(claim, this);
     this.#answered(claim);
   }
 
@@ -240,23 +304,19 @@ export class Claims implements ClaimKeeper {
     const parsed = v.safeParse(noticeSchema, value);
     if (!parsed.success) return;
     const notice = parsed.output;
-    const claim = this.#claims.get(notice.xid);
+    const claim = this.#book.get(notice.xid);
     // Notices repeat and come late: one about a claim that was let go, or of an earlier session, finds none, for a
     // client never uses an xid again.
     if (claim === undefined || claim.name !== notice.name || claim.session !== session) {
       // This one stays outstanding until its client says that it has heard it.
-      if (notice.type === "declined" && claim === undefined) this.#receipt(session, notice);
+      if (notice.type === "declined" && claim === undefined) this.#returns.receipt(session, notice);
     } else if (notice.type === "stolen") this.#onStolen(claim, notice);
     else if (notice.type === "revoke") this.#onRevoke(claim, notice);
     else if (notice.type === "granted") this.#grant(claim, notice);
     else if (claim.state === "acquiring") {
       this.#decline(claim);
-      this.#receipt(session, notice);
+      this.#returns.receipt(session, notice);
     }
-  }
-
-  #receipt(session: SessionId, { name, xid }: Request): void {
-    this.#outbox.post(session, "cancel", { name, xid }).catch(() => {});
   }
 
   #onStolen(claim: Claim, { token }: TenureName): void {
@@ -266,9 +326,9 @@ export class Claims implements ClaimKeeper {
     }
     if (claim.token !== token) return;
     if (claim.state === "releasing") {
-      this.#forget(claim);
-      this.#receipt(claim.session, claim);
-      this.#endSettled(claim);
+      this.#book.forget(claim);
+      this.#returns.receipt(claim.session, claim);
+      this.#returns.endSettled(claim);
     } else this.#lose(claim, "stolen");
   }
 
@@ -281,66 +341,21 @@ export class Claims implements ClaimKeeper {
     if (claim.token !== token || claim.state === "releasing") return;
     if (claim.keeping !== undefined) this.#observer.withdrawn(claim);
     const isWeaker = claim.mode === "exclusive" && claim.uses.every(({ mode }) => mode === "shared");
-    if (claim.keep > 0 && claim.uses.length > 0 && (answer || isWeaker)) this.#settle(claim);
-  }
-
-  /** Makes each use a claim of its own, as it would be if nothing were kept, and says so. */
-  #settle(claim: Claim): void {
-    const { uses, name, session } = claim;
-    const now = this.#core.environment.now();
-    if (uses.length === 0) return;
-    claim.uses = [];
-    claim.state = "releasing";
-    claim.settledAs = uses.map((use) => {
-      const own = new Claim(this, name, use.mode, session, ++this.#xids, "locked");
-      own.token = use.token;
-      own.uses = [use];
-      use.moveTo(own);
-      this.#claims.set(own.xid, own);
-      return own;
-    });
-    const said = claim.settledAs.map(({ xid, token, mode, uses }) => {
-      return { xid, token, mode, ageMs: Math.max(0, now - (uses[0] as Use).since) };
-    });
-    const settlement: Settlement = { ...tenureOf(claim), uses: said };
-    const settled = this.#outbox.post(session, "settle", settlement).then(
-      (done) => this.#onSettled(claim, done === true),
-      (error: unknown) => !isOver(error) && this.#onSettled(claim, false),
-    );
-    for (const own of claim.settledAs) own.settled = settled;
-  }
-
-  /** If the cluster knew nothing of the tenure any more, it was stolen before. */
-  #onSettled(claim: Claim, isDone: boolean): boolean {
-    if (this.#claims.get(claim.xid) !== claim) return isDone;
-    this.#forget(claim);
-    if (isDone) return true;
-    this.#receipt(claim.session, claim);
-    this.#endSettled(claim);
-    return false;
-  }
-
-  /** The cluster never came to know of these claims. */
-  #endSettled({ settledAs }: Claim): void {
-    for (const own of settledAs) {
-      if (this.#claims.get(own.xid) !== own) continue;
-      this.#forget(own);
-      endUses([own], "stolen");
-    }
+    if (claim.keep > 0 && claim.uses.length > 0 && (answer || isWeaker)) this.#returns.settle(claim, this);
   }
 
   /** A granted claim is nobody's to rely on any more. */
   #lose(claim: Claim, reason: LossReason): void {
     if (claim.keeping !== undefined) this.#observer.withdrawn(claim);
     // Its return is also the receipt of a steal: the cluster repeats the notice until then.
-    if (claim.state === "locked" || claim.state === "free") void this.#return(claim);
+    if (claim.state === "locked" || claim.state === "free") void this.#returns.give(claim);
     endUses([claim], reason);
   }
 
   #onSession(change: SessionChange): void {
     if (change.type !== "lost") return;
     this.#endAll(
-      [...this.#claims.values()].filter(({ session }) => session === change.id),
+      this.#book.all().filter(({ session }) => session === change.id),
       "session",
     );
     this.#outbox.endSession(change.id);
@@ -350,8 +365,8 @@ export class Claims implements ClaimKeeper {
   #endAll(claims: readonly Claim[], reason: LossReason): void {
     const waiting = claims.flatMap(({ waiter }) => waiter ?? []);
     for (const claim of claims) {
-      this.#forget(claim);
-      this.#unanswered.delete(claim);
+      this.#book.forget(claim);
+      this.#book.answered(claim);
     }
     waiting.push(...this.#observer.cleared());
     endUses(claims, reason);
@@ -362,51 +377,8 @@ export class Claims implements ClaimKeeper {
     this.#observer.answered();
   }
 
-  #return(claim: Claim): Promise<void> {
-    const { session, name, xid, settled } = claim;
-    const tenure = tenureOf(claim);
-    const wasAcquiring = claim.state === "acquiring";
-    this.#forget(claim);
-    claim.state = "releasing";
-    const post = (): Promise<unknown> =>
-      wasAcquiring
-        ? this.#outbox.post(session, "cancel", { name, xid })
-        : this.#outbox.post(session, "release", tenure);
-    // What the cluster does not know of yet cannot be released.
-    const sent = settled === undefined ? post() : settled.then((isDone) => (isDone ? post() : undefined));
-    claim.returned = sent.then(
-      () => {
-        claim.state = "none";
-      },
-      (error: unknown) => {
-        claim.state = "none";
-        if (!isOver(error)) throw error;
-      },
-    );
-    // Whoever asks for the promise sees its rejection; nobody has to ask.
-    claim.returned.catch(() => {});
-    return claim.returned;
-  }
-
-  #forget(claim: Claim): void {
-    this.#claims.delete(claim.xid);
-    claim.state = "none";
-    claim.waiter = undefined;
-  }
-
   /** To be called after the request's own waiter was told. */
   #answered(claim: Claim): void {
-    if (this.#unanswered.delete(claim)) this.#observer.answered();
+    if (this.#book.answered(claim)) this.#observer.answered();
   }
-}
-
-function tenureOf({ name, xid, token }: Claim): TenureName {
-  return { name, xid, token };
-}
-
-/** All of them are over before anyone is told. */
-function endUses(claims: readonly Claim[], reason: LossReason): void {
-  const uses = claims.flatMap((claim) => claim.uses.splice(0));
-  for (const use of uses) use.end(lossOf(use.name, use.token, reason));
-  for (const use of uses) use.tellLoss();
 }

@@ -13,7 +13,7 @@ import type { Use } from "./client-claim.ts";
 import type { Claims } from "./client-claims.ts";
 import { closedError } from "./client-errors.ts";
 import { isPassing } from "./client-outbox.ts";
-import type { LockRequest } from "./client-request.ts";
+import type { LineRequest } from "./client-request.ts";
 import type { LockMode } from "./machine-state.ts";
 
 export class Line {
@@ -22,7 +22,7 @@ export class Line {
   readonly #cache: Cache;
   readonly #backoff: Backoff;
   /** By place. */
-  #waiting: LockRequest[] = [];
+  #waiting: LineRequest[] = [];
   #places = 0;
   #isOpening = false;
   #pause: Timer | undefined;
@@ -42,23 +42,23 @@ export class Line {
   }
 
   /** A use of a lock that is kept and free, if nobody stands before whoever asks. */
-  take(name: string, mode: LockMode): Use | undefined {
+  take(name: string, mode: LockMode, delayMs = 0): Use | undefined {
     if (this.#waiting.length > 0 || this.#claims.hasUnanswered) return undefined;
-    return this.#cache.take(name, mode);
+    return this.#cache.take(name, mode, delayMs);
   }
 
   /** A new request: to the end. */
-  join(request: LockRequest): void {
+  join(request: LineRequest): void {
     request.place = this.#places++;
     request.after = this.#claims.newest;
     // Whoever has a signal may use it in the turn of the request, and no kept lock is faster than that.
-    const { name, signal } = request.terms;
-    if ((signal !== undefined || this.#cache.isLongTurn) && this.#cache.has(name)) this.#holdForTurn(request);
+    const isHeldBack = request.isRevocable || this.#cache.isLongTurn;
+    if (isHeldBack && request.names.some((name) => this.#cache.has(name))) this.#holdForTurn(request);
     this.rejoin(request);
   }
 
   /** One that has lost its claim, or what it waited for: back to where it was among the others. */
-  rejoin(request: LockRequest): void {
+  rejoin(request: LineRequest): void {
     if (request.isOver) return;
     if (this.#isClosed) {
       request.failed(closedError());
@@ -70,7 +70,7 @@ export class Line {
     this.#advance();
   }
 
-  leave(request: LockRequest): void {
+  leave(request: LineRequest): void {
     this.#waiting = this.#waiting.filter((other) => other !== request);
   }
 
@@ -86,7 +86,7 @@ export class Line {
     this.#failAll(closedError());
   }
 
-  #holdForTurn(request: LockRequest): void {
+  #holdForTurn(request: LineRequest): void {
     request.isFresh = true;
     this.#core.environment.endOfTurn(() => {
       request.isFresh = false;
@@ -107,30 +107,30 @@ export class Line {
   }
 
   /** Sends what the cluster has to decide, decides what can be decided here; gives those whose turn has not come. */
-  #decide(requests: readonly LockRequest[], session: SessionId): LockRequest[] {
-    let staying: LockRequest[] = [];
+  #decide(requests: readonly LineRequest[], session: SessionId): LineRequest[] {
+    let staying: LineRequest[] = [];
     for (const request of requests) {
-      const { name } = request.terms;
       if (request.isOver) continue;
-      if (this.#cache.decides(request.terms)) {
+      if (request.isDecidedHere()) {
         if (staying.length > 0 || !this.#isDue(request)) staying.push(request);
-        else this.#cache.join(request);
+        else request.decideHere();
         continue;
       }
       // The lock is not kept any more: those of the same name that came before go before.
-      for (const earlier of staying) if (earlier.terms.name === name) earlier.claim(session);
-      staying = staying.filter((earlier) => earlier.terms.name !== name);
+      const isBefore = (earlier: LineRequest): boolean => earlier.names.some((name) => request.names.includes(name));
+      for (const earlier of staying) if (isBefore(earlier)) earlier.claim(session);
+      staying = staying.filter((earlier) => !isBefore(earlier));
       request.claim(session);
     }
     return staying;
   }
 
   /** Whether all that were made before it are answered, and nobody can take it back in the same turn. */
-  #isDue({ after, isFresh }: LockRequest): boolean {
+  #isDue({ after, isFresh }: LineRequest): boolean {
     return !isFresh && !this.#claims.hasUnansweredUpTo(after);
   }
 
-  #stay(requests: readonly LockRequest[]): void {
+  #stay(requests: readonly LineRequest[]): void {
     if (requests.length === 0) return;
     // Meanwhile others may have come back, because the session was found to be over.
     this.#waiting = [...requests, ...this.#waiting].filter(({ isOver }) => !isOver).sort((a, b) => a.place - b.place);

@@ -6,8 +6,17 @@
 import { MAX_TIMEOUT_MS, refuseUnknown } from "../client/options.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { CacheLimits } from "./client-cache.ts";
+import { semaphoreName } from "./client-names.ts";
 import type { LockMode } from "./machine-state.ts";
-import { type Acquisition, MAX_NAME_LENGTH, MAX_OWNER_LENGTH } from "./machine-words.ts";
+import {
+  type Acquisition,
+  type GroupAcquisition,
+  MAX_GROUP,
+  MAX_LOCK_DELAY_MS,
+  MAX_NAME_LENGTH,
+  MAX_OWNER_LENGTH,
+  MAX_PERMITS,
+} from "./machine-words.ts";
 
 /** What a lock client can be told. */
 export interface LockClientOptions {
@@ -62,13 +71,29 @@ function demand(condition: boolean, message: string): asserts condition {
   if (!condition) throw new ViewstampError("InvalidOptions", message);
 }
 
-/** A request's arguments, checked. */
-export interface Terms {
-  readonly name: string;
+/** What is the same for requests of every kind. */
+export interface Wish {
   readonly mode: LockMode;
-  readonly how: Acquisition["how"];
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number | undefined;
+  readonly maxHoldMs: number | undefined;
+  readonly lockDelayMs: number;
+}
+
+/** A request's arguments, checked. */
+export interface Terms extends Wish {
+  /** As the cluster knows it. */
+  readonly name: string;
+  readonly how: Acquisition["how"];
+  /** Of a semaphore; 0 for a lock. */
+  readonly permits: number;
+}
+
+/** Those of a request for several locks. */
+export interface GroupTerms extends Wish {
+  /** Each once. */
+  readonly names: readonly string[];
+  readonly how: GroupAcquisition["how"];
 }
 
 /**
@@ -78,20 +103,73 @@ export interface Terms {
  * @throws the reason of a signal that is aborted already
  */
 export function readTerms(name: unknown, options: unknown): Terms {
-  // A template, not String(): a symbol is no string.
-  const text = `${name as string}`;
-  const { ifAvailable, mode, signal, steal, timeoutMs } = readOptions(options);
+  const text = textOf(name);
+  const { ifAvailable, steal, ...wish } = readOptions(options);
+  checkName(text);
+  checkTogether(wish, ifAvailable, steal);
+  return { name: text, how: steal ? "steal" : ifAvailable ? "ifAvailable" : "wait", permits: 0, ...wish };
+}
+
+/** The same of a request for several locks, each of which is asked for once. */
+export function readGroupTerms(names: unknown, options: unknown): GroupTerms {
+  if (!Array.isArray(names) || names.length === 0)
+    throw new TypeError("names must be an array of lock names, not empty");
+  const texts = [...new Set(names.map(textOf))];
+  const { ifAvailable, steal, ...wish } = readOptions(options);
+  for (const text of texts) checkName(text);
+  if (texts.length > MAX_GROUP) {
+    throw new ViewstampError("InvalidInput", `at most ${MAX_GROUP} locks can be asked for together`);
+  }
+  if (steal) throw unsupported("several locks cannot be stolen together");
+  checkTogether(wish, ifAvailable, steal);
+  return { names: texts, how: ifAvailable ? "ifAvailable" : "wait", ...wish };
+}
+
+/** A semaphore's name, as the cluster knows it. */
+export function readSemaphore(name: unknown, permits: unknown): { readonly name: string; readonly permits: number } {
+  const text = textOf(name);
+  checkName(text);
+  if (typeof permits !== "number" || !Number.isInteger(permits) || permits < 1 || permits > MAX_PERMITS) {
+    throw new TypeError(`permits must be a whole number from 1 to ${MAX_PERMITS}, not ${String(permits)}`);
+  }
+  const full = semaphoreName(text);
+  if (full.length > MAX_NAME_LENGTH) throw new ViewstampError("InvalidInput", "the name of the semaphore is too long");
+  return { name: full, permits };
+}
+
+/** @throws {ViewstampError} `InvalidOptions` for an option that permits have not; and as `readTerms` */
+export function readPermitTerms(
+  semaphore: { readonly name: string; readonly permits: number },
+  options: unknown,
+): Terms {
+  if (options !== undefined && options !== null) {
+    refuseUnknown(options as object, ["ifAvailable", "signal", "timeoutMs", "maxHoldMs"], "a permit");
+  }
+  const { ifAvailable, steal: _, ...wish } = readOptions(options);
+  checkTogether(wish, ifAvailable, false);
+  return { ...wish, ...semaphore, mode: "shared", how: ifAvailable ? "ifAvailable" : "wait" };
+}
+
+/** A template, not String(): a symbol is no string. */
+function textOf(name: unknown): string {
+  return `${name as string}`;
+}
+
+function checkName(text: string): void {
   if (text.length > MAX_NAME_LENGTH) {
     throw new ViewstampError("InvalidInput", `a lock name has at most ${MAX_NAME_LENGTH} characters`);
   }
   if (text.startsWith("-")) throw unsupported('a lock name that begins with "-" is reserved');
+}
+
+function checkTogether({ mode, signal, lockDelayMs }: Wish, ifAvailable: boolean, steal: boolean): void {
   if (steal && ifAvailable) throw unsupported("steal and ifAvailable exclude each other");
   if (steal && mode !== "exclusive") throw unsupported("only an exclusive request can steal");
   if (signal !== undefined && (steal || ifAvailable)) {
     throw unsupported("a request that does not wait (steal, ifAvailable) takes no signal");
   }
+  if (lockDelayMs > 0 && mode !== "exclusive") throw unsupported("lockDelayMs is for exclusive requests");
   if (signal?.aborted) throw signal.reason;
-  return { name: text, mode, how: steal ? "steal" : ifAvailable ? "ifAvailable" : "wait", signal, timeoutMs };
 }
 
 /** @throws {TypeError} */
@@ -100,7 +178,7 @@ export function readCallback<Callback>(callback: Callback): Callback {
   return callback;
 }
 
-interface Options extends Pick<Terms, "mode" | "signal" | "timeoutMs"> {
+interface Options extends Wish {
   readonly ifAvailable: boolean;
   readonly steal: boolean;
 }
@@ -110,10 +188,12 @@ function readOptions(options: unknown): Options {
   const given = readDictionary(options);
   return {
     ifAvailable: Boolean(given["ifAvailable"]),
+    lockDelayMs: readDelay(given["lockDelayMs"]),
+    maxHoldMs: readTime("maxHoldMs", given["maxHoldMs"]),
     mode: readMode(given["mode"]),
     signal: readSignal(given["signal"]),
     steal: Boolean(given["steal"]),
-    timeoutMs: readTimeout(given["timeoutMs"]),
+    timeoutMs: readTime("timeoutMs", given["timeoutMs"]),
   };
 }
 
@@ -142,12 +222,20 @@ function readSignal(signal: unknown): AbortSignal | undefined {
   return signal as AbortSignal;
 }
 
-function readTimeout(timeoutMs: unknown): number | undefined {
-  if (timeoutMs === undefined) return undefined;
-  if (typeof timeoutMs !== "number" || !(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) {
-    throw new TypeError(`timeoutMs must be a number above 0 and at most ${MAX_TIMEOUT_MS}, not ${String(timeoutMs)}`);
+function readTime(option: string, ms: unknown): number | undefined {
+  if (ms === undefined) return undefined;
+  if (typeof ms !== "number" || !(ms > 0 && ms <= MAX_TIMEOUT_MS)) {
+    throw new TypeError(`${option} must be a number above 0 and at most ${MAX_TIMEOUT_MS}, not ${String(ms)}`);
   }
-  return timeoutMs;
+  return ms;
+}
+
+function readDelay(ms: unknown): number {
+  if (ms === undefined) return 0;
+  if (typeof ms !== "number" || !(ms >= 0 && ms <= MAX_LOCK_DELAY_MS)) {
+    throw new TypeError(`lockDelayMs must be a number from 0 to ${MAX_LOCK_DELAY_MS}, not ${String(ms)}`);
+  }
+  return ms;
 }
 
 function unsupported(message: string): DOMException {

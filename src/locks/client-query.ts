@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import type { ClientCore, QueryOptions } from "../client/contract.ts";
 import { ViewstampError } from "../protocol/errors.ts";
+import { shownName } from "./client-names.ts";
 import type { LockInfo, LockSnapshot } from "./client-types.ts";
 import {
   type KeptTenure,
@@ -99,8 +100,13 @@ function keyOf({ session, name }: KeptTenure): string {
   return `${session} ${name}`;
 }
 
-function addTo(snapshot: LockSnapshot, { name, mode, session, owner, ageMs, token }: Listed): void {
-  const info: LockInfo = { name, mode, clientId: session, owner, ageMs };
+function addTo(snapshot: LockSnapshot, listed: Listed): void {
+  const { mode, session, owner, ageMs, token, permits, availableInMs } = listed;
+  const info: LockInfo = {
+    ...{ name: shownName(listed.name), mode, clientId: session, owner, ageMs },
+    ...(permits !== undefined && { permits }),
+    ...(availableInMs !== undefined && { availableInMs }),
+  };
   if (token === undefined) snapshot.pending.push(info);
   else snapshot.held.push({ ...info, token });
 }

@@ -8,14 +8,14 @@ import type { SessionId } from "../protocol/session.ts";
 import type { Cache, Keeping, LocalWaiter } from "./client-cache.ts";
 import type { Claim, Use } from "./client-claim.ts";
 import type { Claims } from "./client-claims.ts";
-import { quoted } from "./client-errors.ts";
+import { titled } from "./client-errors.ts";
 import type { Line } from "./client-line.ts";
-import type { Terms } from "./client-options.ts";
+import type { Terms, Wish } from "./client-options.ts";
 
 /** How a request ends: one of the two is called, once. */
-export interface Outcome {
+export interface Outcome<Given = Use> {
   /** At the moment of the grant, nothing comes in between. `undefined`: not available. */
-  granted(use: Use | undefined): void;
+  granted(given: Given | undefined): void;
   failed(error: unknown): void;
 }
 
@@ -27,29 +27,26 @@ export interface Desk {
   readonly claims: Claims;
 }
 
-export class LockRequest implements LocalWaiter {
-  readonly terms: Terms;
+/** What stands in a client's line: a request for one lock, or for several at once. */
+export abstract class LineRequest {
   /** Among this client's requests, in the order they were made; given by the line. */
   place = 0;
   /** The newest claim that was made before it. */
   after = 0;
   /** It was made in this turn, and gets no kept lock before its end. */
   isFresh = false;
-  keeping: Keeping | undefined;
-  readonly #desk: Desk;
-  readonly #outcome: Outcome;
+  protected readonly desk: Desk;
+  readonly #wish: Wish;
   readonly #since: number;
   readonly #timer: Timer | undefined;
-  #claim: Claim | undefined;
   /** Granted or given up. While a loss is being told, a listener may end a request that is about to be moved. */
   #isOver = false;
 
-  constructor(terms: Terms, desk: Desk, outcome: Outcome) {
-    this.terms = terms;
-    this.#desk = desk;
-    this.#outcome = outcome;
+  constructor(wish: Wish, desk: Desk) {
+    this.desk = desk;
+    this.#wish = wish;
     this.#since = desk.environment.now();
-    const { signal, timeoutMs } = terms;
+    const { signal, timeoutMs } = wish;
     signal?.addEventListener("abort", this.#aborted, { once: true });
     if (timeoutMs !== undefined) this.#timer = desk.environment.setTimer(timeoutMs, () => this.#timedOut(timeoutMs));
   }
@@ -58,56 +55,110 @@ export class LockRequest implements LocalWaiter {
     return this.#isOver;
   }
 
+  /** Whoever made it may take it back. */
+  get isRevocable(): boolean {
+    return this.#wish.signal !== undefined;
+  }
+
+  /** What it asks for. */
+  abstract get names(): readonly string[];
+  /** Whether kept locks are there for it. If not, none of what it asks for is in service here afterwards. */
+  abstract isDecidedHere(): boolean;
+  /** Its turn has come, and kept locks are there for it. */
+  abstract decideHere(): void;
   /** Its turn has come: it stands in line at the cluster now. */
+  abstract claim(session: SessionId): void;
+  abstract failed(error: unknown): void;
+  /** It waits nowhere any more. */
+  protected abstract letGo(): void;
+  protected abstract get isClaimed(): boolean;
+
+  /** For how long it has waited. */
+  protected get ageMs(): number {
+    return Math.max(0, this.desk.environment.now() - this.#since);
+  }
+
+  protected settle(): void {
+    this.#isOver = true;
+    this.#timer?.cancel();
+    this.#wish.signal?.removeEventListener("abort", this.#aborted);
+  }
+
+  readonly #aborted = (): void => this.#giveUp(this.#wish.signal?.reason);
+
+  #timedOut(timeoutMs: number): void {
+    const cause = this.isClaimed ? undefined : this.desk.line.trouble;
+    const why = `${titled(this.names)} was not granted within ${timeoutMs} ms`;
+    this.#giveUp(new ViewstampError("Timeout", why, cause === undefined ? {} : { cause }));
+  }
+
+  #giveUp(reason: unknown): void {
+    this.settle();
+    // It may be in more than one: sending a claim can be what finds that the session is over.
+    this.desk.line.leave(this);
+    this.letGo();
+    this.failed(reason);
+  }
+}
+
+/** A request for one lock. */
+export class LockRequest extends LineRequest implements LocalWaiter {
+  readonly terms: Terms;
+  keeping: Keeping | undefined;
+  readonly #outcome: Outcome;
+  #claim: Claim | undefined;
+
+  constructor(terms: Terms, desk: Desk, outcome: Outcome) {
+    super(terms, desk);
+    this.terms = terms;
+    this.#outcome = outcome;
+  }
+
+  get names(): readonly string[] {
+    return [this.terms.name];
+  }
+
+  isDecidedHere(): boolean {
+    return this.desk.cache.decides(this.terms);
+  }
+
+  decideHere(): void {
+    this.desk.cache.join(this);
+  }
+
   claim(session: SessionId): void {
-    if (this.#isOver) return;
-    const { environment, claims } = this.#desk;
-    const ageMs = Math.max(0, environment.now() - this.#since);
-    this.#claim = claims.open(session, this.terms, ageMs, this);
+    if (this.isOver) return;
+    this.#claim = this.desk.claims.open(session, this.terms, this.ageMs, this);
   }
 
   granted(use: Use): void {
-    this.#settle();
+    this.settle();
+    if (this.terms.maxHoldMs !== undefined) use.limit(this.terms.maxHoldMs);
     this.#outcome.granted(use);
   }
 
   unavailable(): void {
-    this.#settle();
+    this.settle();
     this.#outcome.granted(undefined);
   }
 
   failed(error: unknown): void {
-    this.#settle();
+    this.settle();
     this.#outcome.failed(error);
   }
 
   again(): void {
     this.#claim = undefined;
-    this.#desk.line.rejoin(this);
+    this.desk.line.rejoin(this);
   }
 
-  readonly #aborted = (): void => this.#giveUp(this.terms.signal?.reason);
-
-  #timedOut(timeoutMs: number): void {
-    const { line } = this.#desk;
-    const cause = this.#claim === undefined ? line.trouble : undefined;
-    const why = `the lock ${quoted(this.terms.name)} was not granted within ${timeoutMs} ms`;
-    this.#giveUp(new ViewstampError("Timeout", why, cause === undefined ? {} : { cause }));
+  protected get isClaimed(): boolean {
+    return this.#claim !== undefined;
   }
 
-  #giveUp(reason: unknown): void {
-    this.#settle();
-    // It may be in more than one: sending a claim can be what finds that the session is over.
-    const { line, cache, claims } = this.#desk;
-    line.leave(this);
+  protected letGo(): void {
+    const { cache, claims } = this.desk;
     cache.leave(this);
     if (this.#claim !== undefined) claims.letGo(this.#claim);
-    this.#outcome.failed(reason);
-  }
-
-  #settle(): void {
-    this.#isOver = true;
-    this.#timer?.cancel();
-    this.terms.signal?.removeEventListener("abort", this.#aborted);
   }
 }

@@ -22,7 +22,26 @@ export interface LockOptions {
   readonly signal?: AbortSignal;
   /** The wait rejects with `Timeout` after this many milliseconds. Default: no limit. */
   readonly timeoutMs?: number;
+  /**
+   * A lock that is held for this many milliseconds is lost to its holder, `data.reason` is `maxHoldMs`, and goes to the
+   * next one. Its own client sees to that, by its own monotonic clock, so the holder knows it first. A client that cannot
+   * (it stands still, or is dead) loses the lock with its session: others wait for `maxHoldMs` and the session's TTL at
+   * most. Default: no limit.
+   */
+  readonly maxHoldMs?: number;
+  /**
+   * If this client's session is lost while it holds the lock (it is dead or cut off, and has not released it), nobody gets
+   * the lock for so many milliseconds after that, at most 60 000: time for what it has sent to arrive or fail. Only for
+   * exclusive requests; a steal does not wait for it. Default 0.
+   */
+  readonly lockDelayMs?: number;
 }
+
+/** How to ask for several locks at once: as for one, but that nothing can be stolen so. */
+export type GroupOptions = Omit<LockOptions, "steal">;
+
+/** How to ask for a permit of a semaphore. */
+export type PermitOptions = Pick<LockOptions, "ifAvailable" | "signal" | "timeoutMs" | "maxHoldMs">;
 
 /** A lock that is held. */
 export interface Lock {
@@ -36,10 +55,12 @@ export interface Lock {
    */
   readonly token: bigint;
   /**
-   * Aborted with a `LockLost` error when the lock is lost before it was released: `data.reason` is `session`, `stolen` or
-   * `closed`. It comes before the cluster can give the lock to another (a steal apart).
+   * Aborted with a `LockLost` error when the lock is lost before it was released: `data.reason` is `session`, `stolen`,
+   * `maxHoldMs` or `closed`. It comes before the cluster can give the lock to another (a steal apart).
    */
   readonly signal: AbortSignal;
+  /** For how long it is held, in milliseconds since its client learned of the grant, by that client's monotonic clock. */
+  readonly age: number;
   /**
    * Looks at the clock itself, so it is right even in a process that has just woken up.
    * @throws {ViewstampError} `LockLost` unless the lock is surely held at this moment
@@ -53,6 +74,33 @@ export interface AcquiredLock extends Lock {
    * Gives the lock back; the promise resolves once others can have it. Releasing again, or releasing a lock that was
    * lost, does nothing.
    */
+  release(): Promise<void>;
+  /** Releases: for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What `request` calls back: gets the lock, or `null` where it was only wanted if available. */
+export type LockCallback<T, Given = Lock> = (lock: Given) => T;
+
+/** Several locks that are held together. */
+export interface LockGroup {
+  /** One for each name, in their order. */
+  readonly locks: readonly Lock[];
+  /** As they were asked for, each once. */
+  readonly names: readonly string[];
+  /** The lock of this name. */
+  get(name: string): Lock | undefined;
+  /** Aborted with a `LockLost` error when the first of them is lost. */
+  readonly signal: AbortSignal;
+  /** For how long all of them are held, in milliseconds. */
+  readonly age: number;
+  /** @throws {ViewstampError} `LockLost` unless all of them are surely held at this moment */
+  assertHeld(): void;
+}
+
+/** Several locks that their holder gives back. */
+export interface AcquiredLocks extends LockGroup {
+  /** Gives all of them back; the promise resolves once others can have them. */
   release(): Promise<void>;
   /** Releases: for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -72,6 +120,13 @@ export interface LockInfo {
   readonly ageMs: number;
   /** The fencing token; only of holders. */
   readonly token?: bigint;
+  /** Only of semaphores: how many may hold it at a time. */
+  readonly permits?: number;
+  /**
+   * It held the lock until its session was lost, and `lockDelayMs` is not over: nobody has the lock for so many
+   * milliseconds more.
+   */
+  readonly availableInMs?: number;
 }
 
 /** Who holds and who waits, by name; waiters in the order of their line. */

@@ -3,18 +3,37 @@
  * @module
  */
 import type { ClientCore, QueryOptions } from "../client/contract.ts";
+import type { ViewstampError } from "../protocol/errors.ts";
 import { Cache } from "./client-cache.ts";
 import type { Use } from "./client-claim.ts";
 import { Claims } from "./client-claims.ts";
 import { closedError, stolenError } from "./client-errors.ts";
+import { GroupRequest } from "./client-group.ts";
+import { HeldLocks } from "./client-held.ts";
 import { Line } from "./client-line.ts";
-import { type LockClientOptions, readCallback, readClientOptions, readTerms, type Terms } from "./client-options.ts";
+import {
+  type LockClientOptions,
+  readCallback,
+  readClientOptions,
+  readGroupTerms,
+  readPermitTerms,
+  readSemaphore,
+  readTerms,
+  type Terms,
+} from "./client-options.ts";
 import { querySnapshot } from "./client-query.ts";
 import { type Desk, LockRequest, type Outcome } from "./client-request.ts";
-import type { AcquiredLock, Lock, LockOptions, LockSnapshot } from "./client-types.ts";
-
-/** What `request` calls back: gets the lock, or `null` where it was only wanted if available. */
-export type LockCallback<T, Given = Lock> = (lock: Given) => T;
+import type {
+  AcquiredLock,
+  AcquiredLocks,
+  GroupOptions,
+  Lock,
+  LockCallback,
+  LockGroup,
+  LockOptions,
+  LockSnapshot,
+} from "./client-types.ts";
+import { Semaphore } from "./semaphore.ts";
 
 /**
  * Locks of a cluster, in the hands of one client. `request` and `query` have the shape and the rules of the Web Locks
@@ -98,13 +117,7 @@ export class LockClient {
     // As in Web IDL the number of arguments decides what they are, not their types.
     const [given, callback] = rest.length === 0 ? [undefined, options] : [options, rest[0]];
     const run = readCallback(callback) as LockCallback<T, Lock | null>;
-    const terms = readTerms(name, given);
-    return new Promise<Awaited<T>>((resolve, reject) => {
-      this.#submit(terms, {
-        granted: (use) => resolve(use === undefined ? calling(run, null) : this.#hold(use, run)),
-        failed: reject,
-      });
-    });
+    return this.#request(readTerms(name, given), run);
   }
 
   /**
@@ -125,7 +138,95 @@ export class LockClient {
       const use = this.#desk.line.take(name, "exclusive");
       if (use !== undefined) return Promise.resolve(use);
     }
-    return this.#acquire(name, options);
+    return this.#acquireBy(() => readTerms(name, options));
+  }
+
+  /**
+   * Waits for several locks, calls back with all of them, and releases them when what the callback returned has settled.
+   * They are granted in one step of the cluster: whoever waits for several holds none of them meanwhile, so there is no
+   * deadlock, in whatever order clients name them; and nobody overtakes it at any of them, so it is not starved.
+   *
+   * Its options are for all of the locks. If one of them is lost the promise rejects at once.
+   *
+   * @example
+   * ```ts
+   * await locks.requestAll(["account/1", "account/2"], async (both) => {
+   *   await transfer({ from: both.locks[0].token, to: both.locks[1].token, signal: both.signal });
+   * });
+   * ```
+   *
+   * @throws as `request` does; {TypeError} if `names` is no array or an empty one; {ViewstampError} `InvalidInput` for more than 64 names
+   */
+  requestAll<T>(names: readonly string[], callback: LockCallback<T, LockGroup>): Promise<Awaited<T>>;
+  /** The same, with options. */
+  requestAll<T>(
+    names: readonly string[],
+    options: GroupOptions & { readonly ifAvailable?: false },
+    callback: LockCallback<T, LockGroup>,
+  ): Promise<Awaited<T>>;
+  /** The same, with locks that may be `null`. */
+  requestAll<T>(
+    names: readonly string[],
+    options: GroupOptions,
+    callback: LockCallback<T, LockGroup | null>,
+  ): Promise<Awaited<T>>;
+  async requestAll<T>(
+    names: readonly string[],
+    options: GroupOptions | LockCallback<T, LockGroup>,
+    ...rest: readonly LockCallback<T, LockGroup>[]
+  ): Promise<Awaited<T>> {
+    const [given, callback] = rest.length === 0 ? [undefined, options] : [options, rest[0]];
+    const run = readCallback(callback) as LockCallback<T, LockGroup | null>;
+    const held = await this.#acquireAll(names, given);
+    return held === undefined ? calling(run, null) : this.#hold(held, run);
+  }
+
+  /**
+   * Waits for several locks, as `requestAll` does, and gives them; the caller releases them.
+   *
+   * @example
+   * ```ts
+   * await using both = await locks.acquireAll(["account/1", "account/2"], { timeoutMs: 5_000 });
+   * ```
+   *
+   * @throws as `requestAll` does, but for the callback
+   */
+  acquireAll(
+    names: readonly string[],
+    options?: GroupOptions & { readonly ifAvailable?: false },
+  ): Promise<AcquiredLocks>;
+  /** The same; `null` if they were only wanted if available, and one of them is not. */
+  acquireAll(names: readonly string[], options: GroupOptions): Promise<AcquiredLocks | null>;
+  async acquireAll(names: readonly string[], options?: GroupOptions): Promise<AcquiredLocks | null> {
+    return (await this.#acquireAll(names, options)) ?? null;
+  }
+
+  /**
+   * The semaphore of this name: `permits` (1 to 4096) may hold it at once, in the whole cluster. Nothing is sent until a
+   * permit is asked for.
+   *
+   * @example
+   * ```ts
+   * await using permit = await locks.semaphore("uploads", 4).acquire();
+   * ```
+   *
+   * @throws {TypeError} for permits that are none
+   * @throws {DOMException} `NotSupportedError` for names beginning with "-"
+   * @throws {ViewstampError} `InvalidInput` for a name that is too long
+   */
+  semaphore(name: string, permits: number): Semaphore {
+    const which = readSemaphore(name, permits);
+    return new Semaphore(
+      {
+        acquire: (options) => this.#acquireBy(() => readPermitTerms(which, options)),
+        request: async <T>(options: unknown, callback: LockCallback<T, Lock | null>): Promise<Awaited<T>> => {
+          const run = readCallback(callback);
+          return this.#request(readPermitTerms(which, options), run);
+        },
+      },
+      `${name}`,
+      which.permits,
+    );
   }
 
   /**
@@ -164,8 +265,17 @@ export class LockClient {
     return this.#core.close();
   }
 
-  async #acquire(name: string, options?: LockOptions): Promise<AcquiredLock | null> {
-    const terms = readTerms(name, options);
+  #request<T>(terms: Terms, run: LockCallback<T, Lock | null>): Promise<Awaited<T>> {
+    return new Promise<Awaited<T>>((resolve, reject) => {
+      this.#submit(terms, {
+        granted: (use) => resolve(use === undefined ? calling(run, null) : this.#hold(use, run)),
+        failed: reject,
+      });
+    });
+  }
+
+  async #acquireBy(read: () => Terms): Promise<AcquiredLock | null> {
+    const terms = read();
     return new Promise((resolve, reject) => {
       this.#submit(terms, {
         granted: (use) => resolve(use ?? null),
@@ -174,21 +284,37 @@ export class LockClient {
     });
   }
 
+  async #acquireAll(names: readonly string[], options: unknown): Promise<HeldLocks | undefined> {
+    const terms = readGroupTerms(names, options);
+    if (this.#closed !== undefined) throw closedError();
+    return new Promise((resolve, reject) => {
+      const outcome = {
+        granted: (uses?: readonly Use[]) => resolve(uses === undefined ? undefined : new HeldLocks(uses)),
+        failed: reject,
+      };
+      this.#desk.line.join(new GroupRequest(terms, this.#desk, outcome));
+    });
+  }
+
   #submit(terms: Terms, outcome: Outcome): void {
     if (this.#closed !== undefined) throw closedError();
     const { line } = this.#desk;
-    const use = isPlain(terms) ? line.take(terms.name, terms.mode) : undefined;
-    if (use === undefined) line.join(new LockRequest(terms, this.#desk, outcome));
-    else outcome.granted(use);
+    const use = isPlain(terms) ? line.take(terms.name, terms.mode, terms.lockDelayMs) : undefined;
+    if (use === undefined) {
+      line.join(new LockRequest(terms, this.#desk, outcome));
+      return;
+    }
+    if (terms.maxHoldMs !== undefined) use.limit(terms.maxHoldMs);
+    outcome.granted(use);
   }
 
   /** Runs the callback under the lock. Whatever comes first decides: its result, or the loss of the lock. */
-  #hold<T>(use: Use, callback: LockCallback<T>): Promise<Awaited<T>> {
+  #hold<T, Held extends Use | HeldLocks>(use: Held, callback: LockCallback<T, Held>): Promise<Awaited<T>> {
     return new Promise((resolve, reject) => {
-      use.onLoss((loss) => reject(loss.data["reason"] === "stolen" ? stolenError(use.name) : loss));
+      use.onLoss((loss) => reject(asRejected(loss)));
       calling((given) => {
         // It was called for later, and by now nobody is to act under this lock.
-        if (use.loss !== undefined) throw use.loss;
+        if (use.loss !== undefined) throw asRejected(use.loss);
         return callback(given);
       }, use).then(
         (value) => use.release().then(() => resolve(value), reject),
@@ -202,9 +328,13 @@ export class LockClient {
   }
 }
 
+function asRejected(loss: ViewstampError): unknown {
+  return loss.data["reason"] === "stolen" ? stolenError(`${loss.data["name"]}`) : loss;
+}
+
 /** Whether it can have a kept lock on the spot. */
-function isPlain({ how, signal }: Terms): boolean {
-  return how !== "steal" && signal === undefined;
+function isPlain({ how, signal, permits }: Terms): boolean {
+  return how !== "steal" && signal === undefined && permits === 0;
 }
 
 /** What a callback comes to; one that throws rejects. It is never called within the call that asked for the lock. */

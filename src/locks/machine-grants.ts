@@ -1,92 +1,125 @@
 /**
- * What the commands of the lock machine do to the state. Every grant is made here, first come first served: a request
- * is granted only when nobody stands before it. Nothing waits: who cannot have the lock now is told later, by a notice.
+ * What the commands of the lock machine do to the state, first come first served: a request is granted only when nobody
+ * stands before it. Nothing waits: who cannot have the lock now is told later, by a notice (`machine-line.ts`).
  * @module
  */
 import { MachineError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
+import { type At, letIn, revoke, tenureOf } from "./machine-line.ts";
 import {
-  conflicts,
+  type Bar,
   isCompatible,
+  isUsedAgainst,
   type Lock,
   type LockTable,
   type Named,
   partsIn,
+  permitsOf,
   type Tenure,
   type Waiter,
 } from "./machine-state.ts";
 import type {
+  AcquireAllReply,
   AcquireReply,
   Acquisition,
   CancelReply,
-  LockNotice,
+  GroupAcquisition,
   Request,
   TenureName,
-  TokenBlock,
 } from "./machine-words.ts";
-
-/** The entry that is executed. */
-export interface At {
-  readonly now: number;
-  readonly seqno: number;
-  readonly notify: (session: SessionId, notice: LockNotice) => void;
-}
 
 /** Requests of one session that may wait or hold at a time. */
 export const MAX_REQUESTS_PER_SESSION = 16_384;
 
-/**
- * Tokens from one entry to the next. The tenures that one entry grants on a lock share its block in equal parts, so
- * that no token repeats; what a part has beyond its first token is room for taking the lock again without a message.
- */
-const TOKENS_PER_ENTRY = 1 << 24;
+/** Bars that one tick ends; more are ended by the next. */
+const ENDED_AT_ONCE = 256;
 
 export function acquire(table: LockTable, session: SessionId, wanted: Acquisition, at: At): AcquireReply {
-  const lock = table.get(wanted.name);
+  const { name, how } = wanted;
+  const lock = table.get(name);
   const standing = standingOf(lock, session, wanted.xid);
   if (standing !== undefined) return standing;
-  if (table.requestsOf(session) >= MAX_REQUESTS_PER_SESSION) {
-    throw new MachineError("TooManyRequests", { limit: MAX_REQUESTS_PER_SESSION });
-  }
-  const { name, how } = wanted;
   const waiter = waiterOf(session, wanted, at);
+  checkRoom(table, session, 1);
+  checkPermits(name, lock, waiter);
   if (how === "steal") return stealFor(table, name, waiter, at);
-  if (lock.queue.length === 0 && isCompatible(lock, waiter.mode)) {
-    const tenure = tenureOf(waiter, at, false);
-    table.enter(session, name);
-    table.put(name, { ...lock, holders: [...lock.holders, tenure] });
-    return granted(tenure);
-  }
+  if (lock.queue.length === 0 && isCompatible(lock, waiter)) return grantNow(table, name, waiter, at);
   if (how === "ifAvailable" && !mayBeAvailable(lock, waiter)) return { status: "unavailable" };
-  table.enter(session, name);
+  standInLine(table, name, waiter, at);
+  return { status: "queued" };
+}
+
+/** The same for several locks in one step: all of them, or none yet. */
+export function acquireAll(table: LockTable, session: SessionId, wanted: GroupAcquisition, at: At): AcquireAllReply {
+  const { names, xid, how } = wanted;
+  const standing = names.map((name, index) => standingOf(table.get(name), session, xid + index));
+  if (standing.some((one) => one !== undefined)) return standingOfGroup(standing);
+  checkRoom(table, session, names.length);
+  const waiters = names.map((_, index) => {
+    return { ...waiterOf(session, wanted, at), xid: xid + index, group: names.length > 1 ? xid : 0 };
+  });
+  const asked = names.map((name, index) => ({ name, lock: table.get(name), waiter: waiters[index] as Waiter }));
+  for (const { name, lock, waiter } of asked) checkPermits(name, lock, waiter);
+  if (asked.every(({ lock, waiter }) => lock.queue.length === 0 && isCompatible(lock, waiter))) {
+    return { status: "granted", blocks: asked.map(({ name, waiter }) => blockOf(grantNow(table, name, waiter, at))) };
+  }
+  if (how === "ifAvailable" && !asked.every(({ lock, waiter }) => mayBeAvailable(lock, waiter))) {
+    return { status: "unavailable" };
+  }
+  if (names.length > 1) table.groups.put(session, xid, names);
+  for (const { name, waiter } of asked) standInLine(table, name, waiter, at);
+  return { status: "queued" };
+}
+
+/** @throws {MachineError} `TooManyRequests` */
+function checkRoom(table: LockTable, session: SessionId, count: number): void {
+  if (table.requestsOf(session) + count <= MAX_REQUESTS_PER_SESSION) return;
+  throw new MachineError("TooManyRequests", { limit: MAX_REQUESTS_PER_SESSION });
+}
+
+/** Those who use a semaphore at the same time must agree on what it is. @throws {MachineError} `OtherPermits` */
+function checkPermits(name: string, lock: Lock, { permits }: Waiter): void {
+  const actual = permitsOf(lock);
+  if (actual !== undefined && actual !== permits) throw new MachineError("OtherPermits", { name, permits: actual });
+}
+
+function waiterOf(session: SessionId, wanted: Acquisition | GroupAcquisition, at: At): Waiter {
+  const { xid, mode, owner, how, keep, ageMs, delayMs = 0 } = wanted;
+  const permits = "permits" in wanted ? (wanted.permits ?? 0) : 0;
+  const base = { session, xid, mode, since: at.now - ageMs, owner, permits, delayMs, group: 0 };
+  return { ...base, keeps: keep, probes: how === "ifAvailable" };
+}
+
+function grantNow(table: LockTable, name: string, waiter: Waiter, at: At): AcquireReply {
+  const lock = table.get(name);
+  const tenure = tenureOf(waiter, at, false);
+  table.enter(waiter.session, name);
+  table.put(name, { ...lock, holders: [...lock.holders, tenure] });
+  return granted(tenure);
+}
+
+function standInLine(table: LockTable, name: string, waiter: Waiter, at: At): void {
+  const lock = table.get(name);
+  table.enter(waiter.session, name);
   const queue = [...lock.queue, waiter];
   // Those that come later find the holders told.
   if (lock.queue.length > 0) table.put(name, { ...lock, queue });
   else table.put(name, { ...lock, queue, holders: revoke(name, lock.holders, waiter.probes, at) });
-  return { status: "queued" };
-}
-
-function waiterOf(session: SessionId, { xid, mode, owner, how, keep, ageMs }: Acquisition, at: At): Waiter {
-  return { session, xid, mode, since: at.now - ageMs, owner, keeps: keep, probes: how === "ifAvailable" };
 }
 
 /** Whether all that is in the way may be tenures that nobody uses, or probes that end before. */
-function mayBeAvailable({ holders, queue }: Lock, waiter: Waiter): boolean {
-  return queue.every(({ probes }) => probes) && !holders.some((holder) => isUse(holder) && conflicts(holder, waiter));
+function mayBeAvailable(lock: Lock, waiter: Waiter): boolean {
+  return lock.queue.every(({ probes }) => probes) && !isUsedAgainst(lock, waiter);
 }
 
-/** Whether the holder is known to use the lock. */
-function isUse({ keep }: Tenure): boolean {
-  return keep === 0;
-}
-
-/** Takes the lock from whoever holds it; those in line stay in line. */
+/** Takes the lock from whoever holds it, and from nobody if it is barred; those in line stay in line. */
 function stealFor(table: LockTable, name: string, waiter: Waiter, at: At): AcquireReply {
   const lock = table.get(name);
   const tenure = tenureOf({ ...waiter, keeps: waiter.keeps && lock.queue.length === 0 }, at, false);
   table.enter(waiter.session, name);
   const stolen = [...lock.stolen, ...lock.holders];
-  table.put(name, grantNext(name, { ...lock, holders: [tenure], stolen }, at));
+  table.put(name, { ...lock, holders: [tenure], stolen, barred: undefined });
+  letIn(table, [name], at);
   for (const { session, xid, token } of lock.holders) at.notify(session, { type: "stolen", name, xid, token });
   return granted(tenure);
 }
@@ -99,13 +132,34 @@ export function release(table: LockTable, session: SessionId, tenure: TenureName
   return letGo(table, tenure.name, session, isIt, () => false, at) && lock.holders.some(isIt);
 }
 
-/** Gives a request up, whatever has become of it: a grant that crossed the cancellation is given back. */
-export function cancel(table: LockTable, session: SessionId, request: Request, at: At): CancelReply {
-  const lock = table.get(request.name);
-  const isIt = (one: Named): boolean => one.session === session && one.xid === request.xid;
-  if (!letGo(table, request.name, session, isIt, isIt, at)) return "none";
-  if (lock.queue.some(isIt)) return "waiting";
+/**
+ * Gives a request up, whatever has become of it: a grant that crossed the cancellation is given back. One of a group that
+ * waits takes all of them along.
+ */
+export function cancel(table: LockTable, session: SessionId, { name, xid }: Request, at: At): CancelReply {
+  const lock = table.get(name);
+  const isIt = (one: Named): boolean => one.session === session && one.xid === xid;
+  const waiter = lock.queue.find(isIt);
+  if (waiter !== undefined && waiter.group > 0) {
+    letIn(table, leaveGroup(table, session, waiter.group), at);
+    return "waiting";
+  }
+  if (!letGo(table, name, session, isIt, isIt, at)) return "none";
+  if (waiter !== undefined) return "waiting";
   return lock.holders.some(isIt) ? "held" : "none";
+}
+
+/** Takes a group out of every line in which it stands; gives the locks. */
+function leaveGroup(table: LockTable, session: SessionId, group: number): readonly string[] {
+  const names = table.groups.names(session, group);
+  table.groups.delete(session, group);
+  for (const name of names) {
+    const lock = table.get(name);
+    const queue = lock.queue.filter((one) => one.session !== session || one.group !== group);
+    if (queue.length < lock.queue.length) table.leave(session, name);
+    table.put(name, { ...lock, queue });
+  }
+  return names;
 }
 
 /** Removes one request from a lock and lets in whoever is next; says whether there was one. */
@@ -121,109 +175,42 @@ function letGo(
   const rest = without(lock, isTenure, isOther);
   if (rest === undefined) return false;
   table.leave(session, name);
-  table.put(name, grantNext(name, rest, at));
+  table.put(name, rest);
+  letIn(table, [name], at);
   return true;
 }
 
-/** The session is over: what it holds is free, where it waits it waits no more. */
-export function endSession(table: LockTable, session: SessionId, at: At): void {
+/** The session is over: what it holds is free (after a while, if it was lost and asked for that); it waits no more. */
+export function endSession(table: LockTable, session: SessionId, isLost: boolean, at: At): void {
   const isIts = (one: Named): boolean => one.session === session;
-  for (const name of table.namesOf(session)) {
-    const rest = without(table.get(name), isIts, isIts);
-    if (rest !== undefined) table.put(name, grantNext(name, rest, at));
+  const names = table.namesOf(session);
+  for (const name of names) {
+    const lock = table.get(name);
+    const rest = without(lock, isIts, isIts);
+    const barred = isLost ? barAfter(lock.holders.find(isIts), at) : undefined;
+    if (rest !== undefined) table.put(name, { ...rest, barred: barred ?? rest.barred });
   }
+  for (const group of table.groups.of(session)) table.groups.delete(session, group);
   table.leaveAll(session);
+  // Only now: nobody is let in who is on the way out at another lock.
+  letIn(table, names, at);
 }
 
-/**
- * Lets in, from the head of the queue, whoever may have the lock now, and ends probes that have found a use. The tokens
- * of this entry are shared out when it is known among how many.
- */
-export function grantNext(name: string, lock: Lock, at: At): Lock {
-  const letIn: Waiter[] = [];
-  let left = lock;
-  for (;;) {
-    const count = grantable(left);
-    const declined = count > 0 ? 0 : declinable(left);
-    if (count > 0) left = enter(left, count, letIn, at);
-    else if (declined > 0) left = decline(name, left, declined, at);
-    else return letIn.length === 0 ? left : withTokens(name, left, letIn, at);
-  }
+function barAfter(lost: Tenure | undefined, at: At): Bar | undefined {
+  if (lost === undefined || lost.mode !== "exclusive" || lost.delayMs === 0) return undefined;
+  const { session, owner, since, token, delayMs } = lost;
+  return { session, owner, since, token, until: at.now + delayMs };
 }
 
-/** Makes holders of the first in line; their tokens are not shared out yet. */
-function enter(lock: Lock, count: number, letIn: Waiter[], at: At): Lock {
-  const queue = lock.queue.slice(count);
-  // Whoever leaves others in line has nothing to keep.
-  const entering = lock.queue
-    .slice(0, count)
-    .map((waiter) => ({ ...waiter, keeps: waiter.keeps && queue.length === 0 }));
-  letIn.push(...entering);
-  return { ...lock, holders: [...lock.holders, ...entering.map((waiter) => tenureOf(waiter, at, true))], queue };
-}
-
-/** The last of the holders are those who were let in. */
-function withTokens(name: string, lock: Lock, letIn: readonly Waiter[], at: At): Lock {
-  const tenures = letIn.map((waiter, index) => tenureOf(waiter, at, true, index, letIn.length));
-  for (const { session, xid, token, keep } of tenures) {
-    at.notify(session, { type: "granted", name, xid, token, keep });
-  }
-  return { ...lock, holders: [...lock.holders.slice(0, -letIn.length), ...tenures] };
-}
-
-function decline(name: string, lock: Lock, count: number, at: At): Lock {
-  const declined = lock.queue.slice(0, count).map(({ session, xid }) => ({ session, xid }));
-  for (const { session, xid } of declined) at.notify(session, { type: "declined", name, xid });
-  return { ...lock, queue: lock.queue.slice(count), declined: [...lock.declined, ...declined] };
-}
-
-/** How many from the head of the queue may have the lock now. */
-function grantable(lock: Lock): number {
-  const { queue } = lock;
-  const [head] = queue;
-  if (head === undefined || !isCompatible(lock, head.mode)) return 0;
-  if (head.mode === "exclusive") return 1;
-  const end = queue.findIndex((waiter) => waiter.mode === "exclusive");
-  return end === -1 ? queue.length : end;
-}
-
-/** How many from the head of the queue probe, and have found a use that is in their way. */
-function declinable({ holders, queue }: Lock): number {
-  const uses = holders.filter(isUse);
-  const end = queue.findIndex((waiter) => !waiter.probes || !uses.some((use) => conflicts(use, waiter)));
-  return end === -1 ? queue.length : end;
-}
-
-function tenureOf(waiter: Waiter, at: At, waited: boolean, index = 0, count = 1): Tenure {
-  const { session, xid, mode, owner, keeps } = waiter;
-  const part = Math.floor(TOKENS_PER_ENTRY / count);
-  const token = firstToken(at) + BigInt(index * part);
-  return { session, xid, mode, since: at.now, owner, token, waited, keep: keeps ? part : 0, asked: false };
-}
-
-/** The first of the tokens that this entry gives out. */
-function firstToken(at: At): bigint {
-  return BigInt(at.seqno) * BigInt(TOKENS_PER_ENTRY);
-}
-
-/** All tokens of this entry: for a tenure that it does not grant. */
-export function wholeBlock(at: At): TokenBlock {
-  return { token: firstToken(at), keep: TOKENS_PER_ENTRY };
+/** Time has come for locks that were barred. */
+export function endBars(table: LockTable, at: At): void {
+  const ended = table.barredUntil(at.now, ENDED_AT_ONCE);
+  for (const name of ended) table.put(name, { ...table.get(name), barred: undefined });
+  letIn(table, ended, at);
 }
 
 function granted({ token, keep }: Tenure): AcquireReply {
   return { status: "granted", token, keep };
-}
-
-/** Has those who keep the lock give it back, and say at once what they use it for if that is asked; gives the holders. */
-export function revoke(name: string, holders: readonly Tenure[], isAsked: boolean, at: At): readonly Tenure[] {
-  return holders.map((holder) => {
-    if (isUse(holder)) return holder;
-    const { session, xid, token } = holder;
-    const asked = holder.asked || isAsked;
-    at.notify(session, { type: "revoke", name, xid, token, answer: asked });
-    return { ...holder, asked };
-  });
 }
 
 /** What a request that is asked again has come to: asking twice is asking once. */
@@ -233,6 +220,16 @@ export function standingOf(lock: Lock, session: SessionId, xid: number): Acquire
   if (tenure !== undefined) return granted(tenure);
   if (lock.declined.some(isIt)) return { status: "unavailable" };
   return lock.queue.some(isIt) ? { status: "queued" } : undefined;
+}
+
+/** They were granted or declined together; what was given back since then is of no interest to whoever did that. */
+function standingOfGroup(standing: readonly (AcquireReply | undefined)[]): AcquireAllReply {
+  for (const one of standing) if (one !== undefined && one.status !== "granted") return one;
+  return { status: "granted", blocks: standing.map(blockOf) };
+}
+
+function blockOf(reply: AcquireReply | undefined): { readonly token: bigint; readonly keep: number } | null {
+  return reply?.status === "granted" ? { token: reply.token, keep: reply.keep } : null;
 }
 
 /** The lock without these requests, or `undefined` if there were none. */
@@ -246,6 +243,7 @@ function without(
     queue: lock.queue.filter((one) => !isOther(one)),
     stolen: lock.stolen.filter((one) => !isTenure(one)),
     declined: lock.declined.filter((one) => !isOther(one)),
+    barred: lock.barred,
   };
   return partsIn(rest) === partsIn(lock) ? undefined : rest;
 }

@@ -5,7 +5,8 @@
  */
 import { MachineError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
-import { type At, grantNext, revoke, standingOf, wholeBlock } from "./machine-grants.ts";
+import { standingOf } from "./machine-grants.ts";
+import { type At, letIn, revoke, wholeBlock } from "./machine-line.ts";
 import type { Lock, LockTable, Tenure } from "./machine-state.ts";
 import type { KeptTenure, LockNotice, Settlement, TenureName, TokenBlock } from "./machine-words.ts";
 
@@ -26,7 +27,8 @@ export function settle(table: LockTable, session: SessionId, settlement: Settlem
   for (const _ of tenures) table.enter(session, name);
   table.leave(session, name);
   const holders = lock.holders.flatMap((holder) => (holder === kept ? tenures : [holder]));
-  table.put(name, grantNext(name, { ...lock, holders }, at));
+  table.put(name, { ...lock, holders });
+  letIn(table, [name], at);
   return true;
 }
 

@@ -4,19 +4,36 @@
  */
 import * as v from "valibot";
 import type { StateRestoration } from "../machine/definition.ts";
+import { groupSliceSchema } from "./machine-groups.ts";
 import { onceSliceSchema } from "./machine-once.ts";
-import { type Lock, LockTable, type Tenure, type Waiter } from "./machine-state.ts";
+import { type Bar, type Lock, LockTable, type Tenure, type Waiter } from "./machine-state.ts";
 import { modeSchema } from "./machine-words.ts";
 
-/** What both have: session, xid, mode, since, owner. */
-type AskedRow = [session: string, xid: number, mode: "exclusive" | "shared", since: number, owner: string];
-type WaiterRow = [...AskedRow, keeps: boolean, probes: boolean];
+/** What both have. */
+type AskedRow = [
+  session: string,
+  xid: number,
+  mode: "exclusive" | "shared",
+  since: number,
+  owner: string,
+  permits: number,
+  delayMs: number,
+];
+type WaiterRow = [...AskedRow, group: number, keeps: boolean, probes: boolean];
 type TenureRow = [...AskedRow, token: bigint, waited: boolean, keep: number, asked: boolean];
 type NamedRow = [session: string, xid: number];
-type Part = [name: string, holders: TenureRow[], queue: WaiterRow[], stolen: TenureRow[], declined: NamedRow[]];
+type BarRow = [session: string, owner: string, since: number, token: bigint, until: number];
+type Part = [
+  name: string,
+  holders: TenureRow[],
+  queue: WaiterRow[],
+  stolen: TenureRow[],
+  declined: NamedRow[],
+  barred: BarRow | null,
+];
 
-const askedEntries = [v.string(), v.number(), modeSchema, v.number(), v.string()] as const;
-const waiterRow = v.strictTuple([...askedEntries, v.boolean(), v.boolean()]);
+const askedEntries = [v.string(), v.number(), modeSchema, v.number(), v.string(), v.number(), v.number()] as const;
+const waiterRow = v.strictTuple([...askedEntries, v.number(), v.boolean(), v.boolean()]);
 const tenureRow = v.strictTuple([...askedEntries, v.bigint(), v.boolean(), v.number(), v.boolean()]);
 const partSchema: v.GenericSchema<Part> = v.strictTuple([
   v.string(),
@@ -24,6 +41,7 @@ const partSchema: v.GenericSchema<Part> = v.strictTuple([
   v.array(waiterRow),
   v.array(tenureRow),
   v.array(v.strictTuple([v.string(), v.number()])),
+  v.nullable(v.strictTuple([v.string(), v.string(), v.number(), v.bigint(), v.number()])),
 ]);
 const sliceSchema = v.array(partSchema);
 
@@ -34,6 +52,7 @@ const REQUESTS_PER_PART = 512;
 
 export function* sliceTable(table: LockTable): Generator<unknown, void> {
   const once = table.once.slices();
+  const groups = table.groups.slices();
   let slice: Part[] = [];
   let room = SLICE_BYTES;
   for (const [name, lock] of table.snapshot()) {
@@ -47,6 +66,7 @@ export function* sliceTable(table: LockTable): Generator<unknown, void> {
     }
   }
   if (slice.length > 0) yield slice;
+  yield* groups;
   yield* once;
 }
 
@@ -55,49 +75,74 @@ export function restoreTable(): StateRestoration<LockTable> {
   return {
     chunk: (slice) => {
       if (Array.isArray(slice)) for (const part of v.parse(sliceSchema, slice)) addPart(table, part);
+      else if (v.is(groupSliceSchema, slice)) for (const row of slice.groups) table.groups.put(...row);
       else for (const row of v.parse(onceSliceSchema, slice).once) table.once.put(row);
     },
     finish: () => table,
   };
 }
 
-function* partsOf(name: string, { holders, queue, stolen, declined }: Lock): Generator<Part> {
-  const longest = Math.max(holders.length, queue.length, stolen.length, declined.length);
+function* partsOf(name: string, { holders, queue, stolen, declined, barred }: Lock): Generator<Part> {
+  const longest = Math.max(holders.length, queue.length, stolen.length, declined.length, barred === undefined ? 0 : 1);
+  const bar = barred === undefined ? null : barToRow(barred);
   for (let from = 0; from < longest; from += REQUESTS_PER_PART) {
     const to = from + REQUESTS_PER_PART;
     const tenures = (all: readonly Tenure[]): TenureRow[] => all.slice(from, to).map(tenureToRow);
     const named = declined.slice(from, to).map(({ session, xid }): NamedRow => [session, xid]);
-    yield [name, tenures(holders), queue.slice(from, to).map(waiterToRow), tenures(stolen), named];
+    yield [
+      name,
+      tenures(holders),
+      queue.slice(from, to).map(waiterToRow),
+      tenures(stolen),
+      named,
+      from === 0 ? bar : null,
+    ];
   }
 }
 
-function addPart(table: LockTable, [name, holderRows, queueRows, stolenRows, declinedRows]: Part): void {
-  const { holders, queue, stolen, declined } = table.get(name);
+function addPart(table: LockTable, [name, holderRows, queueRows, stolenRows, declinedRows, barRow]: Part): void {
+  const { holders, queue, stolen, declined, barred } = table.get(name);
   table.put(name, {
     holders: [...holders, ...holderRows.map(tenureFromRow)],
     queue: [...queue, ...queueRows.map(waiterFromRow)],
     stolen: [...stolen, ...stolenRows.map(tenureFromRow)],
     declined: [...declined, ...declinedRows.map(([session, xid]) => ({ session, xid }))],
+    barred: barRow === null ? barred : barFromRow(barRow),
   });
   for (const [session] of [...holderRows, ...queueRows, ...stolenRows, ...declinedRows]) table.enter(session, name);
 }
 
 function bytesOf([name, holders, queue, stolen, declined]: Part): number {
-  return 3 * name.length + BYTES_PER_REQUEST * (1 + holders.length + queue.length + stolen.length + declined.length);
+  let bytes = 3 * name.length + BYTES_PER_REQUEST * (1 + declined.length);
+  for (const rows of [holders, queue, stolen]) {
+    for (const [, , , , owner] of rows) bytes += BYTES_PER_REQUEST + 3 * owner.length;
+  }
+  return bytes;
 }
 
-function waiterToRow({ session, xid, mode, since, owner, keeps, probes }: Waiter): WaiterRow {
-  return [session, xid, mode, since, owner, keeps, probes];
+function waiterToRow({ session, xid, mode, since, owner, permits, delayMs, group, keeps, probes }: Waiter): WaiterRow {
+  return [session, xid, mode, since, owner, permits, delayMs, group, keeps, probes];
 }
 
-function tenureToRow({ session, xid, mode, since, owner, token, waited, keep, asked }: Tenure): TenureRow {
-  return [session, xid, mode, since, owner, token, waited, keep, asked];
+function tenureToRow(tenure: Tenure): TenureRow {
+  const { session, xid, mode, since, owner, permits, delayMs, token, waited, keep, asked } = tenure;
+  return [session, xid, mode, since, owner, permits, delayMs, token, waited, keep, asked];
 }
 
-function waiterFromRow([session, xid, mode, since, owner, keeps, probes]: WaiterRow): Waiter {
-  return { session, xid, mode, since, owner, keeps, probes };
+function barToRow({ session, owner, since, token, until }: Bar): BarRow {
+  return [session, owner, since, token, until];
 }
 
-function tenureFromRow([session, xid, mode, since, owner, token, waited, keep, asked]: TenureRow): Tenure {
-  return { session, xid, mode, since, owner, token, waited, keep, asked };
+function waiterFromRow(row: WaiterRow): Waiter {
+  const [session, xid, mode, since, owner, permits, delayMs, group, keeps, probes] = row;
+  return { session, xid, mode, since, owner, permits, delayMs, group, keeps, probes };
+}
+
+function tenureFromRow(row: TenureRow): Tenure {
+  const [session, xid, mode, since, owner, permits, delayMs, token, waited, keep, asked] = row;
+  return { session, xid, mode, since, owner, permits, delayMs, token, waited, keep, asked };
+}
+
+function barFromRow([session, owner, since, token, until]: BarRow): Bar {
+  return { session, owner, since, token, until };
 }

@@ -4,6 +4,7 @@
  */
 import { VersionedMap } from "../machine/versioned-map.ts";
 import type { SessionId } from "../protocol/session.ts";
+import { GroupTable } from "./machine-groups.ts";
 import { OnceTable } from "./machine-once.ts";
 
 /** Exclusive locks are held alone, shared ones together with other shared ones. */
@@ -21,6 +22,12 @@ export interface Waiter {
   readonly since: number;
   /** Who wants it, for people. */
   readonly owner: string;
+  /** 0 for a lock; of a semaphore, how many may hold it at a time. */
+  readonly permits: number;
+  /** If its session is lost while it holds the lock exclusively, nobody gets the lock for so long after that. */
+  readonly delayMs: number;
+  /** Number of the first request of those that are granted together; 0: it is granted by itself. */
+  readonly group: number;
   /** Its client would keep the lock after use. */
   readonly keeps: boolean;
   /** It does not wait for anybody's use of the lock, only for the answer of those who may keep it unused. */
@@ -28,7 +35,7 @@ export interface Waiter {
 }
 
 /** A request that was granted; `since` is when. */
-export interface Tenure extends Omit<Waiter, "keeps" | "probes"> {
+export interface Tenure extends Omit<Waiter, "keeps" | "probes" | "group"> {
   /** The fencing token; of a kept tenure the first of several. */
   readonly token: bigint;
   /** Granted out of the queue: its client knows of it by a notice, not by the reply. */
@@ -50,11 +57,25 @@ export interface Named {
   readonly xid: number;
 }
 
+/** A lock that nobody may have for a while, because the session of its last holder was lost. */
+export interface Bar {
+  /** The session that was lost. */
+  readonly session: SessionId;
+  /** Whose it was, for people. */
+  readonly owner: string;
+  /** Since when it held the lock, and under which token. */
+  readonly since: number;
+  readonly token: bigint;
+  /** Until then, in replicated time; it ends with the first tick after that. */
+  readonly until: number;
+}
+
 /**
- * One lock. Invariants: holders are either one exclusive or any number of shared ones; the first of the queue cannot
- * be granted, and if it probes, those in its way may all have the lock unused; those that probe are before all that
- * wait; whoever was granted while others stayed in line does not keep the lock; something in it is not empty, for a
- * lock that nobody wants is not stored.
+ * One lock. Invariants: holders are either one exclusive or any number of shared ones, of a semaphore at most as many as it
+ * has permits; while it is barred nobody holds it; the first of the queue cannot be granted (with all of its group, which
+ * is first in line everywhere), and if it probes, those in its way may all have the lock unused; those that probe are
+ * before all that wait; whoever was granted while others stayed in line does not keep the lock; something in it is not
+ * empty, for a lock that nobody wants is not stored.
  */
 export interface Lock {
   /** Who has it. */
@@ -65,10 +86,12 @@ export interface Lock {
   readonly stolen: readonly Tenure[];
   /** Probes that ended at somebody's use; their clients are told until they let go. */
   readonly declined: readonly Named[];
+  /** Nobody may have it for now. */
+  readonly barred: Bar | undefined;
 }
 
 const NOBODY: readonly never[] = [];
-const UNWANTED: Lock = { holders: NOBODY, queue: NOBODY, stolen: NOBODY, declined: NOBODY };
+const UNWANTED: Lock = { holders: NOBODY, queue: NOBODY, stolen: NOBODY, declined: NOBODY, barred: undefined };
 
 /** How many requests a session has at each name, and in all. */
 interface Part {
@@ -80,7 +103,11 @@ interface Part {
 export class LockTable {
   /** What was claimed to be done once; nothing to do with locks but the machine. */
   readonly once: OnceTable = new OnceTable();
+  /** Requests that are granted together, while they wait. */
+  readonly groups: GroupTable = new GroupTable();
   readonly #locks: VersionedMap<string, Lock> = new VersionedMap();
+  /** Derived: which bar ends when. */
+  readonly #bars: VersionedMap<Due, true> = new VersionedMap<Due, true>(byTime);
   readonly #parts: Map<SessionId, Part> = new Map();
 
   /** The lock of this name; one that nobody wants has nobody in it. */
@@ -90,6 +117,11 @@ export class LockTable {
 
   /** Stores the lock, or forgets it when nobody wants it any more. */
   put(name: string, lock: Lock): void {
+    const before = this.#locks.get(name)?.barred;
+    if (before !== lock.barred) {
+      if (before !== undefined) this.#bars.delete([before.until, name]);
+      if (lock.barred !== undefined) this.#bars.set([lock.barred.until, name], true);
+    }
     if (partsIn(lock) > 0) this.#locks.set(name, lock);
     else this.#locks.delete(name);
   }
@@ -102,6 +134,22 @@ export class LockTable {
   /** The same, all of them, as they are now: while the table changes. */
   snapshot(): IterableIterator<[string, Lock]> {
     return this.#locks.snapshot();
+  }
+
+  /** When the first bar ends. */
+  get deadline(): number | undefined {
+    for (const [[until]] of this.#bars.entries()) return until;
+    return undefined;
+  }
+
+  /** The locks whose bars have ended by now, so many of them at most. */
+  barredUntil(now: number, most: number): string[] {
+    const names: string[] = [];
+    for (const [[until, name]] of this.#bars.entries()) {
+      if (until > now || names.length === most) break;
+      names.push(name);
+    }
+    return names;
   }
 
   /** Counts a request that came. */
@@ -139,9 +187,9 @@ export class LockTable {
   }
 }
 
-/** How many requests have a part in the lock. */
-export function partsIn({ holders, queue, stolen, declined }: Lock): number {
-  return holders.length + queue.length + stolen.length + declined.length;
+/** How many have a part in the lock. */
+export function partsIn({ holders, queue, stolen, declined, barred }: Lock): number {
+  return holders.length + queue.length + stolen.length + declined.length + (barred === undefined ? 0 : 1);
 }
 
 /** Whether two may not hold a lock at the same time. */
@@ -149,8 +197,34 @@ export function conflicts(one: { readonly mode: LockMode }, other: { readonly mo
   return one.mode === "exclusive" || other.mode === "exclusive";
 }
 
-/** Whether a request of this mode may hold the lock beside its holders. */
-export function isCompatible(lock: Lock, mode: LockMode): boolean {
-  const [first] = lock.holders;
+/** Whether a request may hold the lock beside its holders. */
+export function isCompatible({ holders, barred }: Lock, { mode, permits }: Pick<Waiter, "mode" | "permits">): boolean {
+  const [first] = holders;
+  if (barred !== undefined) return false;
+  if (permits > 0) return holders.length < permits;
   return first === undefined || (mode === "shared" && first.mode === "shared");
+}
+
+/** Whether the lock is used, or barred, in a way that excludes the request: not only kept by clients that may be asked. */
+export function isUsedAgainst(lock: Lock, waiter: Pick<Waiter, "mode" | "permits">): boolean {
+  if (isCompatible(lock, waiter)) return false;
+  if (waiter.permits > 0 || lock.barred !== undefined) return true;
+  return lock.holders.some((holder) => isUse(holder) && conflicts(holder, waiter));
+}
+
+/** Whether the holder is known to use the lock. */
+export function isUse({ keep }: Tenure): boolean {
+  return keep === 0;
+}
+
+/** How many permits the semaphore has; 0: it is a lock; `undefined`: nobody has a part in it yet. */
+export function permitsOf({ holders, queue }: Lock): number | undefined {
+  return (holders[0] ?? queue[0])?.permits;
+}
+
+type Due = readonly [until: number, name: string];
+
+function byTime([a, one]: Due, [b, other]: Due): number {
+  if (a !== b) return a - b;
+  return one < other ? -1 : one > other ? 1 : 0;
 }

@@ -32,6 +32,21 @@ export interface Acquisition extends Request {
   readonly keep: boolean;
   /** For how long it has waited already, in milliseconds, at its client. */
   readonly ageMs: number;
+  /**
+   * Of a semaphore, how many may hold it at a time; absent or 0 for a lock. Its requests are shared, cannot steal, and are
+   * never kept.
+   */
+  readonly permits?: number | undefined;
+  /** If the session is lost while it holds the lock exclusively, nobody gets the lock for so many milliseconds. */
+  readonly delayMs?: number | undefined;
+}
+
+/** What `acquireAll` takes: requests for several locks, granted in one step. The one for `names[i]` is `xid + i`. */
+export interface GroupAcquisition extends Omit<Acquisition, "name" | "how" | "permits"> {
+  /** Each once. */
+  readonly names: readonly string[];
+  /** As of a single request. */
+  readonly how: "wait" | "ifAvailable";
 }
 
 /** Tokens that belong to a tenure. */
@@ -51,6 +66,14 @@ export type AcquireReply =
   /** In line: a notice comes when the lock is its own, or was not to be had (`ifAvailable`). */
   | { readonly status: "queued" }
   /** Only for `ifAvailable`: somebody uses it or waits for it, and the request is forgotten. */
+  | { readonly status: "unavailable" };
+
+/** What `acquireAll` answers, at once. */
+export type AcquireAllReply =
+  /** By name, as asked for. `null`: it was given back since. */
+  | { readonly status: "granted"; readonly blocks: readonly (TokenBlock | null)[] }
+  /** As of a single request; notices come for each of them. */
+  | { readonly status: "queued" }
   | { readonly status: "unavailable" };
 
 /** What a cancelled request was doing. */
@@ -113,6 +136,10 @@ export interface Listed {
   readonly token?: bigint | undefined;
   /** Of a holder: number of the request, if its client may keep the lock unused; only that client knows. */
   readonly kept?: number | undefined;
+  /** Of a semaphore: how many may hold it at a time. */
+  readonly permits?: number | undefined;
+  /** It held the lock until its session was lost; nobody has it for so many milliseconds from now. */
+  readonly availableInMs?: number | undefined;
 }
 
 /** Where a page begins: at the request number `index` (holders first) of the first name not before `name`. */
@@ -134,6 +161,15 @@ export interface ListPage {
 /** The longest name, in UTF-16 code units. */
 export const MAX_NAME_LENGTH = 16_384;
 
+/** The most locks that are asked for together. */
+export const MAX_GROUP = 64;
+
+/** The most permits of a semaphore. */
+export const MAX_PERMITS = 4096;
+
+/** The longest `delayMs`: a minute. */
+export const MAX_LOCK_DELAY_MS = 60_000;
+
 /** The longest `owner`, likewise. */
 export const MAX_OWNER_LENGTH = 256;
 
@@ -151,17 +187,38 @@ const blockEntries = { token: tokenSchema, keep: indexSchema };
 export const requestSchema: v.GenericSchema<Request> = v.strictObject(requestEntries);
 export const tenureSchema: v.GenericSchema<TenureName> = v.strictObject(tenureEntries);
 
+const wishEntries = {
+  xid: xidSchema,
+  mode: modeSchema,
+  owner: ownerSchema,
+  keep: v.boolean(),
+  ageMs: ageSchema,
+  delayMs: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_LOCK_DELAY_MS))),
+};
+const permitsSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_PERMITS));
+
 export const acquisitionSchema: v.GenericSchema<Acquisition> = v.pipe(
   v.strictObject({
     name: nameSchema,
-    xid: xidSchema,
-    mode: modeSchema,
-    owner: ownerSchema,
+    ...wishEntries,
     how: v.picklist(["wait", "ifAvailable", "steal"]),
-    keep: v.boolean(),
-    ageMs: ageSchema,
+    permits: v.optional(permitsSchema),
   }),
   v.check(({ how, mode }) => how !== "steal" || mode === "exclusive", "only an exclusive request can steal"),
+  v.check(
+    ({ permits = 0, mode, keep }) => permits === 0 || (mode === "shared" && !keep),
+    "a permit is shared and not kept",
+  ),
+);
+
+export const groupAcquisitionSchema: v.GenericSchema<GroupAcquisition> = v.pipe(
+  v.strictObject({
+    names: v.pipe(v.array(nameSchema), v.minLength(1), v.maxLength(MAX_GROUP)),
+    ...wishEntries,
+    how: v.picklist(["wait", "ifAvailable"]),
+  }),
+  v.check(({ names }) => new Set(names).size === names.length, "each lock is asked for once"),
+  v.check(({ xid, names }) => Number.isSafeInteger(xid + names.length), "each request has a number"),
 );
 
 export const settlementSchema: v.GenericSchema<Settlement> = v.strictObject({
@@ -190,6 +247,12 @@ export const acquireReplySchema: v.GenericSchema<AcquireReply> = v.variant("stat
   v.strictObject({ status: v.literal("unavailable") }),
 ]);
 
+export const acquireAllReplySchema: v.GenericSchema<AcquireAllReply> = v.variant("status", [
+  v.strictObject({ status: v.literal("granted"), blocks: v.array(blockSchema) }),
+  v.strictObject({ status: v.literal("queued") }),
+  v.strictObject({ status: v.literal("unavailable") }),
+]);
+
 export const noticeSchema: v.GenericSchema<LockNotice> = v.variant("type", [
   v.strictObject({ type: v.literal("granted"), ...tenureEntries, keep: indexSchema }),
   v.strictObject({ type: v.literal("stolen"), ...tenureEntries }),
@@ -209,6 +272,8 @@ export const pageSchema: v.GenericSchema<ListPage> = v.strictObject({
       ageMs: v.number(),
       token: v.optional(tokenSchema),
       kept: v.optional(xidSchema),
+      permits: v.optional(v.number()),
+      availableInMs: v.optional(v.number()),
     }),
   ),
   next: v.optional(cursorSchema),

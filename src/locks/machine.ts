@@ -5,18 +5,22 @@
 
 import { command, defineMachine, query } from "../machine/define.ts";
 import type { Command, Machine, Query, StepContext } from "../machine/definition.ts";
-import { type At, acquire, cancel, endSession, release } from "./machine-grants.ts";
+import { acquire, acquireAll, cancel, endBars, endSession, release } from "./machine-grants.ts";
 import { outstandingNotices, refill, settle, survey } from "./machine-keeping.ts";
+import type { At } from "./machine-line.ts";
 import { listPage } from "./machine-list.ts";
 import { type OnceClaim, onceSchema } from "./machine-once.ts";
 import { restoreTable, sliceTable } from "./machine-snapshot.ts";
 import { LockTable } from "./machine-state.ts";
 import {
+  type AcquireAllReply,
   type AcquireReply,
   type Acquisition,
   acquisitionSchema,
   type CancelReply,
   cursorSchema,
+  type GroupAcquisition,
+  groupAcquisitionSchema,
   type KeptTenure,
   type ListCursor,
   type ListPage,
@@ -35,6 +39,8 @@ import {
 export type LockCommands = {
   /** Asks for a lock; asked again with the same `xid` it says what has come of it. */
   readonly acquire: Command<LockTable, Acquisition, AcquireReply>;
+  /** Asks for several locks that are granted in one step: each is a tenure of its own then. */
+  readonly acquireAll: Command<LockTable, GroupAcquisition, AcquireAllReply>;
   /** Gives a tenure back; `false` if it had ended before. */
   readonly release: Command<LockTable, TenureName, boolean>;
   /** Gives a request up, waiting or granted. */
@@ -69,6 +75,7 @@ export const locks: Machine<"locks", LockTable, LockCommands, LockQueries, LockN
   init: () => new LockTable(),
   commands: {
     acquire: command(acquisitionSchema, (table, wanted, ctx) => acquire(table, ctx.session, wanted, at(ctx))),
+    acquireAll: command(groupAcquisitionSchema, (table, all, ctx) => acquireAll(table, ctx.session, all, at(ctx))),
     release: command(tenureSchema, (table, tenure, ctx) => release(table, ctx.session, tenure, at(ctx))),
     cancel: command(requestSchema, (table, request, ctx) => cancel(table, ctx.session, request, at(ctx))),
     settle: command(settlementSchema, (table, tenure, ctx) => settle(table, ctx.session, tenure, at(ctx))),
@@ -80,12 +87,20 @@ export const locks: Machine<"locks", LockTable, LockCommands, LockQueries, LockN
     list: query(cursorSchema, (table, from, ctx) => listPage(table, from, ctx.now)),
   },
   notices: outstandingNotices,
-  sessionEnded: (table, session, ctx) => endSession(table, session, at(ctx)),
-  deadline: (table) => table.once.deadline,
-  tick: (table, ctx) => table.once.tick(ctx.now),
+  sessionEnded: (table, session, ctx) => endSession(table, session, ctx.isLost, at(ctx)),
+  deadline: (table) => earlier(table.once.deadline, table.deadline),
+  tick: (table, ctx) => {
+    table.once.tick(ctx.now);
+    endBars(table, at(ctx));
+  },
   snapshot: sliceTable,
   restore: restoreTable,
 });
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
+}
 
 function at(ctx: StepContext): At {
   return { now: ctx.now, seqno: ctx.viewstamp.seqno, notify: (session, notice) => ctx.notify(session, notice) };

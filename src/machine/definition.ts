@@ -48,6 +48,12 @@ export interface CommandContext extends StepContext {
   readonly session: SessionId;
 }
 
+/** A step made by the end of a session. */
+export interface SessionEndContext extends StepContext {
+  /** It was silent beyond its TTL. Otherwise its client has ended it, and does nothing more in its name. */
+  readonly isLost: boolean;
+}
+
 /** What a query may know. */
 export interface QueryContext {
   /** Replicated time in milliseconds, as in `StepContext`; of a local read that of the last command. */
@@ -124,7 +130,7 @@ export interface MachineParts<State, Notice, Previous> {
    */
   readonly notices?: (state: State, session: SessionId) => readonly Notice[];
   /** A session is over (closed, or silent beyond its TTL): let go of what it holds. */
-  readonly sessionEnded?: (state: State, session: SessionId, ctx: StepContext) => void;
+  readonly sessionEnded?: (state: State, session: SessionId, ctx: SessionEndContext) => void;
   /** The replicated time at which `tick` is wanted, or `undefined`. Asked after every step; must be quick. */
   readonly deadline?: (state: State) => number | undefined;
   /** The deadline has come. It must move the deadline on: one that has passed is due again at once. */
@@ -201,7 +207,7 @@ export interface AnyMachine {
   /** What is outstanding for a session. */
   readonly notices?: (state: never, session: SessionId) => readonly unknown[];
   /** Lets go of what a session holds. */
-  readonly sessionEnded?: (state: never, session: SessionId, ctx: StepContext) => void;
+  readonly sessionEnded?: (state: never, session: SessionId, ctx: SessionEndContext) => void;
   /** When `tick` is wanted. */
   readonly deadline?: (state: never) => number | undefined;
   /** The deadline has come. */

@@ -4,7 +4,7 @@
  */
 import type { SessionId } from "../protocol/session.ts";
 import type { Viewstamp } from "../protocol/view.ts";
-import type { AnyMachine, CommandContext, QueryContext, Schema, StepContext } from "./definition.ts";
+import type { AnyMachine, CommandContext, QueryContext, Schema, SessionEndContext, StepContext } from "./definition.ts";
 
 /** Something went wrong in a machine's code. Errors differ between engines, so they go here and not into replies. */
 export interface MachineFault {
@@ -44,7 +44,7 @@ export interface Parts extends Omit<AnyMachine, Typed> {
   readonly commands: Readonly<Record<string, Handler<CommandContext>>>;
   readonly queries: Readonly<Record<string, Handler<QueryContext>>>;
   readonly notices?: (state: object, session: SessionId) => readonly unknown[];
-  readonly sessionEnded?: (state: object, session: SessionId, ctx: StepContext) => void;
+  readonly sessionEnded?: (state: object, session: SessionId, ctx: SessionEndContext) => void;
   readonly deadline?: (state: object) => number | undefined;
   readonly tick?: (state: object, ctx: StepContext) => void;
   readonly snapshot?: (state: object) => Iterator<unknown>;

@@ -98,8 +98,8 @@ class Combination implements ReplicatedMachine {
     return runner === undefined ? unknownMachine(call.machine) : runner.ask(call, now);
   }
 
-  endSession(session: SessionId, context: EntryContext): readonly Notice[] {
-    return this.#runners.flatMap((runner) => runner.endSession(session, context));
+  endSession(session: SessionId, isLost: boolean, context: EntryContext): readonly Notice[] {
+    return this.#runners.flatMap((runner) => runner.endSession(session, isLost, context));
   }
 
   tick(context: EntryContext): readonly Notice[] {

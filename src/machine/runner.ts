@@ -95,8 +95,8 @@ export class MachineRunner {
     });
   }
 
-  endSession(session: SessionId, context: EntryContext): readonly Notice[] {
-    const step = this.#step.begin(context, session);
+  endSession(session: SessionId, isLost: boolean, context: EntryContext): readonly Notice[] {
+    const step = this.#step.begin(context, session, isLost);
     this.#guard("sessionEnded", context.viewstamp, () => this.#parts.sessionEnded?.(this.#state, session, step));
     return step.end();
   }

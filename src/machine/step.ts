@@ -7,14 +7,15 @@ import { ViewstampError } from "../protocol/errors.ts";
 import type { EntryContext, Notice } from "../protocol/machine.ts";
 import { parseSessionId, type SessionId } from "../protocol/session.ts";
 import { ORIGIN, type Viewstamp } from "../protocol/view.ts";
-import type { CommandContext } from "./definition.ts";
+import type { CommandContext, SessionEndContext } from "./definition.ts";
 
 const NO_NOTICES: readonly Notice[] = [];
 
-export class Step implements CommandContext {
+export class Step implements CommandContext, SessionEndContext {
   now = 0;
   viewstamp: Viewstamp = ORIGIN;
   session: SessionId = "";
+  isLost = false;
   /** Bound, so that a handler may take it out of its context. */
   readonly random: () => number;
   readonly notify: (session: SessionId, value: unknown) => void;
@@ -39,10 +40,11 @@ export class Step implements CommandContext {
     };
   }
 
-  begin(context: EntryContext, session: SessionId): this {
+  begin(context: EntryContext, session: SessionId, isLost = false): this {
     this.now = context.now;
     this.viewstamp = context.viewstamp;
     this.session = session;
+    this.isLost = isLost;
     this.#under = true;
     return this;
   }

@@ -216,6 +216,8 @@ export interface NodeStatus {
   readonly sessions: number;
   /** The longest pause that taking a snapshot has cost, in milliseconds; 0 before the first. */
   readonly snapshotPauseMs: number;
+  /** The longest pause that restoring from a snapshot has cost, at its start or as a learner, in milliseconds. */
+  readonly restorePauseMs: number;
   /** What its operator should know, such as that its data was set aside; empty if there is nothing. */
   readonly trouble: string;
   /** Its machines by name: the version that runs, and those that its program is able to run, oldest first. */

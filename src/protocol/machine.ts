@@ -64,8 +64,8 @@ export interface ReplicatedMachine {
   apply(command: Uint8Array, session: SessionId, context: EntryContext): Applied;
   /** Never throws, changes nothing. */
   query(query: Uint8Array, now: number): Uint8Array;
-  /** The session is over; what it held is let go. */
-  endSession(session: SessionId, context: EntryContext): readonly Notice[];
+  /** The session is over, `isLost`: by its silence; what it held is let go. */
+  endSession(session: SessionId, isLost: boolean, context: EntryContext): readonly Notice[];
   /** Replicated time has reached the machine's next deadline. */
   tick(context: EntryContext): readonly Notice[];
   /** The replicated time at which it wants a tick, or `undefined`. */

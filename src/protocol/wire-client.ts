@@ -158,6 +158,7 @@ const status: Schema<NodeStatus> = v.strictObject({
   hash: count,
   sessions: count,
   snapshotPauseMs: quantity,
+  restorePauseMs: quantity,
   trouble: text,
   machines: v.array(v.strictObject({ name, version: positive, able: v.array(positive) })),
 });

@@ -19,6 +19,8 @@ export interface Booted {
   readonly mayFound: boolean;
   /** The data is new, or was set aside just now. */
   readonly isNew: boolean;
+  /** The longest pause that restoring the newest snapshot has cost, in milliseconds. */
+  readonly restorePauseMs: number;
 }
 
 export interface BootOptions {
@@ -54,14 +56,15 @@ type Identified = (error: Error | undefined, booted: Booted | undefined) => void
 function identify({ storage, environment }: BootOptions, durable: DurableState, done: Identified): void {
   const mayFound = durable.setAside === undefined;
   if (durable.identity !== undefined) {
-    done(undefined, { durable, incarnation: durable.identity.incarnation, mayFound, isNew: false });
+    const { incarnation } = durable.identity;
+    done(undefined, { durable, incarnation, mayFound, isNew: false, restorePauseMs: 0 });
     return;
   }
   const identity = { incarnation: environment.randomId(), clusterId: durable.setAside?.clusterId };
   storage.write([{ kind: "identity", ...identity }], (error) => {
-    if (error !== undefined) done(error, undefined);
-    else
-      done(undefined, { durable: { ...durable, identity }, incarnation: identity.incarnation, mayFound, isNew: true });
+    if (error !== undefined) return done(error, undefined);
+    const { incarnation } = identity;
+    done(undefined, { durable: { ...durable, identity }, incarnation, mayFound, isNew: true, restorePauseMs: 0 });
   });
 }
 
@@ -77,9 +80,12 @@ function restore(
   }
   const { at, chunks } = snapshot;
   const restoration = begin(at);
+  let restorePauseMs = 0;
   const attempt = (work: () => void): boolean => {
+    const began = environment.now();
     try {
       work();
+      restorePauseMs = Math.max(restorePauseMs, environment.now() - began);
       return true;
     } catch (error) {
       done(foreignSnapshot(at, able, error), undefined);
@@ -97,7 +103,7 @@ function restore(
   };
   const take = (index: number): void => {
     if (index === chunks) {
-      if (attempt(() => restoration.finish())) done(undefined, booted);
+      if (attempt(() => restoration.finish())) done(undefined, { ...booted, restorePauseMs });
       return;
     }
     storage.readSnapshotChunk(at, index, (error, chunk) => {

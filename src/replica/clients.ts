@@ -2,7 +2,16 @@
  * Clients of this node: their questions go to the core, its answers and news to them.
  * @module
  */
-import type { ClientMessage, News, ServerMessage } from "../protocol/client-messages.ts";
+import type {
+  Answer,
+  ClientMessage,
+  Declined,
+  News,
+  Query,
+  Reply,
+  RequestRefused,
+  ServerMessage,
+} from "../protocol/client-messages.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Rejection } from "../protocol/hello.ts";
 import type { Connection } from "../protocol/transport.ts";
@@ -16,10 +25,14 @@ export interface ClientsOptions {
   readonly maxClients: number;
   readonly maxBodyBytes: number;
   readonly maxFrameMessages: number;
+  readonly maxQueuedBytes: number;
   /** What is known when the core wakes. */
   readonly news: News;
   readonly accept: (event: CoreEvent) => void;
 }
+
+/** Shorter answers always find room: whoever asks for many at once is bounded in how many. */
+const SHORT_BYTES = 4 * 1024;
 
 /** This process itself asks as this client. */
 export const OWN_CLIENT = 0;
@@ -58,7 +71,7 @@ export class Clients {
 
   admit(connection: Connection, seat: Seat): Guest {
     const client = new Client(++this.#numbered, connection, seat, this, this.#options);
-    this.#sinks.set(client.number, client.outbox);
+    this.#sinks.set(client.number, client);
     this.#connected.add(client);
     client.outbox.push(this.#news);
     return client;
@@ -71,7 +84,7 @@ export class Clients {
   }
 }
 
-class Client implements Guest {
+class Client implements Guest, Sink<ServerMessage> {
   readonly name: string;
   readonly number: number;
   readonly outbox: Outbox<ServerMessage>;
@@ -99,13 +112,37 @@ class Client implements Guest {
     for (const message of messages) {
       const bytes = bodyBytesOf(message);
       if (bytes > maxBodyBytes) this.#refuse(message, `a body of ${bytes} bytes; at most ${maxBodyBytes}`);
+      else if (message.type === "query" && !this.#hasRoom(0)) this.outbox.push(this.#overloaded(message));
       else accept({ type: "client", client: this.number, message });
     }
+  }
+
+  /**
+   * Answers. A client that asks for more at once than it may leave unread must not be cut off for that: it would ask for the
+   * same again. A long answer for which there is no room is refused, and given when it is asked for again.
+   */
+  push(message: ServerMessage): void {
+    const bytes = message.type === "reply" || message.type === "answer" ? message.body.length : 0;
+    if (bytes > SHORT_BYTES && !this.#hasRoom(bytes)) this.outbox.push(this.#overloaded(message as Reply | Answer));
+    else this.outbox.push(message, bytes);
   }
 
   left(): void {
     this.outbox.close();
     this.#clients.forget(this);
+  }
+
+  /** Half of what makes it be cut off is for what cannot be refused. */
+  #hasRoom(bytes: number): boolean {
+    const { queuedBytes } = this.outbox;
+    return queuedBytes === 0 || queuedBytes + bytes <= this.#options.maxQueuedBytes / 2;
+  }
+
+  #overloaded(of: Reply | Answer | Query): RequestRefused | Declined {
+    const refusal = { code: "OVERLOADED", text: "too much is unread on this connection" } as const;
+    if (of.type !== "reply") return { type: "declined", xid: of.xid, outcomeUnknown: false, ...refusal };
+    const { session, number } = of;
+    return { type: "requestRefused", session, number, outcomeUnknown: true, ...refusal };
   }
 
   #refuse(message: ClientMessage, text: string): void {

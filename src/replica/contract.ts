@@ -6,6 +6,7 @@ import type { News } from "../protocol/client-messages.ts";
 import type { Environment } from "../protocol/environment.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
 import type { ReplicatedMachine, Restoration } from "../protocol/machine.ts";
+import type { PeerMessage } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { Storage } from "../protocol/storage.ts";
 import type { Transport } from "../protocol/transport.ts";
@@ -41,9 +42,11 @@ export interface Brain {
 /** Makes a new replicated state around a new machine; the tests have one of their own. */
 export type MakeBrain = (machine: ReplicatedMachine) => Brain;
 
-/** Sees each step of the core, for the simulator's ledger. */
+/** Sees each step of the core and what frames are made of, for the simulator's ledger. */
 export interface Tap {
   stepped(core: CoreLike, event: CoreEvent, effects: readonly Effect[]): void;
+  /** A frame for a peer that holds these messages leaves next. */
+  framed?(frame: Uint8Array, messages: readonly PeerMessage[]): void;
 }
 
 /** Bounds of the hands. Times are milliseconds, sizes are bytes. */

@@ -11,13 +11,15 @@ import { cannotRun } from "../rsm/state.ts";
 
 /** Why this program must not start on this data, or `undefined`. What a snapshot holds is seen when it is restored. */
 export function refuseData(able: readonly MachineAbility[], durable: DurableState): ViewstampError | undefined {
-  const { machines, snapshot, entries } = durable;
+  const { identity, machines, snapshot, view, entries } = durable;
   const restored = snapshot?.at.seqno ?? 0;
   const { origin = [], promised = [] } = machines ?? {};
   if (promised.length > 0 && !canRun(able, promised)) {
     return cannotRun(able, promised, "this node has promised its cluster that it can run");
   }
-  const isReplayed = snapshot === undefined && entries.length > 0 && machines !== undefined;
+  // A member counts as a copy of what is to come: it must be able to execute it, also while its log is empty.
+  const isMember = view?.members.some(({ incarnation }) => incarnation === identity?.incarnation) === true;
+  const isReplayed = snapshot === undefined && machines !== undefined && (isMember || entries.length > 0);
   if (isReplayed && !canRun(able, origin)) return cannotRun(able, origin, "the log in the data begins with");
   for (const { kind, seqno, body } of entries) {
     if (kind !== "upgrade" || seqno <= restored) continue;

@@ -7,7 +7,8 @@ import { ViewstampError } from "../protocol/errors.ts";
 import type { Hello, Rejection } from "../protocol/hello.ts";
 import { decodeHello, encodeHelloReply } from "../protocol/hello-codec.ts";
 import type { Connection, ConnectionHandler } from "../protocol/transport.ts";
-import { type Credentials, refuseClient, refusePeer, welcome } from "./hellos.ts";
+import type { ClusterId } from "../protocol/view.ts";
+import { type Credentials, refuseClient, refuseCluster, refusePeer, welcome } from "./hellos.ts";
 
 /** A connection that has said who it is. */
 export interface Guest {
@@ -74,6 +75,8 @@ class Visit implements ConnectionHandler, Seat {
   readonly #connection: Connection;
   readonly #deadline: Timer;
   #guest: Guest | undefined;
+  /** The guest's, as it said in its hello. */
+  #clusterId: ClusterId | undefined;
   #stranger = true;
   #over = false;
 
@@ -91,7 +94,7 @@ class Visit implements ConnectionHandler, Seat {
     if (this.#over) return;
     try {
       if (this.#guest === undefined) this.#greet(decodeHello(frame));
-      else this.#guest.received(frame);
+      else this.#hear(this.#guest, frame);
     } catch (error) {
       if (!(error instanceof ViewstampError) || error.code !== "BadMessage") throw error;
       this.cutOff(error.message);
@@ -115,6 +118,13 @@ class Visit implements ConnectionHandler, Seat {
     this.end(reason, true);
   }
 
+  /** Since its hello this node may have become one of another cluster than the guest's. */
+  #hear(guest: Guest, frame: Uint8Array): void {
+    const refusal = refuseCluster(this.#door.options.credentials, this.#clusterId);
+    if (refusal === undefined) guest.received(frame);
+    else this.cutOff(refusal.text);
+  }
+
   #greet(hello: Hello): void {
     const { credentials, roomForClient } = this.#door.options;
     const refusal =
@@ -126,6 +136,7 @@ class Visit implements ConnectionHandler, Seat {
   #welcome(hello: Hello): void {
     const { credentials, admitPeer, admitClient } = this.#door.options;
     this.#known();
+    this.#clusterId = hello.clusterId;
     this.#connection.send(encodeHelloReply(welcome(credentials, hello)));
     this.#guest =
       hello.role === "peer" ? admitPeer(hello, this.#connection, this) : admitClient(this.#connection, this);

@@ -101,7 +101,8 @@ function refuseOwnName(own: Credentials, id: NodeId): Rejection | undefined {
   );
 }
 
-function refuseCluster(own: Credentials, theirs: ClusterId | undefined): Rejection | undefined {
+/** Also of a connection that was open before one of the two had a cluster. */
+export function refuseCluster(own: Credentials, theirs: ClusterId | undefined): Rejection | undefined {
   const ours = own.clusterId();
   if (theirs === undefined || ours === undefined || theirs === ours) return undefined;
   return rejection(

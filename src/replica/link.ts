@@ -5,14 +5,13 @@
  */
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
-import type { HelloReply, Rejection } from "../protocol/hello.ts";
+import type { HelloReply, Rejection, Welcome } from "../protocol/hello.ts";
 import { decodeHelloReply, encodeHello } from "../protocol/hello-codec.ts";
 import type { PeerMessage } from "../protocol/messages.ts";
 import type { Closed, Connection, ConnectionHandler, Transport } from "../protocol/transport.ts";
-import type { Identity, NodeId } from "../protocol/view.ts";
-import { encodePeerFrames } from "../protocol/wire.ts";
+import type { ClusterId, Identity, NodeId } from "../protocol/view.ts";
 import type { Address } from "./contract.ts";
-import { type Credentials, peerHello, refuseWelcome } from "./hellos.ts";
+import { type Credentials, peerHello, refuseCluster, refuseWelcome } from "./hellos.ts";
 import { Outbox, type Outgoing, type Sink } from "./outbox.ts";
 
 /** What happens to a link. */
@@ -27,6 +26,7 @@ export interface LinkSetup {
   readonly environment: Environment;
   readonly transport: Transport;
   readonly outgoing: Outgoing;
+  readonly encode: (messages: readonly PeerMessage[]) => readonly Uint8Array[];
   readonly credentials: Credentials;
   readonly helloMs: number;
   readonly probeMs: number;
@@ -55,6 +55,8 @@ export class Link implements Address {
   /** Of the dial under way or the open connection; what an older one still says is thrown away. */
   #handler: ConnectionHandler | undefined;
   #connection: Connection | undefined;
+  /** The peer's, as it said in answer to the hello. */
+  #clusterId: ClusterId | undefined;
   /** Made when the hellos agree. */
   #outbox: Outbox<PeerMessage> | undefined;
   /** The next dial, the deadline of the one under way, or the next probe. */
@@ -77,9 +79,9 @@ export class Link implements Address {
     this.#dial();
   }
 
-  /** Where messages for the peer go now; `undefined` without an open connection. */
+  /** Where messages for the peer go now; `undefined` without an open connection, or to a node of another cluster. */
   get sink(): Sink<PeerMessage> | undefined {
-    return this.#outbox;
+    return refuseCluster(this.#setup.credentials, this.#clusterId) === undefined ? this.#outbox : undefined;
   }
 
   /** For good; the core is told if it was up. */
@@ -125,15 +127,15 @@ export class Link implements Address {
     }
     const refusal = reply.accepted ? refuseWelcome(this.#setup.credentials, this.id, reply) : reply;
     if (refusal !== undefined) this.#rejected(reply.accepted ? "us" : "them", refusal);
-    else if (reply.accepted) this.#up(reply.node);
+    else if (reply.accepted) this.#up(reply);
   }
 
-  #up(peer: Identity): void {
+  #up({ node, clusterId }: Welcome): void {
     const connection = this.#connection as Connection;
     this.#outbox = new Outbox({
       connection,
       outgoing: this.#setup.outgoing,
-      encode: encodePeerFrames,
+      encode: this.#setup.encode,
       overflowed: (bytes) => this.#misbehaved(`it lets ${bytes} bytes wait`),
     });
     this.#upSince = this.#setup.environment.now();
@@ -143,13 +145,20 @@ export class Link implements Address {
     this.#unansweredProbes = 0;
     this.#timer?.cancel();
     this.#probeLater();
-    this.#owner.linkUp(peer);
+    this.#clusterId = clusterId;
+    this.#owner.linkUp(node);
   }
 
   #probeLater(): void {
     this.#timer = this.#setup.environment.setTimer(this.#setup.probeMs, () => {
       if (this.#unansweredProbes >= MAX_UNANSWERED_PROBES) {
         this.#cut("it has not answered for too long");
+        return;
+      }
+      // Since the hello this node may have joined another cluster than the peer's.
+      const refusal = refuseCluster(this.#setup.credentials, this.#clusterId);
+      if (refusal !== undefined) {
+        this.#rejected("us", refusal);
         return;
       }
       this.#unansweredProbes++;
@@ -190,6 +199,7 @@ export class Link implements Address {
   #rejected(by: "us" | "them", rejection: Rejection): void {
     this.#connection?.close(rejection.text);
     this.#release();
+    if (this.#told === "up") this.#tell("down");
     this.#owner.linkRejected(this, by, rejection);
     this.#redial(Math.min(MAX_REJECTED_MS, FIRST_REJECTED_MS * 2 ** this.#rejections++));
   }

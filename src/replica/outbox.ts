@@ -45,16 +45,24 @@ export interface OutboxOptions<M> {
 export class Outbox<M> implements Sink<M> {
   readonly #options: OutboxOptions<M>;
   #messages: M[] = [];
+  /** Of those that were pushed with their size. */
+  #bytes = 0;
   #closed = false;
 
   constructor(options: OutboxOptions<M>) {
     this.#options = options;
   }
 
-  push(message: M): void {
+  /** What waits here and behind, in bytes, as far as it is known. */
+  get queuedBytes(): number {
+    return this.#bytes + this.#options.connection.queuedBytes;
+  }
+
+  push(message: M, bytes = 0): void {
     if (this.#closed) return;
     if (this.#messages.length === 0) this.#options.outgoing.add(this);
     this.#messages.push(message);
+    this.#bytes += bytes;
   }
 
   flush(maxQueuedBytes: number): void {
@@ -62,6 +70,7 @@ export class Outbox<M> implements Sink<M> {
     const { connection, encode, overflowed } = this.#options;
     const messages = this.#messages;
     this.#messages = [];
+    this.#bytes = 0;
     for (const frame of encode(messages)) connection.send(frame);
     if (connection.queuedBytes > maxQueuedBytes) overflowed(connection.queuedBytes);
   }

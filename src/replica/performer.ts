@@ -20,6 +20,8 @@ export interface PerformerRooms {
   readonly durability: Durability;
   readonly snapshots: Snapshots;
   readonly tell: (event: ReplicaEvent) => void;
+  /** A step has restored a part of a snapshot, and taken so long. */
+  readonly restored: (ms: number) => void;
   /** The core has more to do. */
   readonly goOn: () => void;
   /** The life ends: nothing is performed any more. */
@@ -27,7 +29,7 @@ export interface PerformerRooms {
 }
 
 export function performWith(rooms: PerformerRooms): (effect: Effect, steppedAt: number) => void {
-  const { environment, mesh, clients, durability, snapshots, tell, goOn, end } = rooms;
+  const { environment, mesh, clients, durability, snapshots, tell, restored, goOn, end } = rooms;
   return (effect, steppedAt) => {
     switch (effect.type) {
       case "write":
@@ -54,6 +56,8 @@ export function performWith(rooms: PerformerRooms): (effect: Effect, steppedAt: 
         return snapshots.receive(effect.at);
       case "storeChunk":
         return snapshots.store(effect.at, effect.index, effect.bytes);
+      case "restored":
+        return restored(environment.now() - steppedAt);
       case "installSnapshot":
         // Nothing written before may reach the disk after it.
         durability.flush();

@@ -4,10 +4,12 @@
  */
 import type { ServerMessage } from "../protocol/client-messages.ts";
 import type { MachineAbility } from "../protocol/machine.ts";
+import type { PeerMessage } from "../protocol/messages.ts";
 import type { Member } from "../protocol/view.ts";
+import { encodePeerFrames } from "../protocol/wire.ts";
 import type { CoreEvent } from "../rsm/events.ts";
 import { Clients } from "./clients.ts";
-import type { CoreLike, ReplicaEvent, ReplicaSetup } from "./contract.ts";
+import type { CoreLike, ReplicaEvent, ReplicaSetup, Tap } from "./contract.ts";
 import { Door } from "./door.ts";
 import { Durability } from "./durability.ts";
 import { brokenInvariant, storageFailure } from "./failures.ts";
@@ -69,6 +71,7 @@ export class Rooms {
       durability: this.#durability,
       snapshots: this.#snapshots,
       tell,
+      restored: (ms) => accept({ type: "restoringTook", ms }),
       goOn: () => this.#stepper.goOn(),
       end: (effect) => owner.last(effect),
     });
@@ -110,10 +113,20 @@ type Accept = (event: CoreEvent) => void;
 type Tell = (event: ReplicaEvent) => void;
 
 function makeMesh(setup: ReplicaSetup, credentials: Credentials, outgoing: Outgoing, accept: Accept, tell: Tell): Mesh {
-  const { environment, transport, limits, options, id } = setup;
+  const { environment, transport, limits, options, id, tap } = setup;
   const { helloMs } = limits;
-  const link = { environment, transport, outgoing, credentials, helloMs, probeMs: options.suspectMs };
+  const encode = tap?.framed === undefined ? encodePeerFrames : tapped(tap);
+  const link = { environment, transport, outgoing, encode, credentials, helloMs, probeMs: options.suspectMs };
   return new Mesh({ self: id, link, accept, tell });
+}
+
+function tapped(tap: Tap): (messages: readonly PeerMessage[]) => readonly Uint8Array[] {
+  return (messages) => {
+    const frames = encodePeerFrames(messages);
+    const [only] = frames;
+    if (only !== undefined && frames.length === 1) tap.framed?.(only, messages);
+    return frames;
+  };
 }
 
 function makeClients(
@@ -123,9 +136,10 @@ function makeClients(
   accept: Accept,
   own: Sink<ServerMessage>,
 ): Clients {
-  const { maxClients, maxFrameMessages } = limits;
+  const { maxClients, maxFrameMessages, maxQueuedBytes } = limits;
   const { maxBodyBytes } = options;
-  return new Clients({ outgoing, maxClients, maxBodyBytes, maxFrameMessages, news: core.news(), accept }, own);
+  const bounds = { maxClients, maxBodyBytes, maxFrameMessages, maxQueuedBytes };
+  return new Clients({ outgoing, ...bounds, news: core.news(), accept }, own);
 }
 
 function makeDoor(setup: ReplicaSetup, credentials: Credentials, mesh: Mesh, clients: Clients, tell: Tell): Door {

@@ -54,12 +54,17 @@ export class Snapshots {
   #readNext(): void {
     const next = this.#toRead[0];
     if (next === undefined) return;
-    const { storage, accept } = this.#options;
+    const { storage, accept, failed } = this.#options;
     const { to, at, index } = next;
-    storage.readSnapshotChunk(at, index, (error, chunk) => {
+    const done = (bytes: Uint8Array | undefined): void => {
       this.#toRead.shift();
-      accept({ type: "chunkRead", to, at, index, bytes: error === undefined ? chunk : undefined });
+      accept({ type: "chunkRead", to, at, index, bytes });
       this.#readNext();
+    };
+    storage.readSnapshotChunk(at, index, (error, chunk) => {
+      if (error === undefined) done(chunk);
+      // A newer snapshot may have taken its place. But damage is no absence: a storage that has failed fails every call.
+      else storage.write([], (failure) => (failure === undefined ? done(undefined) : failed(failure)));
     });
   }
 

@@ -14,6 +14,11 @@ export type Waiting =
   | { readonly kind: "copy"; readonly client: number; readonly xid: number }
   | { readonly kind: "keepAlive"; readonly client: number; readonly xid: number; readonly seqno: number };
 
+/** What is answered from the state. */
+export type Read = Exclude<Waiting, { kind: "keepAlive" }>;
+
+export type KeptAlive = Extract<Waiting, { kind: "keepAlive" }>;
+
 interface Round {
   readonly number: number;
   readonly waiting: readonly Waiting[];
@@ -25,7 +30,9 @@ interface Round {
 /** Confirmed reads that are answered once the state is that of `through`. */
 interface Confirmed {
   readonly through: number;
-  readonly reads: readonly Waiting[];
+  readonly reads: readonly Read[];
+  /** Those before this one have been answered. */
+  next: number;
 }
 
 export class Confirmation {
@@ -42,7 +49,7 @@ export class Confirmation {
   }
 
   get size(): number {
-    const confirmed = this.#confirmed.reduce((sum, { reads }) => sum + reads.length, 0);
+    const confirmed = this.#confirmed.reduce((sum, { reads, next }) => sum + reads.length - next, 0);
     return this.#queue.length + (this.#round?.waiting.length ?? 0) + confirmed;
   }
 
@@ -50,8 +57,8 @@ export class Confirmation {
     this.#queue.push(waiting);
   }
 
-  /** At the end of a turn: starts a round if one is due; gives what is confirmed at once (a cluster of one). */
-  startRound(now: number): readonly Waiting[] {
+  /** At the end of a turn: starts a round if one is due; gives the keep-alives confirmed at once (a cluster of one). */
+  startRound(now: number): readonly KeptAlive[] {
     if (this.#round !== undefined || this.#queue.length === 0) return [];
     this.#rounds++;
     this.#round = { number: this.#rounds, waiting: this.#queue, confirmed: new Set(), startedAt: now, sentAt: now };
@@ -60,7 +67,8 @@ export class Confirmation {
     return this.#countSelf(this.#round);
   }
 
-  onConfirmed(from: Identity, message: ConfirmedMessage): readonly Waiting[] {
+  /** Gives the keep-alives that are confirmed by this. */
+  onConfirmed(from: Identity, message: ConfirmedMessage): readonly KeptAlive[] {
     const round = this.#round;
     if (!includesIdentity(this.#view.acceptors, from)) return [];
     if (message.accepted) {
@@ -72,15 +80,16 @@ export class Confirmation {
     return this.#countSelf(round);
   }
 
-  /** Gives the confirmed reads for which enough has been executed by now. */
-  executed(): readonly Waiting[] {
-    const { applied } = this.#replica;
-    const ready: Waiting[] = [];
-    for (let next = this.#confirmed[0]; next !== undefined && next.through <= applied; next = this.#confirmed[0]) {
-      ready.push(...next.reads);
-      this.#confirmed.shift();
-    }
-    return ready;
+  /** The next confirmed read, if enough has been executed for it by now. */
+  get readable(): Read | undefined {
+    const first = this.#confirmed[0];
+    return first === undefined || first.through > this.#replica.applied ? undefined : first.reads[first.next];
+  }
+
+  /** The next confirmed read has been answered. */
+  answered(): void {
+    const first = this.#confirmed[0];
+    if (first !== undefined && ++first.next === first.reads.length) this.#confirmed.shift();
   }
 
   /** Sends a round again to those that have not answered; gives what has waited too long. */
@@ -101,7 +110,8 @@ export class Confirmation {
 
   /** The view or its primary's right to answer has ended: gives everything that waits. */
   cancel(): readonly Waiting[] {
-    const all = [...this.#confirmed.flatMap(({ reads }) => reads), ...(this.#round?.waiting ?? []), ...this.#queue];
+    const confirmed = this.#confirmed.flatMap(({ reads, next }) => reads.slice(next));
+    const all = [...confirmed, ...(this.#round?.waiting ?? []), ...this.#queue];
     this.#confirmed = [];
     this.#round = undefined;
     this.#queue = [];
@@ -117,7 +127,7 @@ export class Confirmation {
   }
 
   /** The primary is an acceptor too, and is asked the same. */
-  #countSelf(round: Round): readonly Waiting[] {
+  #countSelf(round: Round): readonly KeptAlive[] {
     const { config } = this.#replica;
     if (config.acceptor.accepted !== undefined) {
       config.runInstance();
@@ -129,13 +139,11 @@ export class Confirmation {
   }
 
   /** A keep-alive asks nothing of the state; whoever reads must see everything that was committed when it was confirmed. */
-  #answerable(waiting: readonly Waiting[]): readonly Waiting[] {
+  #answerable(waiting: readonly Waiting[]): readonly KeptAlive[] {
     const { applied, commit } = this.#replica;
-    if (applied === commit) return waiting;
-    const reads = waiting.filter(({ kind }) => kind === "query");
-    if (reads.length === 0) return waiting;
-    this.#replica.output.path("readWaitsForExecution");
-    this.#confirmed.push({ through: commit, reads });
-    return waiting.filter(({ kind }) => kind === "keepAlive");
+    const reads = waiting.filter((one) => one.kind !== "keepAlive");
+    if (reads.length > 0) this.#confirmed.push({ through: commit, reads, next: 0 });
+    if (reads.length > 0 && applied < commit) this.#replica.output.path("readWaitsForExecution");
+    return waiting.filter((one) => one.kind === "keepAlive");
   }
 }

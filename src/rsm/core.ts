@@ -51,6 +51,8 @@ export interface CoreSetup {
   readonly mayFound: boolean;
   /** Committed entries executed in one step at most. */
   readonly sliceEntries: number;
+  /** What restoring the newest snapshot has cost at the start, in milliseconds. */
+  readonly restorePauseMs?: number;
 }
 
 export class Core {
@@ -213,7 +215,10 @@ export class Core {
       case "snapshotSaved":
         return this.#replica.snapshotSaved(event.snapshot, event.pauseMs);
       case "continue":
-        return this.#replica.continued();
+        this.#replica.continued();
+        return this.#reception.continued();
+      case "restoringTook":
+        return this.#replica.restored(event.ms);
       case "tick":
         return this.#onTick(now);
       case "stop":
@@ -293,7 +298,7 @@ export class Core {
       case "snapshotWant":
         return leadership?.onSnapshotWant(from, message, now);
       case "confirmed":
-        return this.#serving?.onConfirmed(from, message, now);
+        return this.#serving?.onConfirmed(from, message);
       case "alive":
         return undefined;
       case "locate":

@@ -39,7 +39,9 @@ export type CoreEvent =
   | { readonly type: "snapshotInstalled"; readonly snapshot: SnapshotInfo }
   /** The answer to `saveSnapshot`: it is durable and the newest. */
   | { readonly type: "snapshotSaved"; readonly snapshot: SnapshotInfo; readonly pauseMs: number }
-  /** The answer to `continue`: the next slice of what is committed is executed. */
+  /** The answer to `restored`: so long that took. */
+  | { readonly type: "restoringTook"; readonly ms: number }
+  /** The answer to `continue`: the next slice of what is committed is executed, the next chunk that has come restored. */
   | { readonly type: "continue" }
   /** Time passes: every `tickMs` of the core. It ends the turn too: what was stamped leaves now. */
   | { readonly type: "tick" }
@@ -68,9 +70,11 @@ export type Effect =
   | { readonly type: "storeChunk"; readonly at: Viewstamp; readonly index: number; readonly bytes: Uint8Array }
   /** Commit the received snapshot. */
   | { readonly type: "installSnapshot"; readonly at: Viewstamp }
+  /** A part of a received snapshot was restored in this step: say `restoringTook`. */
+  | { readonly type: "restored" }
   /** The data lacks what it must hold: set it aside and start again as a new incarnation. */
   | { readonly type: "setAside"; readonly reason: string }
-  /** More is committed than one step may execute: say `continue` soon, in this turn if there is time. One at a time. */
+  /** There is more to do than belongs in one step, as entries to execute: say `continue` soon, in this turn if there is time. One at a time. */
   | { readonly type: "continue" }
   /** Something worth telling people; never needed for correctness. */
   | { readonly type: "happened"; readonly what: Happening }

@@ -14,7 +14,7 @@ import { continueTransfer, resumeTransfer, startTransfer } from "./transfer.ts";
 import { Upgrade } from "./upgrade.ts";
 
 /** On its way to one learner: what brings it up to date must not delay what the members wait for. */
-const LEARNER_WINDOW_BYTES = 1024 * 1024;
+const LEARNER_WINDOW_BYTES = 512 * 1024;
 
 /** In `suspectMs`: so long a snapshot is kept for a learner whose transfer does not get on. */
 const KEPT_FOR = 10;

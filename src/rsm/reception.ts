@@ -13,7 +13,9 @@ import type { ReplicatedLog } from "./replicated-log.ts";
 interface Receiving {
   readonly info: SnapshotInfo;
   readonly restoration: Restoration;
-  /** The chunk to come next. */
+  /** Chunks that have come and are not restored yet: one step restores one, so that many at once are no pause. */
+  readonly waiting: Uint8Array[];
+  /** The chunk to be restored next. */
   next: number;
   /** The storage has the chunks before this one. */
   stored: number;
@@ -44,7 +46,7 @@ export class Reception {
   /** Where to resume, for the primary. */
   get position(): { readonly at: Viewstamp; readonly next: number } | undefined {
     const receiving = this.#receiving;
-    return receiving === undefined ? undefined : { at: receiving.info.at, next: receiving.next };
+    return receiving === undefined ? undefined : { at: receiving.info.at, next: nextToCome(receiving) };
   }
 
   bindTo(seqno: number): void {
@@ -55,7 +57,8 @@ export class Reception {
     if (at.seqno < this.#boundTo || chunks < 1 || this.#receiving?.installing === true) return;
     if (this.#receiving === undefined || !sameViewstamp(this.#receiving.info.at, at)) {
       const restoration = this.#replica.state.restore(at);
-      this.#receiving = { info: { at, chunks }, restoration, next: 0, stored: 0, progressAt: now, installing: false };
+      const info = { at, chunks };
+      this.#receiving = { info, restoration, waiting: [], next: 0, stored: 0, progressAt: now, installing: false };
       this.#replica.beginReception(at);
     }
     this.#want(this.#receiving);
@@ -63,19 +66,31 @@ export class Reception {
 
   onChunk({ at, index, bytes }: SnapshotChunk, now: number): void {
     const receiving = this.#receiving;
-    if (receiving === undefined || !sameViewstamp(receiving.info.at, at) || index !== receiving.next) return;
+    if (receiving === undefined || !sameViewstamp(receiving.info.at, at) || index !== nextToCome(receiving)) return;
     if (index >= receiving.info.chunks) return;
+    receiving.progressAt = now;
+    receiving.waiting.push(bytes);
+    this.#replica.goOn();
+  }
+
+  /** Restores one of the chunks that have come. */
+  continued(): void {
+    const receiving = this.#receiving;
+    const bytes = receiving?.waiting.shift();
+    if (receiving === undefined || bytes === undefined) return;
+    const { output } = this.#replica;
     try {
       receiving.restoration.chunk(bytes);
     } catch (error) {
       if (error instanceof ViewstampError && error.code === "WrongMachine") throw error;
-      this.#replica.output.path("badSnapshotChunk");
+      output.path("badSnapshotChunk");
       this.#receiving = undefined;
       return;
     }
+    output.push({ type: "restored" });
+    output.push({ type: "storeChunk", at: receiving.info.at, index: receiving.next, bytes });
     receiving.next++;
-    receiving.progressAt = now;
-    this.#replica.output.push({ type: "storeChunk", at, index, bytes });
+    if (receiving.waiting.length > 0) this.#replica.goOn();
   }
 
   onStored(at: Viewstamp, index: number, now: number): void {
@@ -106,6 +121,7 @@ export class Reception {
     if (receiving === undefined || !sameViewstamp(receiving.info.at, at)) return undefined;
     this.#receiving = undefined;
     receiving.restoration.finish();
+    this.#replica.output.push({ type: "restored" });
     this.#replica.output.path("snapshotInstalled");
     return receiving.info;
   }
@@ -114,12 +130,17 @@ export class Reception {
     const receiving = this.#receiving;
     if (receiving === undefined || now - receiving.progressAt < this.#replica.options.suspectMs) return;
     receiving.progressAt = now;
-    if (receiving.next < receiving.info.chunks) this.#want(receiving);
+    if (nextToCome(receiving) < receiving.info.chunks) this.#want(receiving);
   }
 
-  #want({ info, next }: Receiving): void {
+  #want(receiving: Receiving): void {
     const { output, config } = this.#replica;
-    const want = { type: "snapshotWant", vid: this.#vid, at: info.at, next } as const;
+    const { at } = receiving.info;
+    const want = { type: "snapshotWant", vid: this.#vid, at, next: nextToCome(receiving) } as const;
     output.send(this.#primary, want, config.viewWrite);
   }
+}
+
+function nextToCome({ next, waiting }: Receiving): number {
+  return next + waiting.length;
 }

@@ -16,11 +16,9 @@ import { Durability } from "./durability.ts";
 import { HashTrail } from "./hash-trail.ts";
 import { Log } from "./log.ts";
 import type { Output } from "./output.ts";
+import { Slice } from "./slice.ts";
 import type { AppliedEntry, ReplicatedState } from "./state.ts";
 import { Switches } from "./switches.ts";
-
-/** What one step executes at most, beside `sliceEntries`. */
-const SLICE_BYTES = 128 * 1024;
 
 export interface ReplicatedLogSetup {
   readonly options: CoreOptions;
@@ -34,6 +32,8 @@ export interface ReplicatedLogSetup {
    * ask for more within the turn.
    */
   readonly sliceEntries: number;
+  /** What restoring the newest snapshot has cost at the start. */
+  readonly restorePauseMs?: number;
 }
 
 export class ReplicatedLog {
@@ -56,6 +56,7 @@ export class ReplicatedLog {
   #sinceSaving = 0;
   #isSaving = false;
   #snapshotPauseMs = 0;
+  #restorePauseMs: number;
   /** The log through this place has been given to the disk, durable or not. */
   #handedThrough: number;
   /** The empty state is that of the versions in which the cluster began. */
@@ -66,7 +67,7 @@ export class ReplicatedLog {
   /** The last upgrade executed: the snapshot that it calls for lets newer programs do without older versions. */
   #upgradedAt = 0;
 
-  constructor({ options, config, output, durable, state, sliceEntries }: ReplicatedLogSetup) {
+  constructor({ options, config, output, durable, state, sliceEntries, restorePauseMs = 0 }: ReplicatedLogSetup) {
     this.options = options;
     this.config = config;
     this.output = output;
@@ -77,6 +78,7 @@ export class ReplicatedLog {
     this.#promised = durable.machines?.promised ?? [];
     this.#snapshot = durable.snapshot;
     this.#sliceEntries = sliceEntries;
+    this.#restorePauseMs = restorePauseMs;
     this.#commit = state.applied.seqno;
     this.#handedThrough = this.log.end;
     this.#hasBegun = durable.snapshot !== undefined;
@@ -135,6 +137,16 @@ export class ReplicatedLog {
     return this.#snapshotPauseMs;
   }
 
+  /** The longest pause that restoring from one has cost, at the start or as a learner. */
+  get restorePauseMs(): number {
+    return this.#restorePauseMs;
+  }
+
+  /** What restoring a part of a snapshot took. */
+  restored(ms: number): void {
+    this.#restorePauseMs = Math.max(this.#restorePauseMs, ms);
+  }
+
   /** The primary's next entry: in the log at once, given to the disk with all others of its turn. */
   stamp(entry: Entry): void {
     this.log.append([entry]);
@@ -176,17 +188,27 @@ export class ReplicatedLog {
 
   /** Executes the next slice of what is committed; asks to go on if that is not all. */
   execute(each: ((entry: Entry, applied: AppliedEntry) => void) | undefined): void {
-    let bytes = 0;
-    for (let count = 0; count < this.#sliceEntries && bytes < SLICE_BYTES && this.applied < this.#commit; count++) {
+    const slice = this.newSlice();
+    while (!slice.isFull && this.applied < this.#commit) {
       const entry = this.log.entry(this.applied + 1);
       const applied = this.state.apply(entry);
-      bytes += entry.bytes.length;
+      slice.add(entry.bytes.length);
       this.#sinceSnapshot += entry.bytes.length;
       this.#hashes.note(entry.seqno, this.state.hash);
       if (entry.kind === "upgrade") this.#upgraded(entry.seqno);
       each?.(entry, applied);
     }
-    if (this.applied === this.#commit || this.#continues) return;
+    if (this.applied < this.#commit) this.goOn();
+  }
+
+  /** What one step may do. */
+  newSlice(): Slice {
+    return new Slice(this.#sliceEntries);
+  }
+
+  /** There is more to do than belongs in one step: `continue` will come. */
+  goOn(): void {
+    if (this.#continues) return;
     this.#continues = true;
     this.output.push({ type: "continue" });
   }

@@ -40,6 +40,7 @@ export function statusOf(
     hash: state.hash,
     sessions: state.sessions.size,
     snapshotPauseMs: replica.snapshotPauseMs,
+    restorePauseMs: replica.restorePauseMs,
     trouble: view === undefined ? troubleOf(durable) : "",
     machines: state.versions.map((running, at) => ({ ...running, able: replica.able[at]?.versions ?? [] })),
   };

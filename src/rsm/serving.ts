@@ -13,7 +13,7 @@ import { parseSessionId } from "../protocol/session.ts";
 import { encodeUpgrade } from "../protocol/upgrade-body.ts";
 import { encodeValue } from "../protocol/values.ts";
 import { type Identity, ORIGIN, type Viewstamp } from "../protocol/view.ts";
-import { Confirmation, type Waiting } from "./confirmation.ts";
+import { Confirmation, type KeptAlive, type Read, type Waiting } from "./confirmation.ts";
 import type { Copies } from "./copies.ts";
 import type { Leadership } from "./leadership.ts";
 import { type LiveSession, LiveSessions } from "./live-sessions.ts";
@@ -22,6 +22,9 @@ import type { Session } from "./sessions.ts";
 import type { AppliedEntry } from "./state.ts";
 
 const EMPTY = new Uint8Array(0);
+
+/** The body of the end of a session that fell silent; that of one that its client has ended is empty. */
+const FELL_SILENT = new Uint8Array([1]);
 
 /** Whoever asked for an entry that has no session to answer through. */
 interface Asker {
@@ -75,7 +78,7 @@ export class Serving {
 
   /** Looks again whether requests can be taken; what waits is told if not. */
   refresh(now: number, impaired: boolean): void {
-    this.#answerAll(this.#confirmation.executed(), now);
+    this.#answerReads(now);
     const stalled = this.#leadership.isStalled(now);
     const taking = this.#leadership.isActive && !stalled && !impaired && !this.#leadership.admission.stopsStamping;
     if (this.#taking && !taking) this.#refuseAll(this.#confirmation.cancel());
@@ -156,7 +159,7 @@ export class Serving {
     if (!this.isTaking || live === undefined || live.ending) {
       return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
     }
-    const entry = this.#stampEnd(live, now);
+    const entry = this.#stampEnd(live, EMPTY, now);
     this.#askers.set(entry.seqno, { client, xid: message.xid });
     return undefined;
   }
@@ -191,12 +194,14 @@ export class Serving {
     return undefined;
   }
 
-  onConfirmed(from: Identity, message: Confirmed, now: number): void {
-    this.#answerAll(this.#confirmation.onConfirmed(from, message), now);
+  onConfirmed(from: Identity, message: Confirmed): void {
+    this.#keepAlive(this.#confirmation.onConfirmed(from, message));
   }
 
   flush(now: number): void {
-    if (this.isTaking) this.#answerAll(this.#confirmation.startRound(now), now);
+    if (!this.isTaking) return;
+    this.#keepAlive(this.#confirmation.startRound(now));
+    if (this.#confirmation.readable !== undefined) this.#replica.goOn();
   }
 
   tick(now: number): void {
@@ -204,7 +209,7 @@ export class Serving {
     if (!this.isTaking) return;
     for (const live of this.#live.overdue(now)) {
       this.#replica.output.path("sessionExpired");
-      this.#stampEnd(live, now);
+      this.#stampEnd(live, FELL_SILENT, now);
     }
     this.#stampTick(now);
     this.#stampUpgrade(now);
@@ -276,21 +281,34 @@ export class Serving {
     this.#replica.output.answer(client, { type: "notice", session: opened, body });
   }
 
-  #answerAll(confirmed: readonly Waiting[], now: number): void {
-    for (const waiting of confirmed) {
-      if (waiting.kind === "query") this.#answerQuery(waiting.client, waiting.xid, waiting.body, now);
-      else if (waiting.kind === "copy") this.#copies.begin(waiting.client, waiting.xid);
-      else this.#keepAlive(waiting.client, waiting.xid, waiting.seqno);
+  /** A step answers no more than it executes: many long answers are no long pause. */
+  #answerReads(now: number): void {
+    const slice = this.#replica.newSlice();
+    for (let read = this.#confirmation.readable; read !== undefined; read = this.#confirmation.readable) {
+      if (slice.isFull) return this.#replica.goOn();
+      this.#confirmation.answered();
+      slice.add(this.#answer(read, now));
     }
+    return undefined;
   }
 
-  /** At the present time, and not at that of the last entry, which may be long ago. */
-  #answerQuery(client: number, xid: number, query: Uint8Array, now: number): void {
-    const body = this.#replica.state.query(query, this.#replicatedTime(now));
+  /** At the present time, and not at that of the last entry, which may be long ago. Gives how many bytes the answer has. */
+  #answer(read: Read, now: number): number {
+    const { client, xid } = read;
+    if (read.kind === "copy") {
+      this.#copies.begin(client, xid);
+      return 0;
+    }
+    const body = this.#replica.state.query(read.body, this.#replicatedTime(now));
     this.#replica.output.answer(client, { type: "answer", xid, body });
+    return body.length;
   }
 
-  #keepAlive(client: number, xid: number, seqno: number): void {
+  #keepAlive(confirmed: readonly KeptAlive[]): void {
+    for (const { client, xid, seqno } of confirmed) this.#keptAlive(client, xid, seqno);
+  }
+
+  #keptAlive(client: number, xid: number, seqno: number): undefined {
     const live = this.#live.get(seqno);
     if (live === undefined) return this.#decline(client, xid, "SESSION_EXPIRED", "the session is over");
     // Once the end is stamped, nothing more is confirmed for the session.
@@ -351,9 +369,9 @@ export class Serving {
     return entry;
   }
 
-  #stampEnd(live: LiveSession, now: number): Entry {
+  #stampEnd(live: LiveSession, how: Uint8Array, now: number): Entry {
     live.ending = true;
-    return this.#stamp("end", live.session.opened, undefined, EMPTY, now);
+    return this.#stamp("end", live.session.opened, undefined, how, now);
   }
 
   #stampTick(now: number): void {

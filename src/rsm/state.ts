@@ -137,7 +137,7 @@ export class ReplicatedState {
       case "end": {
         const session = this.#sessions.end(entry.session);
         if (session === undefined) return NOTHING;
-        return { ...NOTHING, notices: this.machine.endSession(session.id, context) };
+        return { ...NOTHING, notices: this.machine.endSession(session.id, entry.body.length > 0, context) };
       }
       case "tick":
         return { ...NOTHING, notices: this.machine.tick(context) };

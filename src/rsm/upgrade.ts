@@ -42,8 +42,9 @@ export class Upgrade {
   /** The versions that may be stamped now: every member can run them, and has promised to. */
   get due(): readonly MachineVersion[] | undefined {
     const attempt = this.#attempt;
+    if (attempt === undefined) return undefined;
     const to = this.#wanted();
-    if (attempt === undefined || to === undefined || !sameVersions(attempt.to, to)) return undefined;
+    if (to === undefined || !sameVersions(attempt.to, to)) return undefined;
     if (this.#replica.durability.write < attempt.ownWrite) return undefined;
     return this.#members().every(({ who }) => attempt.readied.has(who.id)) ? to : undefined;
   }

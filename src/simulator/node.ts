@@ -3,6 +3,7 @@
  * @module
  */
 import type { ReplicatedMachine } from "../protocol/machine.ts";
+import type { PeerMessage } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { Storage } from "../protocol/storage.ts";
 import type { NodeId } from "../protocol/view.ts";
@@ -28,6 +29,8 @@ export interface NodeSetup {
   readonly options: CoreOptions;
   readonly limits: HandLimits;
   readonly segmentBytes: number;
+  /** What the frame says that a node is about to send to another. */
+  readonly framed: (frame: Uint8Array, messages: readonly PeerMessage[]) => void;
   /** The replica broke one of its own invariants, or found that it had diverged. */
   readonly broken: (node: SimNode, code: string, text: string) => void;
 }
@@ -128,7 +131,7 @@ export class SimNode {
   }
 
   #run(life: Life): Replica {
-    const { network, ledger, cluster, machine, makeBrain, options, limits } = this.#setup;
+    const { network, ledger, cluster, machine, makeBrain, options, limits, framed } = this.#setup;
     const { story } = network.world;
     return new Replica(
       {
@@ -155,6 +158,7 @@ export class SimNode {
               story.tell(this.id, `takes ${said(event)}`);
             ledger.stepped(this.id, eye, event, effects);
           },
+          framed,
         },
       },
       () => {},

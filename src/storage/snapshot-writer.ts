@@ -12,8 +12,11 @@ import type { SnapshotNote } from "./records.ts";
 import type { StoredSnapshot } from "./snapshot-reader.ts";
 import { inTurn, then } from "./steps.ts";
 
-/** Synced this often, so that the sync at the end, which the log's own would wait for, is short. */
-const SYNC_EVERY_BYTES = 4 << 20;
+/**
+ * Synced this often, so that no sync takes long: the log's own would wait for it. A file system writes what a file has
+ * grown by before the next growth of any other file is durable.
+ */
+const SYNC_EVERY_BYTES = 1 << 20;
 
 export interface SnapshotWriterOptions {
   readonly disk: Disk;

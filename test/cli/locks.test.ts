@@ -1,7 +1,7 @@
 // `locks`, `elect` and `steal` against a real node.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { locksTable } from "../../src/entry/cli/locks-report.ts";
+import { locksJson, locksTable } from "../../src/entry/cli/locks-report.ts";
 import { type ClusterLocks, connectLocks } from "../../src/entry/locks.ts";
 import type { Fact } from "../harness/control.ts";
 import { PROCESS_START_MS, within } from "../harness/within.ts";
@@ -134,6 +134,31 @@ program("shows strange names so that they break no line", () => {
   assert.is(table.length, 3);
   assert.match(table[1]!, /^"a\\nb" +held +exclusive +1h2m +5 +0 waiting +1\.2$/);
   assert.match(table[2]!, /^"\\u001b\[2J" /);
+});
+
+program("shows a semaphore apart from the lock of its name, and a lock that nobody may have yet", () => {
+  const info = { clientId: "1.2", owner: "", ageMs: 1000 } as const;
+  const snapshot = {
+    held: [
+      { ...info, name: "x", mode: "exclusive" as const, token: 5n, availableInMs: 2500 },
+      { ...info, name: "x", mode: "shared" as const, token: 6n, permits: 4 },
+    ],
+    pending: [{ ...info, name: "x", mode: "shared" as const, permits: 4 }],
+  };
+  const table = locksTable(snapshot);
+  assert.match(table[1]!, /^x +lost, free in 2\.5s +exclusive +1\.0s +5 +0 waiting/);
+  assert.match(table[2]!, /^x +held +permit of 4 +1\.0s +6 +1 waiting/);
+  assert.match(table[3]!, /^x +waits 1 +permit of 4/);
+  const { locks } = JSON.parse(locksJson(snapshot)) as {
+    locks: { permits?: number; held: object[]; waiting: object[] }[];
+  };
+  assert.equal(
+    locks.map(({ permits, held, waiting }) => [permits, held.length, waiting.length]),
+    [
+      [undefined, 1, 0],
+      [4, 1, 1],
+    ],
+  );
 });
 
 program.after(cleanUp);

@@ -24,7 +24,19 @@ function status(id: string, changes: Partial<NodeStatus>): NodeStatus {
   const place = { viewstamp: { vid: 4, seqno: 90 }, commit: 89, applied: 88, hash: 1, sessions: 2 };
   return {
     ...{ id, incarnation: `${id}-1`, clusterId: "f00", runtime: "node 20.20.2", role: "backup", active: true },
-    ...{ vid, primary, members, acceptors, barred, invited, ...place, snapshotPauseMs: 0, trouble: "", machines: [] },
+    ...{
+      vid,
+      primary,
+      members,
+      acceptors,
+      barred,
+      invited,
+      ...place,
+      snapshotPauseMs: 0,
+      restorePauseMs: 0,
+      trouble: "",
+      machines: [],
+    },
     ...changes,
   };
 }

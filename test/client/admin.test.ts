@@ -25,6 +25,7 @@ function statusOf(node: Node): NodeStatus {
     hash: 1,
     sessions: 0,
     snapshotPauseMs: 0,
+    restorePauseMs: 0,
     trouble: "",
     machines: [],
   };

@@ -13,7 +13,7 @@ function statusOf(node: Node, primary: Node, vid: number): NodeStatus {
     ...{ role: node === primary ? "primary" : "backup", active: true, vid, primary: primary.id },
     members: [{ id: primary.id, incarnation: "00000000000000aa", url: primary.url }],
     ...{ acceptors: [], barred: [], invited: [], viewstamp: AT, commit: 12, applied: 12, hash: 1, sessions: 0 },
-    ...{ machines: [{ name: "kv", version: 2, able: [1, 2] }], snapshotPauseMs: 0, trouble: "" },
+    ...{ machines: [{ name: "kv", version: 2, able: [1, 2] }], snapshotPauseMs: 0, restorePauseMs: 0, trouble: "" },
   };
 }
 

@@ -177,7 +177,7 @@ export class NodeProcess {
     return [...this.#pastLives, this.#life, this.#spare]
       .filter((life) => life !== undefined)
       .map((life, index) => {
-        const facts = life.facts.filter(({ event }) => event !== "path" && event !== "obeyed");
+        const facts = life.facts.filter(({ event }) => !["path", "obeyed", "paused"].includes(event));
         const lines = facts.map((fact) => `    ${JSON.stringify(fact)}`);
         const complaints = life.complaints === "" ? [] : life.complaints.trimEnd().split("\n");
         return [`  ${this.id}, life ${index + 1} (${this.runtime.name})`, ...lines, ...complaints].join("\n");

@@ -18,6 +18,7 @@ import { basket1, basket2 } from "./basket.ts";
 import type { Fact, NodeOptions, NumberedOrder, TrapAction } from "./control.ts";
 import { FaultyDisk } from "./faulty-disk.ts";
 import { FaultyTransport } from "./faulty-transport.ts";
+import { PauseProbe } from "./pause-probe.ts";
 import { tally } from "./tally.ts";
 import { Traps } from "./traps.ts";
 
@@ -102,4 +103,9 @@ lines.on("line", (line) => {
   );
 });
 lines.on("close", () => process.exit());
+
+/** `VIEWSTAMP_PAUSES=20` tells of whatever holds the event loop for more than 20 ms. */
+const pauseMs = Number(process.env["VIEWSTAMP_PAUSES"] ?? 0);
+if (pauseMs > 0) new PauseProbe(pauseMs, (pause) => tell({ event: "paused", at: Date.now(), ...pause }));
+
 tell({ event: "ready" });

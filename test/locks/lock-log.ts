@@ -33,8 +33,20 @@ export class LockLog {
     return resultOf(this.#machine.query(encodeCall("locks", query, input), this.now));
   }
 
-  end(session: SessionId): void {
-    this.told = this.#machine.endSession(session, this.#next()).map(toldOf);
+  end(session: SessionId, isLost = false): void {
+    this.told = this.#machine.endSession(session, isLost, this.#next()).map(toldOf);
+  }
+
+  /** The primary has a tick executed when the machine's deadline has come; says whether it had. */
+  tick(): boolean {
+    const due = this.#machine.nextDeadline();
+    if (due === undefined || due > this.now) return false;
+    this.told = this.#machine.tick(this.#next()).map(toldOf);
+    return true;
+  }
+
+  get deadline(): number | undefined {
+    return this.#machine.nextDeadline();
   }
 
   outstanding(session: SessionId): LockNotice[] {

@@ -43,8 +43,8 @@ function withLocks(client: LockClient, change: (lock: Lock) => Lock): LockClient
 
 /** A lock whose properties are overridden; the others are the real ones. */
 function changed(lock: Lock, other: Partial<Lock>): Lock {
-  const { name, mode, token, signal } = lock;
-  return { name, mode, token, signal, assertHeld: () => lock.assertHeld(), ...other };
+  const { name, mode, token, signal, age } = lock;
+  return { name, mode, token, signal, age, assertHeld: () => lock.assertHeld(), ...other };
 }
 
 eitherWay("it passes over a slow, repeating, reordering network", async (cache) => {

@@ -157,6 +157,11 @@ export class World {
     }
   }
 
+  /** What a primary does from time to time. */
+  tick(): void {
+    this.execute((log) => log.tick());
+  }
+
   /** What the machine says, with fewer tokens in it. */
   sparing(said: unknown): unknown {
     const { keep } = (said ?? {}) as { keep?: number };
@@ -307,14 +312,14 @@ export class FakeCore implements ClientCore {
   }
 
   /** The client finds that its session is over; the cluster ends it a little later. */
-  lose(reason: string, code: ErrorCode = "SessionExpired"): void {
+  lose(reason: string, code: ErrorCode = "SessionExpired", isSilent = false): void {
     const live = this.#live;
     if (live === undefined) return;
     this.#live = undefined;
     for (const handler of this.#sessions) handler({ type: "lost", id: live.id, reason });
     for (const { reject } of this.#pending) reject(new ViewstampError(code, reason, { outcomeUnknown: true }));
     this.#pending.clear();
-    this.#world.later(this.#world.delays.request, () => this.#world.execute((log) => log.end(live.id)));
+    this.#world.later(this.#world.delays.request, () => this.#world.execute((log) => log.end(live.id, isSilent)));
   }
 
   /** The session is not confirmed beyond this moment. */

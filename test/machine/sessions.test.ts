@@ -23,7 +23,7 @@ function alarms(name: string) {
       state.set.delete(session);
       state.ringing = state.ringing.filter((ringing) => ringing !== session);
       state.ended++;
-      for (const other of state.set.keys()) ctx.notify(other, { gone: session });
+      for (const other of state.set.keys()) ctx.notify(other, { gone: session, ...(ctx.isLost && { isLost: true }) });
     },
     deadline: (state) => (state.set.size === 0 ? undefined : Math.min(...state.set.values())),
     tick: (state, { now, notify }) => {
@@ -90,6 +90,17 @@ test("the end of a session lets go of what it held and may tell others", () => {
   host.endSession("1.1");
   assert.equal(host.notices, [{ session: "1.2", machine: "a", value: { gone: "1.1" } }]);
   assert.is(host.machine.nextDeadline(), 1200);
+});
+
+test("a machine is told whether a session was lost", () => {
+  const host = new Host(alarms("a"));
+  host.value("a", "alarm", 1200, "1.2");
+  host.endSession("1.1", true);
+  host.endSession("1.3");
+  assert.equal(
+    host.notices.map(({ value }) => value),
+    [{ gone: "1.1", isLost: true }, { gone: "1.3" }],
+  );
 });
 
 test("of several machines the next deadline counts, and each ticks at its own", () => {

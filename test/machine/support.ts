@@ -49,8 +49,8 @@ export class Host {
     return okValue(this.query(machine, name, input));
   }
 
-  endSession(session: SessionId): void {
-    this.took(this.machine.endSession(session, this.context()));
+  endSession(session: SessionId, isLost = false): void {
+    this.took(this.machine.endSession(session, isLost, this.context()));
   }
 
   tick(): void {

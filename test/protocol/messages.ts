@@ -224,6 +224,7 @@ const status = record({
   hash: count,
   sessions: count,
   snapshotPauseMs: fc.double({ min: 0, max: 1e6, noNaN: true }),
+  restorePauseMs: fc.double({ min: 0, max: 1e6, noNaN: true }),
   trouble: fc.string({ maxLength: 50 }),
   machines: fc.array(record({ name, version: positive, able: fc.array(positive, { maxLength: 3 }) }), { maxLength: 3 }),
 });

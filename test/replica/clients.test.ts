@@ -1,9 +1,11 @@
 // Clients of a node: their hello, their questions, and what they may not do to it.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { ServerMessage } from "../../src/protocol/client-messages.ts";
 import { FakePeer, helloOfClient, Stage, status, visit, welcomeFrom } from "./stories.ts";
 
 const session = { vid: 1, seqno: 1 };
+const NOTHING = new Uint8Array(0);
 
 test("a client is welcomed with the limits and the news", async () => {
   const stage = new Stage();
@@ -121,6 +123,58 @@ test("a client that does not read is cut off", async () => {
   assert.ok(client.lost);
   assert.is(stage.of("cutOff")[0]?.who, "client 1");
   assert.is(stage.core.of("clientGone").length, 1);
+});
+
+test("a client that asks for more than it may leave unread is refused the rest, and not cut off", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const client = await visit(stage);
+  const body = new Uint8Array(256 * 1024);
+  stage.core.answer = (event) => {
+    if (event.type !== "client" || event.message.type !== "request") return [];
+    const { number } = event.message;
+    const message: ServerMessage =
+      number > 90 ? { type: "keptAlive", xid: 1 } : { type: "reply", session, number, body };
+    return [{ type: "answer", client: event.client, message, after: 0 }];
+  };
+  const numbers = Array.from({ length: 100 }, (_, index) => index + 1);
+  client.send(
+    ...numbers.map((number) => {
+      return { type: "request", session, number, acknowledgedThrough: 0, skip: false, body: NOTHING } as const;
+    }),
+  );
+  await stage.world.run(5);
+  assert.not(client.lost);
+  assert.equal(stage.of("cutOff"), []);
+  const said = client.said().slice(1);
+  const given = said.flatMap((one) => (one.type === "reply" ? [one.number] : []));
+  const refused = said.flatMap((one) => (one.type === "requestRefused" ? [one] : []));
+  assert.equal(given, numbers.slice(0, 32), "half of 16 MiB");
+  assert.equal(
+    refused.map(({ number }) => number),
+    numbers.slice(32, 90),
+  );
+  assert.ok(refused.every(({ code, outcomeUnknown }) => code === "OVERLOADED" && outcomeUnknown));
+  assert.is(said.length, 100, "short answers find room");
+});
+
+test("a query is refused at the door while too much is unread", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const client = await visit(stage);
+  const far = client.connection.other;
+  if (far !== undefined) far.queuedBytes = 9 * 1024 * 1024;
+  client.send({ type: "query", xid: 4, consistency: "local", body: NOTHING });
+  await stage.world.run(5);
+  assert.equal(stage.core.of("client"), []);
+  assert.equal(
+    client.said().map((one) => one.type === "declined" && [one.xid, one.code, one.outcomeUnknown]),
+    [false, [4, "OVERLOADED", false]],
+  );
+  if (far !== undefined) far.queuedBytes = 0;
+  client.send({ type: "query", xid: 5, consistency: "local", body: NOTHING });
+  await stage.world.run(5);
+  assert.is(stage.core.of("client").length, 1);
 });
 
 test("clients are bounded, and peers get in nevertheless", async () => {

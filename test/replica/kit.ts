@@ -344,6 +344,8 @@ export class Stage {
   readonly core: Script = new Script();
   readonly events: ReplicaEvent[] = [];
   readonly restored: Uint8Array[] = [];
+  /** What restoring a chunk takes. */
+  restoreMs = 0;
   readonly lives: CoreStart[] = [];
   setup: ReplicaSetup;
 
@@ -352,7 +354,7 @@ export class Stage {
     this.net = net;
     this.disk = new Disk(world);
     const makeBrain: MakeBrain = () => ({
-      restore: () => ({ chunk: (bytes) => void this.restored.push(bytes), finish: () => {} }),
+      restore: () => ({ chunk: (bytes) => this.#restore(bytes), finish: () => {} }),
       wake: (start) => {
         this.core.start = start;
         this.lives.push(start);
@@ -375,6 +377,11 @@ export class Stage {
       observer: (event) => void this.events.push(event),
       tap: undefined,
     };
+  }
+
+  #restore(bytes: Uint8Array): void {
+    this.world.now += this.restoreMs;
+    this.restored.push(bytes);
   }
 
   /** Starts it, and gives it 20 ms. */

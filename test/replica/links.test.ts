@@ -1,7 +1,7 @@
 // The mesh: who dials whom, what a lost connection means, and who may talk at all.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { AGREED, FakePeer, fetchOf, helloFrom, peerUp, Stage, visit, welcomeFrom } from "./stories.ts";
+import { AGREED, FakePeer, fetchOf, helloFrom, helloOfClient, peerUp, Stage, visit, welcomeFrom } from "./stories.ts";
 
 const bUrl = "fake://b";
 
@@ -310,5 +310,51 @@ for (const [what, changes, code, says] of [
     assert.ok(visitor.lost);
   });
 }
+
+test("a peer of another cluster is heard no more once this node has a cluster of its own", async () => {
+  const stage = new Stage();
+  stage.core.id = undefined;
+  await stage.start();
+  const visitor = await visit(stage, helloFrom("b", "b1", { clusterId: "other" }));
+  visitor.say(fetchOf(1));
+  await stage.world.run(5);
+  assert.is(stage.core.of("message").length, 1);
+  stage.core.id = "c1";
+  visitor.say(fetchOf(2));
+  await stage.world.run(5);
+  assert.is(stage.core.of("message").length, 1);
+  assert.equal(stage.core.of("heardDown"), [{ type: "heardDown", id: "b" }]);
+  assert.match(stage.of("cutOff")[0]?.reason ?? "", "belongs to cluster c1");
+});
+
+test("a client of another cluster is heard no more once this node has a cluster of its own", async () => {
+  const stage = new Stage();
+  stage.core.id = undefined;
+  await stage.start();
+  const visitor = await visit(stage, helloOfClient({ clusterId: "other" }));
+  stage.core.id = "c1";
+  visitor.ask(1);
+  await stage.world.run(5);
+  assert.equal(stage.core.of("client"), []);
+  assert.is(stage.core.of("clientGone").length, 1);
+});
+
+test("nothing is said to a node of another cluster once this node has a cluster of its own", async () => {
+  const stage = new Stage();
+  stage.core.id = undefined;
+  const b = await new FakePeer(stage, "b").listen();
+  b.reply = () => welcomeFrom("b", "b1", "other");
+  await stage.start();
+  assert.is(stage.core.of("linkUp").length, 1);
+  stage.core.answer = (event) => {
+    if (event.type !== "tick") return [];
+    stage.core.id = "c1";
+    return [{ type: "send", to: "b", message: fetchOf(7), after: 0 }];
+  };
+  await stage.world.run(1000);
+  assert.equal(b.messageFrames(), []);
+  assert.equal(stage.core.of("linkDown"), [{ type: "linkDown", id: "b", refused: false }]);
+  assert.is(stage.of("rejected")[0]?.code, "WrongCluster");
+});
 
 test.run();

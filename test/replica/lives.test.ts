@@ -65,12 +65,13 @@ test("the newest snapshot is restored before the core wakes", async () => {
   const stage = new Stage();
   stage.disk.chunks = [new Uint8Array([1]), new Uint8Array([2])];
   stage.disk.state = { ...NOTHING_DURABLE, snapshot: { at: { vid: 1, seqno: 9 }, chunks: 2 } };
+  stage.restoreMs = 2;
   await stage.start();
   assert.equal(
     stage.restored.map(([byte]) => byte),
     [1, 2],
   );
-  assert.ok(stage.core.start !== undefined);
+  assert.is(stage.core.start?.restorePauseMs, 2, "the longest pause is known");
 });
 
 test("a program that lacks what its data has promised does not start, and writes nothing", async () => {

@@ -105,6 +105,20 @@ test("a received snapshot is stored in order and installed after what was writte
   assert.equal(stage.core.of("snapshotInstalled"), [{ type: "snapshotInstalled", snapshot: { at: other, chunks: 2 } }]);
 });
 
+test("what restoring a part of a snapshot took is told", async () => {
+  const stage = new Stage();
+  await stage.start();
+  let restored = false;
+  stage.core.answer = (event) => {
+    if (event.type !== "tick" || restored) return [];
+    restored = true;
+    stage.world.now += 44;
+    return [{ type: "restored" }];
+  };
+  await stage.world.run(200);
+  assert.equal(stage.core.of("restoringTook"), [{ type: "restoringTook", ms: 44 }]);
+});
+
 test("a chunk is read for a learner; one that is gone is told as such", async () => {
   const stage = new Stage();
   await stage.start();
@@ -114,6 +128,16 @@ test("a chunk is read for a learner; one that is gone is told as such", async ()
     { type: "chunkRead", to: "b", at, index: 0, bytes: chunk },
     { type: "chunkRead", to: "b", at, index: 1, bytes: undefined },
   ]);
+});
+
+test("a chunk that cannot be read because the storage has failed stops the replica", async () => {
+  const stage = new Stage();
+  const replica = await stage.start();
+  stage.disk.writeError = new Error("chunk 0 of snapshot-00000002 is damaged");
+  await perform(stage, { type: "readChunk", to: "b", at, index: 0 });
+  await stage.world.run(50);
+  assert.is((await replica.stopped)?.code, "StorageFailed");
+  assert.equal(stage.core.of("chunkRead"), []);
 });
 
 test("a snapshot that cannot be written or made stops the replica", async () => {

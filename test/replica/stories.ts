@@ -38,6 +38,7 @@ export function status(xid: number): StatusMessage {
       hash: 0,
       sessions: 0,
       snapshotPauseMs: 0,
+      restorePauseMs: 0,
       trouble: "",
       machines: [],
     },

@@ -6,7 +6,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Request } from "../../src/protocol/client-messages.ts";
 import type { Viewstamp } from "../../src/protocol/view.ts";
-import { answer, answers, bytes, open, pathCount, replies, request, start, text } from "./kit.ts";
+import { answer, answers, bytes, loseNode, open, pathCount, replies, request, start, text } from "./kit.ts";
 import type { World } from "./world.ts";
 
 /** More than a step executes. */
@@ -105,6 +105,54 @@ test("a read that is confirmed while committed entries wait is answered from all
   assert.is(text(answer(world, "a", "answer").body), text(world.node("a").core.state.query(bytes(""))));
 });
 
+test("a copy that is confirmed beside a read waits with it, and begins with all that was committed", () => {
+  const world = start(["a", "b", "c"]);
+  const session = open(world, "a");
+  world.sliceMs = 20;
+  burst(world, session, LOTS);
+  world.until("entries are committed and not executed", () => {
+    const { core } = world.node("a");
+    return core.commit - core.applied > MOST_PER_STEP;
+  });
+  const { commit } = world.node("a").core;
+  const query = { type: "query", xid: 77, consistency: "linearizable", body: bytes("") } as const;
+  world.feed("a", { type: "client", client: 1, message: query });
+  world.client("a", { type: "copy", xid: 78, next: 0 }, 2);
+  world.until("the read is answered", () => answers(world, "a", "answer").length > 0);
+  world.run(100);
+  assert.is(answers(world, "a", "copied").length, 1);
+  assert.ok(answer(world, "a", "copied").at.seqno >= commit);
+});
+
+test("many reads that are confirmed at once are answered in slices, in order", () => {
+  const world = start(["a", "b", "c"]);
+  const { machine } = world.node("a");
+  const { query } = machine;
+  let read = 0;
+  const counted = (...given: Parameters<typeof query>): Uint8Array => {
+    read++;
+    return query(...given);
+  };
+  Object.assign(machine, { query: counted });
+  let most = 0;
+  world.watch = (_id, _core, step) => {
+    const before = read;
+    step();
+    most = Math.max(most, read - before);
+  };
+  for (let xid = 1; xid <= MANY; xid++) {
+    const message = { type: "query", xid, consistency: "linearizable", body: bytes("") } as const;
+    world.feed("a", { type: "client", client: 1, message });
+  }
+  world.step("a", { type: "turn" });
+  world.run(50);
+  assert.is(most, MOST_PER_STEP);
+  assert.equal(
+    answers(world, "a", "answer").map(({ xid }) => xid),
+    Array.from({ length: MANY }, (_, index) => index + 1),
+  );
+});
+
 test("a read that waits for execution is refused when the view ends", () => {
   const world = start(["a", "b", "c"]);
   const session = open(world, "a");
@@ -144,6 +192,28 @@ test("a backup that executes too slowly holds its acknowledgements back, and so 
   world.run(500);
   assert.is(core.applied, world.node("a").core.applied, "it catches up");
   assert.is(world.members("a"), "abc");
+});
+
+test("chunks of a snapshot that come together are restored one a step", () => {
+  const world = start(["a", "b", "c"], { snapshotEveryBytes: 2000 });
+  const session = open(world, "a", 600_000);
+  loseNode(world, "c", "a", "ab");
+  for (let number = 1; number <= 600; number++) request(world, "a", session, number);
+  world.until("a has compacted its log", () => world.node("a").core.log.base.seqno > 0);
+  world.sliceMs = 20;
+  let restored = 0;
+  world.watch = (id, _core, step) => {
+    const parts = step().filter(({ type }) => type === "restored").length;
+    if (id !== "c") return;
+    assert.ok(parts <= 1, `${parts} in one step`);
+    restored += parts;
+  };
+  world.restart("c");
+  world.until("c is a member again", () => world.members("a") === "abc" && world.members("c") === "abc", 20_000);
+  const chunks = world.node("c").disk.snapshot?.chunks.length ?? 0;
+  assert.ok(chunks > 20, `${chunks} chunks`);
+  assert.is(restored, chunks + 1, "every chunk, and the end");
+  assert.is(world.node("c").core.state.hash, world.node("a").core.state.hash);
 });
 
 test("a snapshot is taken when so much has been executed, not when so much is in the log", () => {

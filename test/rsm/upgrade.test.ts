@@ -99,6 +99,47 @@ test("a program that was taken back before all could switch changes nothing", ()
   for (const id of IDS) assert.is(versionAt(world, id), 1);
 });
 
+test("a late answer to a node that once asked for a first view takes no promise back", () => {
+  const world = start(IDS);
+  upgrade(world, "c");
+  upgrade(world, "b");
+  world.drop = (_from, _to, { type }) => type === "readied";
+  upgrade(world, "a");
+  const promised = (): number | undefined => world.node("c").disk.machines?.promised[0]?.version;
+  world.until("c has promised", () => promised() === 2, 5000);
+  const vid = world.node("c").core.view?.vid ?? 0;
+  world.drop = (_from, to, { type }) => to === "c" && type === "decided";
+  const from = IDS.find((id) => id !== "c" && id !== primary(world)) ?? "";
+  world.step(primary(world), { type: "stop" });
+  world.until("a newer view", () => (world.node(from).core.view?.vid ?? 0) > vid);
+  const { clusterId = "", origin = [], view } = world.node(from).core.config;
+  assert.is(world.node("c").core.view?.vid, vid);
+  if (view === undefined) throw new Error("no view");
+  world.step("c", {
+    type: "message",
+    from: world.node(from).member,
+    message: { type: "genesis", clusterId, origin, view },
+  });
+  world.run(50);
+  assert.is(world.node("c").core.view?.vid, view.vid);
+  assert.is(promised(), 2);
+});
+
+test("a member's program must run what the cluster began with, also while its log is empty", () => {
+  const world = start(IDS, {}, { a: BOTH, b: OLD, c: OLD });
+  assert.is(world.node("b").core.log.end, 0);
+  for (const id of ["b", "c"]) {
+    world.kill(id);
+    world.programs.set(id, [2]);
+    const error = refusalOf(() => world.restart(id));
+    assert.is(error.code, "WrongMachine");
+    assert.match(error.message, /begins with "tally" version 1, this program can run "tally" version 2/);
+    world.programs.set(id, BOTH);
+    world.restart(id);
+  }
+  world.until("all switched", () => IDS.every((id) => versionAt(world, id) === 2), 5000);
+});
+
 test("after the promise the old program does not start on that data, and says what to do", () => {
   const world = start(IDS);
   upgrade(world, "c");

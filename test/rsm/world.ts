@@ -75,7 +75,7 @@ export class World {
   drop: Drop = () => false;
   intercept: Intercept = () => false;
   /** Called around each step. */
-  watch: (id: string, core: Core, step: () => void) => void = (_id, _core, step) => step();
+  watch: (id: string, core: Core, step: () => readonly Effect[]) => void = (_id, _core, step) => step();
   /** How long until a node that has more to execute goes on. */
   sliceMs = 0.1;
   /** The versions that a node's program can run from its next start on; version 1 if it is not here. */
@@ -254,6 +254,7 @@ export class World {
     let effects: readonly Effect[] = [];
     this.watch(node.member.id, node.core, () => {
       effects = node.core.step(event, this.now);
+      return effects;
     });
     for (const effect of effects) this.#perform(node, effect);
   }

@@ -5,6 +5,8 @@ export interface Steadiness {
   readonly done: number;
   /** The longest time between two answers. */
   readonly longestGapMs: number;
+  /** By the wall clock: when the longest gap ended. */
+  readonly longestGapAt: number;
 }
 
 /** Waits for ten more answers, and at least for so many milliseconds. */
@@ -17,6 +19,7 @@ export async function steadily(
 ): Promise<Steadiness> {
   let done = 0;
   let longestGapMs = 0;
+  let longestGapAt = 0;
   let over = false;
   let failure: { readonly error: unknown } | undefined;
   let answered = (): void => {};
@@ -25,7 +28,10 @@ export async function steadily(
     while (!over) {
       await ask();
       const now = performance.now();
-      longestGapMs = Math.max(longestGapMs, now - last);
+      if (now - last > longestGapMs) {
+        longestGapMs = now - last;
+        longestGapAt = Date.now();
+      }
       last = now;
       done++;
       answered();
@@ -53,5 +59,5 @@ export async function steadily(
     await finished;
   }
   if (failure !== undefined) throw failure.error;
-  return { done, longestGapMs };
+  return { done, longestGapMs, longestGapAt };
 }

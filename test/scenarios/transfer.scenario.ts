@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CORE_DEFAULTS } from "../../src/protocol/options.ts";
 import type { Cluster } from "../harness/cluster.ts";
+import { type Pause, textOf } from "../harness/pause-probe.ts";
 import { scenario } from "../harness/scenario.ts";
 import type { TestClient } from "../harness/visitors.ts";
 import { patience, within } from "../harness/within.ts";
@@ -31,6 +32,17 @@ async function compacted(cluster: Cluster, primary: string, limitMs: number): Pr
   await within(limitMs, `${primary} has compacted its log`, isCompacted);
 }
 
+/** With `VIEWSTAMP_PAUSES=20`: which event loop stood still when. */
+function tellPauses(cluster: Cluster, since: number, gapEndedAt: number): void {
+  for (const id of cluster.ids) {
+    for (const fact of cluster.node(id).facts) {
+      const at = fact["at"] as number;
+      if (fact.event !== "paused" || at < since) continue;
+      console.log(`  ${id} at ${at - gapEndedAt} ms: ${textOf(fact as unknown as Pause)}`);
+    }
+  }
+}
+
 function countOf(cluster: Cluster, id: string, name: string): number {
   return cluster.node(id).facts.filter((fact) => fact.event === "path" && fact["name"] === name).length;
 }
@@ -46,7 +58,8 @@ scenario(
     await fill(client, megabytes);
     await compacted(cluster, "p0", 20_000);
     await cluster.warmUp("p2");
-    const { done, longestGapMs } = await steadily(
+    const began = Date.now();
+    const { done, longestGapMs, longestGapAt } = await steadily(
       () => client.tally.add({ name: "t", by: 1 }),
       async (goesOn) => {
         await goesOn(500);
@@ -56,6 +69,7 @@ scenario(
       },
     );
     console.log(`31: ${megabytes} MB, longest pause of commits ${Math.round(longestGapMs)} ms, ${done} commits`);
+    tellPauses(cluster, began, longestGapAt);
     assert.ok(longestGapMs < CORE_DEFAULTS.suspectMs * patience, `commits stood still for ${longestGapMs} ms`);
     assert.is(countOf(cluster, "p2", "snapshotInstalled"), 1, "the state came as a snapshot");
     assert.is(await client.tally.sum("t"), done);

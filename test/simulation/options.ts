@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 import { DEMANDED_FAULTS, FAULTS } from "../../src/simulator/faults.ts";
 import type { PlanWishes } from "../../src/simulator/plan.ts";
+import { type RuntimeName, runtimeNames } from "../runtimes.ts";
 
 export const USAGE = `npm run sim -- [options]
   --seeds N      how many seeds (default 100; 1 with --seed)
@@ -12,6 +13,7 @@ export const USAGE = `npm run sim -- [options]
   --versions N   machine versions that nodes are upgraded to, instead of a drawn number
   --faults A,B   only these kinds of faults; "none" for none, "list" to see them
   --workers N    so many processes (default 2; 1 with --trace)
+  --runtime R    what they run on: node, bun, deno, or current for the newest Node (default: the fastest that is here)
   --trace        tell the story of each run
   --hash         print each run's hash
   --keep-going   do not end at the first failure
@@ -23,6 +25,7 @@ export interface SimOptions {
   readonly seeds: number;
   readonly stride: number;
   readonly workers: number;
+  readonly runtime: RuntimeName | undefined;
   readonly wishes: PlanWishes;
   readonly trace: boolean;
   readonly hash: boolean;
@@ -47,6 +50,7 @@ export function parseOptions(args: readonly string[]): SimOptions {
       versions: { type: "string" },
       faults: { type: "string" },
       workers: { type: "string" },
+      runtime: { type: "string" },
       mutants: { type: "string" },
       trace: { type: "boolean", default: false },
       hash: { type: "boolean", default: false },
@@ -64,6 +68,7 @@ export function parseOptions(args: readonly string[]): SimOptions {
       (values.mutants !== undefined ? 2000 : values.seed === undefined ? 100 : 1),
     stride: count("stride", values.stride, 1, 1000) ?? 1,
     workers: alone ? 1 : (count("workers", values.workers, 1, 64) ?? 2),
+    runtime: runtime(values.runtime),
     wishes: {
       ...wish("nodes", count("nodes", values.nodes, 1, 7)),
       ...wish("clients", count("clients", values.clients, 1, 100)),
@@ -96,6 +101,12 @@ function count(name: string, text: string | undefined, least: number, most: numb
   const value = Number(text);
   if (text.trim() !== "" && Number.isSafeInteger(value) && value >= least && value <= most) return value;
   throw new TypeError(`--${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`);
+}
+
+function runtime(text: string | undefined): RuntimeName | undefined {
+  const name = runtimeNames.find((one) => one === text);
+  if (text === undefined || name !== undefined) return name;
+  throw new TypeError(`--runtime must be one of ${runtimeNames.join(", ")}, not ${JSON.stringify(text)}`);
 }
 
 function faults(text: string | undefined): readonly string[] | undefined {

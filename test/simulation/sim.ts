@@ -19,7 +19,7 @@ async function run(options: SimOptions): Promise<Totals> {
     if (!json) reportFailure(failure, options);
   };
   if (!trace && !hash) {
-    const program = await WorkerProgram.build();
+    const program = await WorkerProgram.build({ runtime: options.runtime });
     try {
       return await program.runTogether(options, workers, found);
     } finally {
@@ -65,9 +65,9 @@ async function main(): Promise<number> {
   if (options.help) say(USAGE);
   else if (options.listFaults) for (const kind of Object.keys({ ...FAULTS, ...DEMANDED_FAULTS })) say(kind);
   else if (options.mutants !== undefined) {
-    const { firstSeed, seeds, workers, mutants, json } = options;
+    const { firstSeed, seeds, workers, runtime, mutants, json } = options;
     const only = mutants === "" ? {} : { only: mutants.split(",") };
-    const result = await runMutants({ ...only, firstSeed, seeds, workers, say: json ? () => {} : say });
+    const result = await runMutants({ ...only, firstSeed, seeds, workers, runtime, say: json ? () => {} : say });
     if (json) say(JSON.stringify(result));
     return result.survivors.length > 0 ? 1 : 0;
   } else {

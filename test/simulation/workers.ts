@@ -7,8 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { addTotals, type Failure, noTotals, type Totals } from "../../src/simulator/campaign.ts";
+import type { RuntimeName } from "../runtimes.ts";
 import { bundleSimulator, type Patch } from "./build.ts";
 import { type SimOptions, wishArguments } from "./options.ts";
+import { workerCommand } from "./worker-runtime.ts";
 
 export type Share = Pick<SimOptions, "firstSeed" | "seeds" | "stride" | "wishes" | "keepGoing">;
 
@@ -20,6 +22,8 @@ export interface ProgramOptions {
   readonly patches?: readonly Patch[];
   /** A run that takes longer is ended, and has failed. */
   readonly limitMs?: number;
+  /** On which it runs; the fastest that is here by default. */
+  readonly runtime?: RuntimeName | undefined;
 }
 
 const MOST_COMPLAINT = 2000;
@@ -28,16 +32,19 @@ const MOST_COMPLAINT = 2000;
 export class WorkerProgram {
   readonly #folder: string;
   readonly #file: string;
+  readonly #command: readonly string[];
   readonly #limitMs: number | undefined;
 
-  private constructor(folder: string, limitMs: number | undefined) {
+  private constructor(folder: string, command: readonly string[], limitMs: number | undefined) {
     this.#folder = folder;
     this.#file = join(folder, "worker.mjs");
+    this.#command = command;
     this.#limitMs = limitMs;
   }
 
-  static async build({ patches = [], limitMs }: ProgramOptions = {}): Promise<WorkerProgram> {
-    const program = new WorkerProgram(await mkdtemp(join(tmpdir(), "viewstamp-sim-")), limitMs);
+  static async build({ patches = [], limitMs, runtime }: ProgramOptions = {}): Promise<WorkerProgram> {
+    const command = workerCommand(runtime);
+    const program = new WorkerProgram(await mkdtemp(join(tmpdir(), "viewstamp-sim-")), command, limitMs);
     await bundleSimulator({ entry: "test/simulation/worker.ts", outfile: program.#file, patches });
     return program;
   }
@@ -54,8 +61,9 @@ export class WorkerProgram {
       `--stride=${stride}`,
       ...(keepGoing ? ["--keep-going"] : []),
     ];
+    const [binary, ...flags] = this.#command as [string, ...string[]];
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [...runtimeFlags(), this.#file, ...own, ...wishArguments(wishes)], {
+      const child = spawn(binary, [...flags, this.#file, ...own, ...wishArguments(wishes)], {
         stdio: ["ignore", "pipe", "pipe"],
       });
       const late = this.#limitMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), this.#limitMs);
@@ -97,10 +105,4 @@ export class WorkerProgram {
   remove(): Promise<void> {
     return rm(this.#folder, { recursive: true, force: true });
   }
-}
-
-/** A young generation that holds a whole run: little of it outlives the run. */
-function runtimeFlags(): string[] {
-  if ("deno" in process.versions) return ["run", "--no-check", "-A"];
-  return "bun" in process.versions ? [] : ["--max-semi-space-size=64"];
 }

@@ -13,20 +13,35 @@ export function beginningWith(prefix: string, { held, pending }: LockSnapshot): 
 
 /** One row for each holder and waiter, waiters in the order of their line. */
 export function locksTable({ held, pending }: LockSnapshot): string[] {
-  const names = [...new Set([...held, ...pending].map(({ name }) => name))];
-  const rows = names.flatMap((name) => {
-    const isIts = (one: LockInfo): boolean => one.name === name;
+  const rows = keysOf({ held, pending }).flatMap((key) => {
+    const isIts = (one: LockInfo): boolean => keyOf(one) === key;
     const waiters = pending.filter(isIts);
     return [
-      ...held.filter(isIts).map((one) => rowOf(one, "held", `${waiters.length} waiting`)),
+      ...held.filter(isIts).map((one) => rowOf(one, stateOf(one), `${waiters.length} waiting`)),
       ...waiters.map((one, index) => rowOf(one, `waits ${index + 1}`, "")),
     ];
   });
   return columns([["NAME", "STATE", "MODE", "AGE", "TOKEN", "LINE", "CLIENT", "OWNER"], ...rows]);
 }
 
-function rowOf({ name, mode, ageMs, token, clientId, owner }: LockInfo, state: string, line: string): string[] {
-  return [shown(name), state, mode, ageText(ageMs), token === undefined ? "-" : String(token), line, clientId, owner];
+/** A lock and a semaphore of one name are two things. */
+function keyOf({ name, permits }: LockInfo): string {
+  return `${permits === undefined ? "lock" : "semaphore"} ${name}`;
+}
+
+function keysOf({ held, pending }: LockSnapshot): string[] {
+  return [...new Set([...held, ...pending].map(keyOf))];
+}
+
+/** Whose session was lost holds nothing, and nobody else does for a while. */
+function stateOf({ availableInMs }: LockInfo): string {
+  return availableInMs === undefined ? "held" : `lost, free in ${ageText(availableInMs)}`;
+}
+
+function rowOf(info: LockInfo, state: string, line: string): string[] {
+  const { name, mode, permits, ageMs, token, clientId, owner } = info;
+  const what = permits === undefined ? mode : `permit of ${permits}`;
+  return [shown(name), state, what, ageText(ageMs), token === undefined ? "-" : String(token), line, clientId, owner];
 }
 
 /** A holder in one line. */
@@ -36,22 +51,29 @@ export function holderText({ name, mode, clientId, owner, ageMs, token }: LockIn
 
 /** One JSON object; tokens are strings, for they are too large for most readers of numbers. */
 export function locksJson({ held, pending }: LockSnapshot): string {
-  const names = [...new Set([...held, ...pending].map(({ name }) => name))];
-  const locks = names.map((name) => ({
-    name,
-    held: held.filter((one) => one.name === name).map(plain),
-    waiting: pending.filter((one) => one.name === name).map(plain),
-  }));
+  const locks = keysOf({ held, pending }).map((key) => {
+    const isIts = (one: LockInfo): boolean => keyOf(one) === key;
+    const [holders, waiters] = [held.filter(isIts), pending.filter(isIts)];
+    const { name = "", permits } = holders[0] ?? waiters[0] ?? {};
+    return { name, ...(permits !== undefined && { permits }), held: holders.map(plain), waiting: waiters.map(plain) };
+  });
   return JSON.stringify({ event: "locks", locks });
 }
 
-function plain({ mode, clientId, owner, ageMs, token }: LockInfo): object {
-  return { mode, clientId, owner, ageMs: Math.round(ageMs), ...(token !== undefined && { token: String(token) }) };
+function plain({ mode, clientId, owner, ageMs, token, availableInMs }: LockInfo): object {
+  return {
+    ...{ mode, clientId, owner, ageMs: Math.round(ageMs) },
+    ...(token !== undefined && { token: String(token) }),
+    ...(availableInMs !== undefined && { availableInMs: Math.round(availableInMs) }),
+  };
 }
 
 /** What is the same as long as nobody comes or goes. */
 export function fingerprint({ held, pending }: LockSnapshot): string {
-  const of = ({ name, mode, clientId, token }: LockInfo): string[] => [name, mode, clientId, String(token)];
+  const of = ({ name, mode, clientId, token, ...info }: LockInfo): string[] => [
+    ...[name, mode, clientId, String(token)],
+    `${info.permits} ${info.availableInMs !== undefined}`,
+  ];
   return JSON.stringify([held.map(of), pending.map(of)]);
 }
 

@@ -4,9 +4,16 @@
  */
 
 import { type LockCommands, locks } from "../../locks/machine.ts";
-import type { Lock, LockTable } from "../../locks/machine-state.ts";
+import type { LockTable } from "../../locks/machine-state.ts";
 import { command } from "../../machine/define.ts";
-import type { AnyMachine, Command, CommandContext, StepContext, Synchronous } from "../../machine/definition.ts";
+import type {
+  AnyMachine,
+  Command,
+  CommandContext,
+  SessionEndContext,
+  StepContext,
+  Synchronous,
+} from "../../machine/definition.ts";
 import { faultOfEnded, faultOfHolders } from "../ledger/rules/exclusion.ts";
 import { faultOfQueue } from "../ledger/rules/wake-ups.ts";
 
@@ -14,18 +21,16 @@ export type Violated = (rule: number, text: string) => void;
 
 /** The real lock machine, looked at after every step. */
 export function watchedLocks(violated: Violated): AnyMachine {
-  const check = (table: LockTable, name: string): void => checkLock(name, table.get(name), violated);
-  const watched = <Input extends { readonly name: string }, Output>(
-    given: Command<LockTable, Input, Output>,
-  ): Command<LockTable, Input, Output> =>
+  const watched = <Input, Output>(given: Command<LockTable, Input, Output>): Command<LockTable, Input, Output> =>
     command(given.schema, (table: LockTable, input: Input, ctx: CommandContext) => {
       const reply = given(table, input, ctx);
-      check(table, input.name);
+      checkAll(table, violated);
       return reply as Synchronous<Output>;
     });
-  const { acquire, release, cancel, settle, refill, survey, once } = locks.commands;
+  const { acquire, acquireAll, release, cancel, settle, refill, survey, once } = locks.commands;
   const commands: LockCommands = {
     acquire: watched(acquire),
+    acquireAll: watched(acquireAll),
     release: watched(release),
     cancel: watched(cancel),
     settle: watched(settle),
@@ -33,21 +38,28 @@ export function watchedLocks(violated: Violated): AnyMachine {
     survey,
     once,
   };
-  const sessionEnded = (table: LockTable, session: string, ctx: StepContext): void => {
+  const sessionEnded = (table: LockTable, session: string, ctx: SessionEndContext): void => {
     const names = table.namesOf(session);
     locks.sessionEnded?.(table, session, ctx);
+    checkAll(table, violated);
     for (const name of names) {
-      check(table, name);
       const left = faultOfEnded(session, name, table.get(name));
       if (left !== undefined) violated(12, left);
     }
   };
-  return Object.freeze({ ...locks, commands, sessionEnded }) as unknown as AnyMachine;
+  const tick = (table: LockTable, ctx: StepContext): void => {
+    locks.tick?.(table, ctx);
+    checkAll(table, violated);
+  };
+  return Object.freeze({ ...locks, commands, sessionEnded, tick }) as unknown as AnyMachine;
 }
 
-function checkLock(name: string, lock: Lock, violated: Violated): void {
-  const held = faultOfHolders(name, lock);
-  if (held !== undefined) violated(12, held);
-  const line = faultOfQueue(name, lock);
-  if (line !== undefined) violated(14, line);
+/** A step may let somebody in at another lock than its own. */
+function checkAll(table: LockTable, violated: Violated): void {
+  for (const [name, lock] of table.from("")) {
+    const held = faultOfHolders(name, lock);
+    if (held !== undefined) violated(12, held);
+    const line = faultOfQueue(table, name, lock);
+    if (line !== undefined) violated(14, line);
+  }
 }

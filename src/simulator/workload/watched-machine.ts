@@ -54,8 +54,8 @@ export class WatchedMachine implements ReplicatedMachine {
     return reply;
   }
 
-  endSession(session: SessionId, context: EntryContext): readonly Notice[] {
-    const take = (machine: ReplicatedMachine): Applied => silent(machine.endSession(session, context));
+  endSession(session: SessionId, isLost: boolean, context: EntryContext): readonly Notice[] {
+    const take = (machine: ReplicatedMachine): Applied => silent(machine.endSession(session, isLost, context));
     return this.#step("endSession", session, context, () => `sessionEnded of ${session}`, take).notices;
   }
 

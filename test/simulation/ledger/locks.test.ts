@@ -1,6 +1,7 @@
 // Rules 12 to 14: what the history tells clients of locks, whom they trust, and who is woken.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { LockTable } from "../../../src/locks/machine-state.ts";
 import { encodeCall, encodeNotice, encodeReply } from "../../../src/protocol/calls.ts";
 import type { Notice } from "../../../src/protocol/machine.ts";
 import { parseSessionId } from "../../../src/protocol/session.ts";
@@ -204,21 +205,37 @@ twelve("a grant to a session that is over is seen", () => {
 });
 
 twelve("a replica's own table is looked at", () => {
-  const asked = { session: "1.1", xid: 1, mode: "exclusive", since: 0, owner: "" } as const;
+  const asked = {
+    session: "1.1",
+    xid: 1,
+    mode: "exclusive",
+    since: 0,
+    owner: "",
+    permits: 0,
+    delayMs: 0,
+    group: 0,
+  } as const;
   const one = { ...asked, token: 1n, waited: false, keep: 0, asked: false, keeps: false, probes: false };
   const two = { ...one, session: "1.2" };
-  const lock = { holders: [one], queue: [], stolen: [], declined: [] };
+  const lock = { holders: [one], queue: [], stolen: [], declined: [], barred: undefined };
+  const table = new LockTable();
   assert.is(faultOfHolders("x", lock), undefined);
   assert.type(faultOfHolders("x", { ...lock, holders: [one, two] }), "string");
   assert.is(faultOfEnded("1.2", "x", lock), undefined);
   assert.type(faultOfEnded("1.1", "x", lock), "string");
-  assert.is(faultOfQueue("x", { ...lock, queue: [two] }), undefined);
-  assert.type(faultOfQueue("x", { ...lock, holders: [], queue: [two] }), "string");
-  assert.type(faultOfQueue("x", { ...lock, queue: [{ ...two, probes: true }] }), "string");
+  assert.is(faultOfQueue(table, "x", { ...lock, queue: [two] }), undefined);
+  assert.type(faultOfQueue(table, "x", { ...lock, holders: [], queue: [two] }), "string");
+  assert.type(faultOfQueue(table, "x", { ...lock, queue: [{ ...two, probes: true }] }), "string");
   assert.is(
-    faultOfQueue("x", { ...lock, holders: [{ ...one, keep: 1 }], queue: [{ ...two, probes: true }] }),
+    faultOfQueue(table, "x", { ...lock, holders: [{ ...one, keep: 1 }], queue: [{ ...two, probes: true }] }),
     undefined,
   );
+  const [permit, other] = [one, two].map((asked) => ({ ...asked, mode: "shared" as const, permits: 1 }));
+  assert.is(faultOfHolders("x", { ...lock, holders: [permit!] }), undefined);
+  assert.type(faultOfHolders("x", { ...lock, holders: [permit!, other!] }), "string");
+  const barred = { session: "1.3", owner: "", since: 0, token: 0n, until: 5 };
+  assert.type(faultOfHolders("x", { ...lock, barred }), "string");
+  assert.is(faultOfQueue(table, "x", { ...lock, barred, holders: [], queue: [two] }), undefined);
 });
 
 twelve.run();

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Failure, Totals } from "../../../src/simulator/campaign.ts";
+import type { RuntimeName } from "../../runtimes.ts";
 import { WorkerProgram } from "../workers.ts";
 import type { Mutant } from "./mutant.ts";
 import { MUTANTS } from "./table.ts";
@@ -16,6 +17,7 @@ export interface MutantsOptions {
   /** So many at a time. */
   readonly workers?: number;
   readonly firstSeed?: number;
+  readonly runtime?: RuntimeName | undefined;
   readonly say?: (line: string) => void;
 }
 
@@ -50,9 +52,9 @@ const BATCH = 50;
 const MOST_MS_PER_BATCH = 300_000;
 
 export async function runMutants(options: MutantsOptions = {}): Promise<MutantsResult> {
-  const { only, workers = 1, say = () => {} } = options;
+  const { only, workers = 1, runtime, say = () => {} } = options;
   const waiting = MUTANTS.filter(({ name }) => only === undefined || only.some((part) => name.includes(part)));
-  const real = await WorkerProgram.build({ limitMs: MOST_MS_PER_BATCH });
+  const real = await WorkerProgram.build({ limitMs: MOST_MS_PER_BATCH, runtime });
   try {
     const trials: Trial[] = [];
     const work = async (): Promise<void> => {
@@ -72,7 +74,11 @@ export async function runMutants(options: MutantsOptions = {}): Promise<MutantsR
 }
 
 async function tried(mutant: Mutant, real: WorkerProgram, options: MutantsOptions): Promise<Trial> {
-  const program = await WorkerProgram.build({ patches: mutant.patches, limitMs: MOST_MS_PER_BATCH });
+  const program = await WorkerProgram.build({
+    patches: mutant.patches,
+    limitMs: MOST_MS_PER_BATCH,
+    runtime: options.runtime,
+  });
   try {
     return await hunted(mutant, program, real, options);
   } finally {

@@ -4,7 +4,7 @@
  */
 import type { Mutant } from "./mutant.ts";
 
-const GRANTS = "src/locks/machine-grants.ts";
+const LINE = "src/locks/machine-line.ts";
 const KEEPING = "src/locks/machine-keeping.ts";
 const CLAIMS = "src/locks/client-claims.ts";
 const CACHE = "src/locks/client-cache.ts";
@@ -15,7 +15,7 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     rules: [14],
     patches: [
       {
-        file: GRANTS,
+        file: LINE,
         find: `at.notify(session, { type: "revoke", name, xid, token, answer: asked });`,
         replace: "",
       },
@@ -56,8 +56,8 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/locks/machine-snapshot.ts",
-        find: "return { session, xid, mode, since, owner, token, waited, keep, asked };",
-        replace: "return { session, xid, mode, since, owner, token, waited, keep: 0 * keep, asked };",
+        find: "return { session, xid, mode, since, owner, permits, delayMs, token, waited, keep, asked };",
+        replace: "return { session, xid, mode, since, owner, permits, delayMs, token, waited, keep: 0 * keep, asked };",
       },
     ],
   },
@@ -67,8 +67,8 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: CLAIMS,
-        find: "if (claim.keep > 0 && claim.uses.length > 0 && (answer || isWeaker)) this.#settle(claim);",
-        replace: "if (claim.keep > 0 && claim.uses.length > 0 && (answer || isWeaker)) void this.#return(claim);",
+        find: "if (claim.keep > 0 && claim.uses.length > 0 && (answer || isWeaker)) this.#returns.settle(claim, this);",
+        replace: "if (claim.keep > 0 && claim.uses.length > 0 && (answer || isWeaker)) void this.#returns.give(claim);",
       },
     ],
   },
@@ -104,11 +104,11 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     rules: [13],
     patches: [
       {
-        file: GRANTS,
+        file: LINE,
         find: "const part = Math.floor(TOKENS_PER_ENTRY / count);",
         replace: "const part = 1;",
       },
-      { file: GRANTS, find: "keep: keeps ? part : 0", replace: "keep: keeps ? TOKENS_PER_ENTRY : 0" },
+      { file: LINE, find: "keeps ? part : 0;", replace: "keeps ? TOKENS_PER_ENTRY : 0;" },
     ],
     why: "those let in together share the entry's block",
   },

@@ -47,9 +47,9 @@ export const FOUND_MUTANTS: readonly Mutant[] = [
     why: "the tokens of an entry were shared out among those of one step, and a probe that ended between two steps made two of them",
     patches: [
       {
-        file: "src/locks/machine-grants.ts",
-        find: "const tenures = letIn.map((waiter, index) => tenureOf(waiter, at, true, index, letIn.length));",
-        replace: "const tenures = letIn.map((waiter) => tenureOf(waiter, at, true));",
+        file: "src/locks/machine-line.ts",
+        find: "const tenures = entered.map((waiter, index) => tenureOf(waiter, at, true, index, entered.length));",
+        replace: "const tenures = entered.map((waiter) => tenureOf(waiter, at, true));",
       },
     ],
   },

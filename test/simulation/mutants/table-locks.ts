@@ -5,6 +5,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const GRANTS = "src/locks/machine-grants.ts";
+const LINE = "src/locks/machine-line.ts";
 const MACHINE = "src/locks/machine.ts";
 const STATE = "src/locks/machine-state.ts";
 const CLAIMS = "src/locks/client-claims.ts";
@@ -26,11 +27,9 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     rules: [12],
     patches: [
       {
-        file: GRANTS,
-        find: `const end = queue.findIndex((waiter) => waiter.mode === "exclusive");
-  return end === -1 ? queue.length : end;`,
-        replace: `const end = queue.findIndex((waiter) => waiter.mode === "exclusive");
-  return end === -1 ? queue.length : queue.filter(({ mode }) => mode === "shared").length;`,
+        file: LINE,
+        find: "return Math.min(most, end === -1 ? queue.length : end);",
+        replace: `return Math.min(most, queue.filter(({ mode }) => mode === "shared").length);`,
       },
     ],
   },
@@ -51,8 +50,8 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: "if (lock.queue.length === 0 && isCompatible(lock, waiter.mode)) {",
-        replace: `if ((lock.queue.length === 0 || wanted.how === "ifAvailable") && isCompatible(lock, waiter.mode)) {`,
+        find: "if (lock.queue.length === 0 && isCompatible(lock, waiter)) return",
+        replace: `if ((lock.queue.length === 0 || wanted.how === "ifAvailable") && isCompatible(lock, waiter)) return`,
       },
     ],
     why: "shared requests that do not wait overtake an exclusive one for ever",
@@ -63,8 +62,8 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: "const rest = without(table.get(name), isIts, isIts);",
-        replace: "const rest = without(table.get(name), isIts, () => false);",
+        find: "const rest = without(lock, isIts, isIts);",
+        replace: "const rest = without(lock, isIts, () => false);",
       },
     ],
   },
@@ -74,8 +73,8 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: "if (rest !== undefined) table.put(name, grantNext(name, rest, at));",
-        replace: "if (rest !== undefined) table.put(name, rest);",
+        find: "  letIn(table, names, at);\n",
+        replace: "",
       },
     ],
   },
@@ -85,8 +84,8 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: "table.leave(session, name);\n  table.put(name, grantNext(name, rest, at));",
-        replace: "table.leave(session, name);\n  table.put(name, rest);",
+        find: "  table.put(name, rest);\n  letIn(table, [name], at);\n",
+        replace: "  table.put(name, rest);\n",
       },
     ],
   },
@@ -96,9 +95,10 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: "table.leave(session, name);\n  table.put(name, grantNext(name, rest, at));",
-        replace: `table.leave(session, name);
-  table.put(name, rest.holders.length === lock.holders.length ? rest : grantNext(name, rest, at));`,
+        find: "  table.put(name, rest);\n  letIn(table, [name], at);\n",
+        replace: `  table.put(name, rest);
+  if (rest.holders.length < lock.holders.length) letIn(table, [name], at);
+`,
       },
     ],
     why: "shared ones behind an exclusive one that gives up stay in line beside shared holders",
@@ -120,7 +120,7 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     rules: [14, 15],
     patches: [
       {
-        file: GRANTS,
+        file: LINE,
         find: `at.notify(session, { type: "granted", name, xid, token, keep });`,
         replace: "",
       },
@@ -172,7 +172,9 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
       },
       { file: MACHINE, find: "tenures, at(ctx))", replace: "tenures, at(ctx, table))" },
       { file: MACHINE, find: "request, at(ctx))", replace: "request, at(ctx, table))" },
-      { file: MACHINE, find: "session, at(ctx))", replace: "session, at(ctx, table))" },
+      { file: MACHINE, find: "all, at(ctx))", replace: "all, at(ctx, table))" },
+      { file: MACHINE, find: "isLost, at(ctx))", replace: "isLost, at(ctx, table))" },
+      { file: MACHINE, find: "endBars(table, at(ctx))", replace: "endBars(table, at(ctx, table))" },
       {
         file: MACHINE,
         find: "function at(ctx: StepContext): At {",
@@ -187,7 +189,7 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     rules: [13],
     patches: [
       {
-        file: GRANTS,
+        file: LINE,
         find: "BigInt(at.seqno) * BigInt(TOKENS_PER_ENTRY)",
         replace: "BigInt(Math.floor(at.now)) * BigInt(TOKENS_PER_ENTRY)",
       },
@@ -199,7 +201,7 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     rules: [10],
     patches: [
       {
-        file: GRANTS,
+        file: LINE,
         find: "BigInt(at.seqno) * BigInt(TOKENS_PER_ENTRY)",
         replace: "BigInt(Date.now()) * BigInt(TOKENS_PER_ENTRY)",
       },
@@ -208,16 +210,16 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
   {
     name: "those let in together share a token",
     rules: [13],
-    patches: [{ file: GRANTS, find: "BigInt(index * part);", replace: "BigInt(0 * index * part);" }],
+    patches: [{ file: LINE, find: "BigInt(index * part);", replace: "BigInt(0 * index * part);" }],
   },
   {
     name: "map order differs",
     rules: [10, 13],
     patches: [
       {
-        file: GRANTS,
-        find: "const tenures = letIn.map(",
-        replace: "const tenures = [...new Set(letIn)].sort(() => Math.random() - 0.5).map(",
+        file: LINE,
+        find: "const tenures = entered.map(",
+        replace: "const tenures = [...new Set(entered)].sort(() => Math.random() - 0.5).map(",
       },
     ],
     why: "those let in together get their tokens in the order of an unordered set, another one on each replica",
@@ -227,7 +229,7 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     rules: [13],
     patches: [
       {
-        file: CLAIMS,
+        file: "src/locks/client-returns.ts",
         find: "for (const use of uses) use.tellLoss();",
         replace: "",
       },

@@ -116,7 +116,7 @@ export const SERVING_MUTANTS: readonly Mutant[] = [
   {
     name: "read answered before what was committed is executed",
     rules: [8],
-    patches: [{ file: CONFIRMATION, find: "if (applied === commit) return", replace: "if (applied <= commit) return" }],
+    patches: [{ file: CONFIRMATION, find: "through: commit,", replace: "through: applied," }],
   },
   {
     name: "last numbers missing from the snapshot",

@@ -56,8 +56,13 @@ export function isConflict(a: Pick<Asked, "mode">, b: Pick<Asked, "mode">): bool
 }
 
 /** What is wrong with the holders of a lock, as a replica has them. */
-export function faultOfHolders(name: string, { holders }: Lock): string | undefined {
-  if (holders.length < 2 || holders.every(({ mode }) => mode === "shared")) return undefined;
+export function faultOfHolders(name: string, { holders, barred }: Lock): string | undefined {
+  const [first] = holders;
+  if (first === undefined) return undefined;
+  if (barred !== undefined) return `${name} is held by ${nameOf(first)} and barred until ${barred.until}`;
+  const most = first.permits > 0 ? first.permits : Number.POSITIVE_INFINITY;
+  if (holders.length < 2 || (holders.length <= most && holders.every(({ mode }) => mode === "shared")))
+    return undefined;
   return `${name} is held by ${holders.map(nameOf).join(" and ")}`;
 }
 

@@ -3,7 +3,7 @@
  * tells a client that has come to it.
  * @module
  */
-import { isCompatible, type Lock } from "../../../locks/machine-state.ts";
+import { isCompatible, isUsedAgainst, type Lock, type LockTable } from "../../../locks/machine-state.ts";
 import { decodeNotice } from "../../../protocol/calls.ts";
 import { sessionIdOf } from "../../../protocol/session.ts";
 import { hashBytes } from "../chain.ts";
@@ -133,14 +133,18 @@ function faultOfLine({ name, holders, queue }: ModelLock): string | undefined {
   return untold === undefined ? undefined : `${nameOf(untold)} keeps ${name} and is not told that others want it`;
 }
 
-/** The same, as a replica has it. */
-export function faultOfQueue(name: string, lock: Lock): string | undefined {
+/** The same, as a replica has it. Of a group all must be first in line, and find room. */
+export function faultOfQueue(table: LockTable, name: string, lock: Lock): string | undefined {
   const [first] = lock.queue;
   if (first === undefined) return undefined;
-  if (isCompatible(lock, first.mode))
+  const { session, group } = first;
+  const locks = group === 0 ? [lock] : table.groups.names(session, group).map((other) => table.get(other));
+  const isFirst = ({ queue: [head] }: Lock): boolean => head?.session === session && head.group === group;
+  if (locks.length === 0) return `${nameOf(first)} waits for ${name} in a group that there is not`;
+  if (locks.every((one) => isFirst(one) && isCompatible(one, first)))
     return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
-  const isInUse = lock.holders.some((holder) => holder.keep === 0 && isConflict(holder, first));
-  return first.probes && isInUse ? `${nameOf(first)} is not told that ${name} is in use` : undefined;
+  const isInUse = first.probes && locks.some((one) => isFirst(one) && isUsedAgainst(one, first));
+  return isInUse ? `${nameOf(first)} is not told that ${name} is in use` : undefined;
 }
 
 function nameOf({ session, xid, mode }: Pick<Asked, "session" | "xid" | "mode">): string {
