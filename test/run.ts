@@ -5,6 +5,7 @@
 //   --match=text                                       suites whose path contains the text
 //   --jobs=2                                           processes at once
 //   --patience=1                                       multiplies every time limit
+//   --cache=both                                       all scenarios with locks, cache on and off; or on, or off
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +36,7 @@ const { values: options } = parseArgs({
     match: { type: "string", default: "" },
     jobs: { type: "string", default: "2" },
     patience: { type: "string", default: "1" },
+    cache: { type: "string" },
   },
 });
 
@@ -46,6 +48,8 @@ async function main(): Promise<void> {
   const runtimes = meetRuntimes(report, chosen(options.runtime, runtimeNames, "runtime"));
   const { match } = options;
   const plan = { runtimes, report, match, jobs: Number(options.jobs), patience: Number(options.patience) };
+  if (options.cache !== undefined)
+    process.env["VIEWSTAMP_CACHE"] = chosen(options.cache, ["both", "on", "off"], "cache")[0];
   for (const name of stageNames) await runStage(name, plan, folder);
   report.close();
   process.exitCode = report.failed > 0 || report.passed === 0 ? 1 : 0;

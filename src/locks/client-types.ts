@@ -10,7 +10,11 @@ export type { LockMode } from "./machine-state.ts";
 export interface LockOptions {
   /** `shared` locks are held together by any number of clients, `exclusive` ones alone. Default `exclusive`. */
   readonly mode?: LockMode;
-  /** Gives `null` instead of waiting if the lock is held or others wait for it. Default `false`. */
+  /**
+   * Gives `null` instead of waiting if the lock is held or others wait for it. Whether a client that keeps the lock uses it
+   * only that client knows: it is asked, which takes a round trip, and if it is dead or cut off until its session ends;
+   * who cannot wait for that sets `timeoutMs`. Default `false`.
+   */
   readonly ifAvailable?: boolean;
   /**
    * Takes the lock from whoever holds it, before those that wait. The robbed holder's `lock.signal` is aborted as soon as

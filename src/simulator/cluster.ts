@@ -180,6 +180,11 @@ export class SimCluster {
     return this.nodes.every(({ core }) => core?.state.sessions.size === 0);
   }
 
+  /** No machine waits for a moment to act by itself. */
+  get hasNoDeadlines(): boolean {
+    return this.nodes.every(({ core }) => core?.state.machine.nextDeadline() === undefined);
+  }
+
   /** What each node takes for the present. */
   views(): string {
     const said = this.nodes.map(({ id, core, up }) => {

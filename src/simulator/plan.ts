@@ -6,6 +6,7 @@ import { CORE_DEFAULTS, type CoreOptions } from "../protocol/options.ts";
 import { FAULTS, MOST_DRIFT } from "./faults.ts";
 import { LASTING_FAULTS } from "./lasting.ts";
 import type { Random } from "./random.ts";
+import type { LeadingOptions } from "./workload/leading.ts";
 import { drawWishes } from "./workload/lock-wishes.ts";
 import type { LockingOptions } from "./workload/locking.ts";
 import type { LoadOptions } from "./workload/registers.ts";
@@ -18,6 +19,7 @@ export interface Plan {
   readonly lanes: number;
   readonly load: LoadOptions;
   readonly locking: LockingOptions;
+  readonly leading: LeadingOptions;
   readonly options: CoreOptions;
   readonly sessionTtlMs: number;
   readonly turnMs: number;
@@ -93,6 +95,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       cache: drawCache(random.fork("cache")),
       wishes: drawWishes(random.fork("lock wishes")),
     },
+    leading: drawLeading(random.fork("leading"), calls),
     options: drawOptions(random, nodes),
     sessionTtlMs: random.pick([500, 500, 1000, 2000]),
     turnMs: random.pick([0, 0, 0.2, 2]),
@@ -113,6 +116,16 @@ function drawCache(random: Random): LockingOptions["cache"] {
     share: random.pick([0, 0.5, 1, 1]),
     size: random.pick([1, 2, 100]),
     idleMs: random.pick([20, 200, 10_000]),
+  };
+}
+
+function drawLeading(random: Random, calls: number): LeadingOptions {
+  return {
+    rounds: Math.round(calls * random.pick([0, 0, 0.05, 0.1])),
+    names: random.integer(1, 2),
+    termMs: random.pick([0, 10, 100]),
+    ttlMs: random.pick([100, 500, 2000]),
+    drift: MOST_DRIFT,
   };
 }
 

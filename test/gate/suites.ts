@@ -6,7 +6,7 @@ import { type Plan, runJobs } from "./plan.ts";
 import { judgeSuite } from "./report.ts";
 
 const unitLimitMs = 120_000;
-const scenarioLimitMs = 300_000;
+const scenarioLimitMs = 420_000;
 const simulationLimitMs = 600_000;
 const simulationGate = "test/simulation/gate.ts";
 

@@ -161,6 +161,21 @@ test("ifAvailable is decided by the client that keeps the lock, and never overta
   assert.is(a.core.done.length, sent);
 });
 
+test("ifAvailable waits for a dead client that kept the lock until its session ends, or its own time is up", async () => {
+  const { world, a, b } = setUp();
+  await keep(world, a);
+  const diedAt = world.clock.now();
+  a.core.die();
+  const impatient = watch(b.locks.acquire("x", { ifAvailable: true, timeoutMs: 500 }));
+  const patient = watch(b.locks.acquire("x", { ifAvailable: true }));
+  await world.clock.advance(600);
+  assert.is(codeOf(impatient.error), "Timeout");
+  assert.not(patient.isSettled, "nobody knows whether it is used");
+  await inTime(world, new Promise<void>((resolve) => world.clock.setTimer(a.core.ttlMs, resolve)));
+  assert.ok(patient.value, "then nobody uses it");
+  assert.ok(world.clock.now() - diedAt < a.core.ttlMs + 1_000);
+});
+
 test("query shows uses and local waiters, not what is merely kept", async () => {
   const { world, a, b } = setUp();
   await keep(world, a, "unused");

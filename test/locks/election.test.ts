@@ -118,8 +118,8 @@ for (const [how, end] of endings) {
   });
 }
 
-test("a candidacy that begins too late is over at once", async () => {
-  const world = newWorld(false);
+eitherWay("a candidacy that begins too late is over at once", async (cache) => {
+  const world = newWorld(cache);
   const { locks } = candidate(world);
   const told = terms(locks.elect("x", { signal: AbortSignal.abort() }));
   await world.clock.advance(10);
@@ -130,8 +130,8 @@ test("a candidacy that begins too late is over at once", async () => {
   assert.ok(late.isOver);
 });
 
-test("trouble is told, and tried again", async () => {
-  const world = newWorld(false);
+eitherWay("trouble is told, and tried again", async (cache) => {
+  const world = newWorld(cache);
   const { locks, core } = candidate(world);
   core.openFailures.push("NoQuorum", "Busy");
   core.failures.push({ code: "InvalidInput", isExecuted: false });
@@ -144,8 +144,8 @@ test("trouble is told, and tried again", async () => {
   assert.is(election.trouble, undefined);
 });
 
-test("who asks late is told of the term that lasts, each iteration by itself", async () => {
-  const world = newWorld(false);
+eitherWay("who asks late is told of the term that lasts, each iteration by itself", async (cache) => {
+  const world = newWorld(cache);
   const election = candidate(world).locks.elect("x");
   await world.clock.advance(100);
   const [one, two] = [terms(election), terms(election)];
@@ -234,8 +234,8 @@ eitherWay("an observer is told who leads, and of each change, and ends with its 
   assert.is(await timersLeft(world), 0);
 });
 
-test("an observer shows the term, asks only for its own name, and outlasts trouble", async () => {
-  const world = newWorld(false);
+eitherWay("an observer shows the term, asks only for its own name, and outlasts trouble", async (cache) => {
+  const world = newWorld(cache);
   const { locks } = candidate(world, "a");
   const term = terms(locks.elect("x"));
   await world.clock.advance(100);

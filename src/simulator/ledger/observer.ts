@@ -35,6 +35,7 @@ export interface StateEye {
     readonly versions: readonly MachineVersion[];
     readonly able: readonly MachineAbility[];
     outstanding(session: string): readonly Uint8Array[];
+    nextDeadline(): number | undefined;
   };
   /** The state now; it stays usable while the state changes, and must be drained. */
   snapshot(): Iterator<Uint8Array>;

@@ -5,8 +5,9 @@
  */
 
 import type { ClientCore } from "../../client/contract.ts";
-import { LockClient } from "../../locks/client.ts";
+import type { LockClient } from "../../locks/client.ts";
 import type { Lock, LockMode } from "../../locks/client-types.ts";
+import { ClusterLocks } from "../../locks/cluster-locks.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Random } from "../random.ts";
 import type { Inside } from "./believers.ts";
@@ -90,9 +91,9 @@ export class Locking {
   }
 
   /** The locks of one client, which may keep them after use. */
-  connect(core: ClientCore, random: Random): LockClient {
+  connect(core: ClientCore, random: Random): ClusterLocks {
     const { share, size, idleMs } = this.options.cache;
-    return new LockClient(core, { cache: random.chance(share) && { size, idleMs } });
+    return new ClusterLocks(core, { cache: random.chance(share) && { size, idleMs } });
   }
 
   async #round(

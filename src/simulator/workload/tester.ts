@@ -1,11 +1,12 @@
 /**
- * The workload of the simulator's own campaigns: registers, tallies and the lock tester, on the same clients.
+ * The workload of the simulator's own campaigns: registers, tallies, the lock tester and elections, on the same clients.
  * @module
  */
 import { ViewstampError } from "../../protocol/errors.ts";
 import { checkRegisters } from "../checkers/linearizability.ts";
 import type { Inside } from "./believers.ts";
 import type { AskState, ClientLife, Witness, Workload } from "./contract.ts";
+import { Leading, type LeadingOptions } from "./leading.ts";
 import type { Violated } from "./lock-checks.ts";
 import { Locking, type LockingOptions } from "./locking.ts";
 import { Load, type LoadOptions } from "./registers.ts";
@@ -13,6 +14,7 @@ import { Load, type LoadOptions } from "./registers.ts";
 export interface TesterOptions {
   readonly load: LoadOptions;
   readonly locking: LockingOptions;
+  readonly leading: LeadingOptions;
   /** Calls that one client has under way at once. */
   readonly lanes: number;
 }
@@ -24,6 +26,7 @@ const PROBE_AGAIN_MS = 50;
 export class TesterWorkload implements Workload {
   readonly #load: Load;
   readonly #locking: Locking;
+  readonly #leading: Leading;
   readonly #lanes: number;
   readonly #violated: Violated;
   #probes = 0;
@@ -31,6 +34,7 @@ export class TesterWorkload implements Workload {
   constructor(options: TesterOptions, now: () => number, violated: Violated, witness: Witness) {
     this.#load = new Load(options.load, now, violated, witness);
     this.#locking = new Locking(options.locking, violated, witness);
+    this.#leading = new Leading(options.leading, now, violated, witness);
     this.#lanes = options.lanes;
     this.#violated = violated;
   }
@@ -40,12 +44,12 @@ export class TesterWorkload implements Workload {
   }
 
   get isDone(): boolean {
-    return this.#load.left === 0 && this.#locking.left === 0;
+    return this.#load.left === 0 && this.#locking.left === 0 && this.#leading.left === 0;
   }
 
   begin({ number, core, random, sleep }: ClientLife): Promise<void>[] {
     const locks = this.#locking.connect(core, random.fork("cache"));
-    const work: Promise<void>[] = [];
+    const work: Promise<void>[] = [this.#leading.lane(number, locks, random.fork("leading"), sleep)];
     for (let lane = 0; lane < this.#lanes; lane++) {
       const own = random.fork(`lane ${lane}`);
       work.push(this.#load.lane(number, core, own, sleep));
@@ -71,6 +75,7 @@ export class TesterWorkload implements Workload {
   died(client: number): void {
     this.#load.died(client);
     this.#locking.died(client);
+    this.#leading.died(client);
   }
 
   open(): string {
@@ -78,7 +83,7 @@ export class TesterWorkload implements Workload {
   }
 
   believed(name: string, inside: Inside): bigint[] {
-    return this.#locking.believed(name, inside);
+    return [...this.#locking.believed(name, inside), ...this.#leading.believed(name, inside)];
   }
 
   judge(ask?: AskState): void {

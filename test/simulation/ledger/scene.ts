@@ -72,7 +72,7 @@ export function stateOf(hash: number, outstanding: readonly Uint8Array[] = [], b
     time: 0,
     sessions: Object.assign([], { size: 0 }),
     query: () => NO_BYTES,
-    machine: { versions: [], able: [], outstanding: () => outstanding },
+    machine: { versions: [], able: [], nextDeadline: () => undefined, outstanding: () => outstanding },
     snapshot: () => [bytes][Symbol.iterator](),
   };
 }

@@ -260,4 +260,20 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     why: `a process that wakes up is told of a grant that was taken back while it slept. The first change alone does no harm
 that can be seen here: the clock was looked at when the frame came, and no time passes until the grant is taken`,
   },
+  {
+    name: "what was claimed to be run once is forgotten in half its time",
+    rules: [9],
+    patches: [
+      {
+        file: "src/locks/machine-once.ts",
+        find: "this.put([key, id, now + ttlMs]);",
+        replace: "this.put([key, id, now + ttlMs / 2]);",
+      },
+    ],
+  },
+  {
+    name: "a leader whose term is over believes to lead",
+    rules: [12, 13],
+    patches: [{ file: "src/locks/election.ts", find: "    this.#lock.assertHeld();\n", replace: "" }],
+  },
 ];
