@@ -37,8 +37,8 @@ program(
   async () => {
     const [url, other] = [await freeUrl(), await freeUrl()];
     const node = start("serve", "--id", "a", "--cluster", `a=${url},b=${other}`, "--memory", "--with-parent");
-    while (!node.complaints.includes("waiting for")) await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.match(node.complaints, `waiting for b (${other}): a fresh cluster begins once every node of it runs`);
+    while (!node.complaints.includes("waits for")) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.match(node.complaints, `a waits for b (${other}): a fresh cluster begins once every node of it runs`);
     const lock = await viewstamp("lock", "door", "--cluster", url, "--timeout-ms", "300", "--", "true");
     saysOnly(lock, 3, /no primary is to be found/);
     const put = await viewstamp("put", "k", "v", "--cluster", url, "--timeout-ms", "300");

@@ -14,14 +14,17 @@ export type Fact = Readonly<Record<string, unknown>> & { readonly event: string;
 /** An observer that tells all that happens. Why a node did not start is the command's own error, and not told twice. */
 export function teller(id: NodeId, json: boolean, terminal: Terminal): (event: ReplicaEvent) => void {
   if (json) return (event) => terminal.data(JSON.stringify(factOf(id, event)));
-  const { messageStyle } = terminal;
   let hasListened = false;
   return (event) => {
     if (event.event === "listening") hasListened = true;
-    const story = hasListened || event.event !== "stopped" ? storyOf(event, messageStyle) : undefined;
-    const time = new Date().toISOString().slice(11, 23);
-    if (story !== undefined) terminal.message(`${messageStyle.dim(time)} ${id} ${story}`);
+    const story = hasListened || event.event !== "stopped" ? storyOf(event, terminal.messageStyle) : undefined;
+    if (story !== undefined) tellStory(id, story, terminal);
   };
+}
+
+/** A line of a node's story, with the time. */
+export function tellStory(id: NodeId, story: string, { message, messageStyle }: Terminal): void {
+  message(`${messageStyle.dim(new Date().toISOString().slice(11, 23))} ${id} ${story}`);
 }
 
 /** Plain data with ids instead of whole members: what a person or a test waits for. */

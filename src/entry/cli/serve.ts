@@ -16,7 +16,7 @@ import { checkedAddress, parseNamedCluster } from "./cluster-list.ts";
 import type { Command } from "./command.ts";
 import { coreOptionSpecs, coreOptionsOf } from "./core-options.ts";
 import { exitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
-import { teller } from "./facts.ts";
+import { teller, tellStory } from "./facts.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const serve: Command = {
@@ -76,17 +76,18 @@ const PATIENCE_MS = 3000;
 async function tellWhoIsMissing(
   replica: Replica,
   cluster: Readonly<Record<string, string>>,
-  { message, messageStyle }: Terminal,
+  terminal: Terminal,
 ): Promise<void> {
-  const own = await replica.status().catch(() => undefined);
-  if (own === undefined || own.vid > 0 || own.trouble !== "") return;
-  const others = Object.entries(cluster).filter(([id]) => id !== replica.id);
-  const urls = others.map(([, url]) => url);
-  const answers = urls.length === 0 ? [] : await clusterStatus(urls, systemEnvironment, webSocket());
-  const missing = others.filter(([, url]) => answers.some((one) => one.url === url && one.status === undefined));
-  if (missing.length === 0) return;
+  const all = Object.entries(cluster);
+  const answers = await clusterStatus(cluster, systemEnvironment, webSocket());
+  const hasBegun = answers.some(({ status }) => status !== undefined && (status.vid > 0 || status.trouble !== ""));
+  const missing = all.filter(
+    ([id, url]) => id !== replica.id && answers.some((one) => one.url === url && one.status === undefined),
+  );
+  if (hasBegun || missing.length === 0) return;
   const names = missing.map(([id, url]) => `${id} (${url})`).join(" and ");
-  message(messageStyle.yellow(`viewstamp: waiting for ${names}: a fresh cluster begins once every node of it runs`));
+  const story = `waits for ${names}: a fresh cluster begins once every node of it runs`;
+  tellStory(replica.id, terminal.messageStyle.yellow(story), terminal);
 }
 
 /** What stopped it has been told as an event. */
