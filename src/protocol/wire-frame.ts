@@ -39,8 +39,8 @@ export function checked<M extends { readonly type: string }>(
 
 export interface FrameCodec<M> {
   encode(messages: readonly M[]): Uint8Array<ArrayBuffer>;
-  /** As few frames as hold the messages in order, none above `maxBytes`. */
-  encodeMany(messages: readonly M[], maxBytes?: number): Uint8Array<ArrayBuffer>[];
+  /** As few frames as hold the messages in order, none above `maxBytes`, and none of several messages above `aimBytes`. */
+  encodeMany(messages: readonly M[], maxBytes?: number, aimBytes?: number): Uint8Array<ArrayBuffer>[];
   decode(frame: Uint8Array): M[];
 }
 
@@ -49,18 +49,21 @@ export function frameCodec<M extends { readonly type: string }>(table: CodecTabl
   const byCode = new Map(Object.values(codecs).map((codec) => [codec.code, codec]));
   const scratch = new Writer(4096);
 
-  function encodeMany(messages: readonly M[], maxBytes: number = MAX_FRAME_BYTES): Uint8Array<ArrayBuffer>[] {
+  function encodeMany(
+    messages: readonly M[],
+    maxBytes: number = MAX_FRAME_BYTES,
+    aimBytes: number = maxBytes,
+  ): Uint8Array<ArrayBuffer>[] {
     const frames: Uint8Array<ArrayBuffer>[] = [];
     begin(scratch);
+    const empty = scratch.length;
     for (const message of messages) {
       const before = scratch.length;
       append(scratch, message);
-      if (scratch.length <= maxBytes) continue;
+      const bytes = empty + scratch.length - before;
+      assert(bytes <= maxBytes, `a ${message.type} of ${bytes} bytes, ${maxBytes} fit in a frame`);
+      if (scratch.length <= aimBytes || before === empty) continue;
       const overflowing = scratch.copy(before);
-      assert(
-        overflowing.length < maxBytes,
-        `a ${message.type} of ${overflowing.length} bytes, ${maxBytes} fit in a frame`,
-      );
       frames.push(scratch.copy(0, before));
       begin(scratch);
       scratch.bytes(overflowing);

@@ -7,9 +7,12 @@
  */
 import type { ClientMessage, ServerMessage } from "./client-messages.ts";
 import type { PeerMessage } from "./messages.ts";
+import { MAX_FRAME_BYTES } from "./transport.ts";
 import { clientCodecs, serverCodecs } from "./wire-client.ts";
 import { type FrameCodec, frameCodec } from "./wire-frame.ts";
 import { peerCodecs } from "./wire-peer.ts";
+
+const SERVER_FRAME_BYTES = 64 * 1024;
 
 const peer: FrameCodec<PeerMessage> = frameCodec(peerCodecs);
 const client: FrameCodec<ClientMessage> = frameCodec(clientCodecs);
@@ -47,8 +50,12 @@ export function encodeServerFrame(messages: readonly ServerMessage[]): Uint8Arra
   return server.encode(messages);
 }
 
+/**
+ * Short frames: over a slow connection a client must hear something now and then, and it hears whole frames only. A single
+ * long answer has one of its own.
+ */
 export function encodeServerFrames(messages: readonly ServerMessage[], maxBytes?: number): Uint8Array<ArrayBuffer>[] {
-  return server.encodeMany(messages, maxBytes);
+  return server.encodeMany(messages, maxBytes, Math.min(maxBytes ?? MAX_FRAME_BYTES, SERVER_FRAME_BYTES));
 }
 
 /** @throws {ViewstampError} `BadMessage` */

@@ -122,11 +122,15 @@ export class SimNode {
     this.#setup.ledger.newData(this.id, new DataFacts(), "its disk was wiped");
   }
 
-  /** A bit on its disk flips; the node must be down. False if nothing is there to rot. */
+  /**
+   * A bit on its disk flips; the node must be down. False if nothing is there to rot, or if it has rotted already and no start
+   * has looked at it since: the last batch and its mark may both rot then, which nobody can tell from a torn write.
+   */
   rot(): boolean {
-    if (this.#marksLost || !this.disk.rot()) return false;
+    const { data } = this.#setup.ledger.facts.node(this.id);
+    if (this.#marksLost || data.ruined !== undefined || !this.disk.rot()) return false;
     this.host.world.story.tell(this.id, "has a bit flipped on its disk");
-    this.#setup.ledger.facts.node(this.id).data.ruined = "a bit of its disk was flipped";
+    data.ruined = "a bit of its disk was flipped";
     return true;
   }
 

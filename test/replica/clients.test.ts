@@ -158,6 +158,22 @@ test("a client that asks for more than it may leave unread is refused the rest, 
   assert.is(said.length, 100, "short answers find room");
 });
 
+test("long answers of one turn leave in frames of their own, so that a slow connection is not silent for long", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const client = await visit(stage);
+  const body = new Uint8Array(40 * 1024);
+  stage.core.answer = (event) =>
+    event.type === "client"
+      ? [{ type: "answer", client: event.client, message: { type: "answer", xid: 1, body }, after: 0 }]
+      : [];
+  client.send(...[1, 2, 3, 4].map((xid) => ({ type: "query", xid, consistency: "local", body: NOTHING }) as const));
+  await stage.world.run(5);
+  const frames = client.frames.slice(-4);
+  assert.is(client.said().filter(({ type }) => type === "answer").length, 4);
+  assert.ok(frames.every(({ length }) => length < 64 * 1024));
+});
+
 test("a query is refused at the door while too much is unread", async () => {
   const stage = new Stage();
   await stage.start();
