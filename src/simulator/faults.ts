@@ -24,9 +24,13 @@ function replaceProgram(node: SimNode, stage: Stage, random: Random, program: nu
 }
 
 function startWhenSwitched(node: SimNode, stage: Stage, random: Random): void {
-  const isNewest = ({ version }: { readonly version: number }): boolean => version === stage.newestProgram;
+  const hasSwitched = ({ core, started }: SimNode): boolean => {
+    const machine = core?.state.machine;
+    if (machine === undefined || started < stage.newestProgram) return false;
+    return machine.able.every(({ versions }, at) => machine.versions[at]?.version === versions.at(-1));
+  };
   later(stage, random, 50, 300, () => {
-    if (stage.nodes.some(({ core }) => core?.state.machine.versions.some(isNewest) === true)) node.start();
+    if (stage.nodes.some(hasSwitched)) node.start();
     else startWhenSwitched(node, stage, random);
   });
 }

@@ -44,6 +44,8 @@ export class SimNode {
   keptUp = false;
   /** The newest machine version that the program can run which is started next, or runs. */
   program = 1;
+  /** The program that was started last. */
+  started = 0;
   /** The newest program that has ever run on its data: an older one may be refused by what that has promised. */
   #newestRun = 1;
   /** Sees what this node tells of itself, as long as it lives. */
@@ -87,6 +89,7 @@ export class SimNode {
     if (this.up) return;
     const { ledger, network } = this.#setup;
     network.world.story.tell(this.id, `starts program ${this.program}`);
+    this.started = this.program;
     this.#newestRun = Math.max(this.#newestRun, this.program);
     this.#why = "";
     this.host.start((life) => {

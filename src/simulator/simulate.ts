@@ -4,9 +4,11 @@
  */
 import { startCore } from "../client/core.ts";
 import type { AnyMachine } from "../machine/definition.ts";
+import type { Environment } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
+import type { MachineVersion } from "../protocol/machine.ts";
 import { realBrain } from "../replica/brain.ts";
-import { FAULTS } from "./faults.ts";
+import { FAULTS, PROGRAM_FAULTS } from "./faults.ts";
 import { LASTING_FAULTS } from "./lasting.ts";
 import { drawPlan, type Plan, type PlanWishes } from "./plan.ts";
 import { Random } from "./random.ts";
@@ -19,6 +21,7 @@ import {
   type Simulation,
 } from "./simulate-options.ts";
 import { type Outcome, type Parts, simulateSeed } from "./simulation.ts";
+import { programsOf } from "./workload/programs.ts";
 import { setTraps } from "./workload/traps.ts";
 import { type UserSimulation, UserWorkload } from "./workload/user.ts";
 import { type Found, UserMachines } from "./workload/user-machine.ts";
@@ -70,6 +73,10 @@ const NEVER_THROWS = "Never an error from the machine, the workload or the check
  * chance, keeps something outside of its state, or is another after a snapshot), errors that a machine or the workload
  * throws, waits without end, and whatever `check` refuses. It resolves with a report, whatever was found.
  *
+ * A machine with `previous` is upgraded in each seed by rolling restarts: nodes begin with older programs, get newer ones, and
+ * switch. Clients are of any of its versions, but all have the newest one's calls: until the switch a round may also end with
+ * `WrongMachine`, `UnknownCommand` or `InvalidInput`.
+ *
  * @example
  * ```ts
  * const report = await simulate({
@@ -112,7 +119,7 @@ interface SeedRun {
 
 async function runSeed(seed: number, simulation: Simulation, wishes: PlanWishes, tell: boolean): Promise<SeedRun> {
   const random = new Random(seed);
-  const plan = planOf(random, wishes);
+  const plan = planOf(random, { ...wishes, versions: programsOf(simulation.machines).length });
   const pauseMs = random.fork("pauses").pick(PAUSES_MS);
   const scene = new Scene({ ...simulation, clients: plan.clients, pauseMs });
   const removeTraps = setTraps({ nowMs: () => scene.now(), random: random.fork("outside") });
@@ -129,8 +136,7 @@ async function runSeed(seed: number, simulation: Simulation, wishes: PlanWishes,
 
 /** Faults that last are drawn beside the others; asked for by name, they are among them. */
 function planOf(random: Random, wishes: PlanWishes): Plan {
-  // All nodes have the same program: the machines as they were given.
-  const plan = drawPlan(random.fork("plan"), { ...wishes, calls: 0, versions: 1 });
+  const plan = drawPlan(random.fork("plan"), { ...wishes, calls: 0 });
   if (wishes.faults === undefined) return plan;
   const faults = plan.faults.filter((kind) => kind in FAULTS);
   return { ...plan, faults, lasting: wishes.faults.filter((kind) => kind in LASTING_FAULTS && plan.nodes >= 3) };
@@ -148,14 +154,14 @@ class Scene {
   }
 
   readonly parts: Parts = (plan) => ({
-    machine: (_, node) => (this.#machines as UserMachines).machineOf(node),
+    machine: (_, node, program) => (this.#machines as UserMachines).machineOf(node, program),
     makeBrain: realBrain,
     connect: (transport, life, urls) =>
       startCore({
         cluster: urls,
         transport,
         environment: life,
-        machines: this.#definitions.map(({ name, version }) => ({ name, version })),
+        machines: this.#versionsOf(life),
         sessionTtlMs: plan.sessionTtlMs,
         timeoutMs: plan.load.timeoutMs,
       }),
@@ -165,13 +171,20 @@ class Scene {
         violated(rule, text);
       };
       this.now = now;
-      this.#machines = new UserMachines(this.#definitions, found);
+      this.#machines = new UserMachines(this.#programs, found);
       return new UserWorkload(this.#simulation, this.#machines, now, found);
     },
   });
 
-  get #definitions(): readonly AnyMachine[] {
-    return [this.#simulation.machines].flat();
+  get #programs(): readonly (readonly AnyMachine[])[] {
+    return programsOf(this.#simulation.machines);
+  }
+
+  /** A client is of any program; of which its session says. */
+  #versionsOf(life: Pick<Environment, "random">): MachineVersion[] {
+    const programs = this.#programs;
+    const program = programs.length === 1 ? 0 : Math.floor(life.random() * programs.length);
+    return (programs[program] ?? []).map(({ name, version }) => ({ name, version }));
   }
 }
 
@@ -196,7 +209,7 @@ class Tally {
     this.#steps += steps;
     this.#calls += calls;
     this.#simulatedMs += simulatedMs;
-    for (const kind of faultKinds) {
+    for (const kind of [...faultKinds, ...Object.keys(PROGRAM_FAULTS)]) {
       const count = counts.get(kind) ?? 0;
       if (count > 0) this.#faults[kind] = (this.#faults[kind] ?? 0) + count;
     }

@@ -19,6 +19,8 @@ import {
 } from "./damage.ts";
 
 const [places = "10000", seed = "1", hugePlaces = "1000"] = process.argv.slice(2);
+/** Places of the huge log in one go. */
+const HUGE_PART = 250;
 let cases = 0;
 
 async function part(name: string, run: (tally: Tally) => Promise<void>): Promise<void> {
@@ -61,8 +63,12 @@ async function smallAndLarge(): Promise<void> {
 if (Number(places) > 0) await smallAndLarge();
 if (Number(hugePlaces) > 0) {
   const huge = await hugeSubject();
-  await part(`random places of ${sizeOf(huge)}`, (tally) =>
-    judge(huge, randomPlaces(huge, Number(hugePlaces), Number(seed)), tally),
-  );
+  console.log(`${sizeOf(huge)}:`);
+  // In parts, each from a seed of its own: this takes long, and what is done is said.
+  for (let done = 0; done < Number(hugePlaces); done += HUGE_PART) {
+    const count = Math.min(HUGE_PART, Number(hugePlaces) - done);
+    const places = randomPlaces(huge, count, Number(seed) * 1_000_000 + done);
+    await part(`  random places ${done} to ${done + count}`, (tally) => judge(huge, places, tally));
+  }
 }
 console.log(`${cases} cases: no crash, nothing taken for data that was not written`);

@@ -2,6 +2,7 @@
  * The machines of one replica or witness, with states that can be looked at.
  * @module
  */
+import { chainOf } from "../../machine/chain.ts";
 import type { AnyMachine } from "../../machine/definition.ts";
 import type { MachineFault, Parts } from "../../machine/parts.ts";
 import { replicated } from "../../machine/replicated.ts";
@@ -24,7 +25,7 @@ export class Instance {
   /** What a snapshot of each machine holds. */
   values(): unknown[][] {
     return this.#definitions.map((definition) => {
-      const { name, snapshot } = definition as unknown as Parts;
+      const { name, snapshot } = this.#running(definition);
       const state = this.states.get(name) as object;
       if (snapshot === undefined) return [state];
       const values: unknown[] = [];
@@ -34,6 +35,12 @@ export class Instance {
     });
   }
 
+  /** The parts of the version that runs. */
+  #running(definition: AnyMachine): Parts {
+    const version = this.machine.versions.find(({ name }) => name === definition.name)?.version;
+    return chainOf(definition).find((parts) => parts.version === version) as Parts;
+  }
+
   /** The same machine, of which this instance knows the state. */
   #open(definition: AnyMachine): AnyMachine {
     const parts = definition as unknown as Parts;
@@ -41,8 +48,11 @@ export class Instance {
       this.states.set(parts.name, state);
       return state;
     };
+    const { previous, migrate } = parts;
     const opened: Parts = {
       ...parts,
+      ...(previous !== undefined && { previous: this.#open(previous) }),
+      ...(migrate !== undefined && { migrate: (state: object) => keep(migrate(state)) }),
       init: () => keep(parts.init()),
       snapshot: parts.snapshot ?? ((state) => [state][Symbol.iterator]()),
       restore: () => {

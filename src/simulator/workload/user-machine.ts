@@ -33,7 +33,8 @@ const REPLAY = "a replay of the whole log";
 const RESTORED = "a machine restored from a snapshot";
 
 export class UserMachines {
-  readonly #definitions: readonly AnyMachine[];
+  /** The oldest first. */
+  readonly #programs: readonly (readonly AnyMachine[])[];
   readonly #found: Found;
   readonly #said: Map<string, Applied> = new Map();
   readonly #replicas: Map<NodeId, Instance> = new Map();
@@ -41,20 +42,22 @@ export class UserMachines {
   readonly #first: Map<string, object> = new Map();
   readonly #replay: Instance;
   #restored: Instance;
+  /** The versions in which the log begins are known. */
+  #hasBegun = false;
   #steps = 0;
   #last: LogStep | undefined;
   #encodedBytes = 0;
 
-  constructor(definitions: readonly AnyMachine[], found: Found) {
-    this.#definitions = definitions;
+  constructor(programs: readonly (readonly AnyMachine[])[], found: Found) {
+    this.#programs = programs;
     this.#found = found;
     this.#replay = this.#instance();
     this.#restored = this.#instance();
   }
 
-  /** The machine for a new life of this node. */
-  machineOf(node: NodeId): ReplicatedMachine {
-    const instance = this.#instance();
+  /** The machine for a new life of this node; `program` counts from 1. */
+  machineOf(node: NodeId, program: number): ReplicatedMachine {
+    const instance = this.#instance(this.#programs[program - 1]);
     this.#replicas.set(node, instance);
     return new WatchedMachine(node, instance, this);
   }
@@ -67,6 +70,20 @@ export class UserMachines {
   /** Runs code of this node's or a witness's machines, and looks what it does. */
   run<Result>(what: () => string, code: () => Result): Result {
     return watched((did, why) => this.#found(10, `${what()} calls ${did}, and ${why}`), code);
+  }
+
+  /** A replica begins with an empty log, and so do the witnesses. */
+  begins(versions: ReplicatedMachine["versions"]): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.run(beginning, () => this.#replay.machine.begin(versions));
+    this.run(beginning, () => this.#restored.machine.begin(versions));
+  }
+
+  /** Whether the log has switched to the newest versions. */
+  get isUpgraded(): boolean {
+    const { able, versions } = this.#replay.machine;
+    return this.#hasBegun && able.every((one, at) => versions[at]?.version === one.versions.at(-1));
   }
 
   /** A replica has taken a step of the log. */
@@ -118,7 +135,7 @@ export class UserMachines {
   #compareState(name: string, instance: Instance): void {
     if (areEqual(this.encoded(instance), this.encoded(this.#replay))) return;
     const [own, expected] = [instance.values(), this.#replay.values()];
-    for (const [index, { name: machine }] of this.#definitions.entries()) {
+    for (const [index, { name: machine }] of this.#newest.entries()) {
       // Without a snapshot of its own, a machine's only value is its state.
       const whole = own[index]?.length === 1 && expected[index]?.length === 1;
       const of = (values: readonly unknown[] | undefined): unknown => (whole ? values?.[0] : values);
@@ -163,19 +180,24 @@ export class UserMachines {
     if (this.#first.size === 0) for (const [name, state] of states) this.#first.set(name, state);
   }
 
-  #instance(): Instance {
+  get #newest(): readonly AnyMachine[] {
+    return this.#programs.at(-1) ?? [];
+  }
+
+  #instance(definitions: readonly AnyMachine[] = this.#newest): Instance {
     const trace = ({ machine, where, error }: MachineFault): void =>
       this.#found(0, `machine "${machine}" throws in ${where}: ${String(error)}`, error);
-    const instance = this.run(
-      () => "init",
-      () => new Instance(this.#definitions, trace),
-    );
+    const instance = this.run(beginning, () => new Instance(definitions, trace));
     this.#checkFresh(instance);
     return instance;
   }
 }
 
 const NOTHING = new Uint8Array();
+
+function beginning(): string {
+  return "init";
+}
 
 function snapshotting(): string {
   return "snapshot or restore";

@@ -57,6 +57,9 @@ interface UserEnd {
 /** What a client may meet when the cluster is in trouble: the round ends early, and that is all. */
 const TROUBLES: readonly string[] = ["Timeout", "SessionExpired", "NoQuorum", "Busy", "Overloaded", "Closed"];
 
+/** Beside those, what a client may meet until the cluster runs the newest versions. */
+const UPGRADE_TROUBLES: readonly string[] = ["WrongMachine", "UnknownCommand", "InvalidInput"];
+
 const PROBE_AGAIN_MS = 50;
 
 /** One life of a client that is at work. */
@@ -108,7 +111,7 @@ export class UserWorkload implements Workload {
         await core.execute(machine?.name ?? "", "", undefined);
       } catch (error) {
         if (!(error instanceof ViewstampError)) throw error;
-        if (error.code === "UnknownCommand" || error.code === "Closed") return;
+        if (["UnknownCommand", "WrongMachine", "Closed"].includes(error.code)) return;
         await sleep(PROBE_AGAIN_MS);
       }
     }
@@ -161,10 +164,12 @@ export class UserWorkload implements Workload {
       worker.round = this.#begunBy(number) + 1;
       this.#begun[number - 1] = worker.round;
       const own = random.fork(`round ${worker.round}`);
+      const troubles = this.#machines.isUpgraded ? TROUBLES : [...TROUBLES, ...UPGRADE_TROUBLES];
       try {
         await workload({ client, number, round: worker.round, random: own, sleep: rest });
       } catch (error) {
-        if (isAlive()) this.#roundFailed(number, worker.round, error);
+        const isTrouble = error instanceof ViewstampError && troubles.includes(error.code);
+        if (isAlive() && !isTrouble) this.#roundFailed(number, worker.round, error);
       }
       await sleep(random.between(0, pauseMs));
     }
@@ -176,7 +181,6 @@ export class UserWorkload implements Workload {
   }
 
   #roundFailed(number: number, round: number, error: unknown): void {
-    if (error instanceof ViewstampError && TROUBLES.includes(error.code)) return;
     this.#found(0, `the workload throws in round ${round} of client ${number}: ${String(error)}`, error);
   }
 

@@ -2,8 +2,9 @@
  * A replica's machine: what it does is watched, and compared with what others do at the same place in the log.
  * @module
  */
-import { decodeCall } from "../../protocol/calls.ts";
+import { decodeCall, encodeReply } from "../../protocol/calls.ts";
 import type { Applied, EntryContext, Notice, ReplicatedMachine, Restoration } from "../../protocol/machine.ts";
+import { versionsText } from "../../protocol/machine-versions.ts";
 import type { SessionId } from "../../protocol/session.ts";
 import type { NodeId } from "../../protocol/view.ts";
 import { shown } from "./difference.ts";
@@ -30,14 +31,24 @@ export class WatchedMachine implements ReplicatedMachine {
   }
 
   begin(versions: ReplicatedMachine["versions"]): void {
-    this.#machine.begin(versions);
+    this.#all.begins(versions);
+    this.#all.run(
+      () => "init",
+      () => this.#machine.begin(versions),
+    );
   }
 
   upgrade(to: ReplicatedMachine["versions"]): boolean {
-    return this.#all.run(
-      () => "migrate",
-      () => this.#machine.upgrade(to),
-    );
+    const what = (): string => `migrate to ${versionsText(to)}`;
+    let migrated = false;
+    const take = (machine: ReplicatedMachine): Applied => {
+      const value = machine.upgrade(to);
+      if (machine === this.#machine) migrated = value;
+      return { reply: encodeReply({ type: "ok", value }), notices: [] };
+    };
+    const applied = this.#all.run(what, () => take(this.#machine));
+    this.#all.took(this.#node, { key: what(), at: "the switch", what, take }, applied);
+    return migrated;
   }
 
   apply(command: Uint8Array, session: SessionId, context: EntryContext): Applied {
