@@ -75,6 +75,8 @@ class Copying implements LinkOwner {
   #xid = 0;
   #deadline: Timer;
   #again: Timer | undefined;
+  /** Why there was no chunk so far. */
+  #refusal = "";
   #over = false;
 
   constructor(url: string, options: CopyOptions, done: (error: unknown, taken: Taken | undefined) => void) {
@@ -136,13 +138,16 @@ class Copying implements LinkOwner {
         new ViewstampError(code === "INVALID" ? "InvalidInput" : "Busy", `${this.#link.url}: ${text}`),
       );
     }
+    this.#refusal = `: it answers ${code} (${text})`;
     this.#again = this.#options.environment.setTimer(AGAIN_MS, () => this.#ask());
   }
 
   #limit(): Timer {
     const { environment, timeoutMs } = this.#options;
     return environment.setTimer(timeoutMs, () => {
-      this.#finish(new ViewstampError("Timeout", `${this.#link.url} gave no chunk within ${timeoutMs} ms`));
+      this.#finish(
+        new ViewstampError("Timeout", `${this.#link.url} gave no chunk within ${timeoutMs} ms${this.#refusal}`),
+      );
     });
   }
 

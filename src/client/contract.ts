@@ -3,6 +3,7 @@
  * @module
  */
 import type { Environment } from "../protocol/environment.ts";
+import type { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
 
 /** Given with every call. */
@@ -45,6 +46,8 @@ export type SessionChange =
 export interface ClientCore {
   readonly environment: Environment;
   readonly session: LiveSession | undefined;
+  /** Why the cluster takes no calls now, as far as this client sees; `undefined` if it sees nothing wrong. */
+  readonly trouble: ViewstampError | undefined;
   /** Opens a session if there is none, and gives it. */
   openSession(options?: CallOptions): Promise<LiveSession>;
   /**

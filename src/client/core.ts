@@ -80,6 +80,10 @@ class Core implements AdminCore, EngineObserver {
     return this.#engine.session;
   }
 
+  get trouble(): ViewstampError | undefined {
+    return this.#engine.trouble;
+  }
+
   connected(options: CallOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       checkCallOptions(options);

@@ -15,7 +15,15 @@ import { Hold } from "./backoff.ts";
 import { Call, type CallAnswer, type CallDesk, WaitingCalls } from "./call.ts";
 import type { CallOptions, LiveSession, SessionChange } from "./contract.ts";
 import { Deadlines } from "./deadlines.ts";
-import { closedError, overloadedError, type Refusal, sameError, timeoutError } from "./explain.ts";
+import {
+  causeOf,
+  closedError,
+  overloadedError,
+  type Refusal,
+  type Situation,
+  sameError,
+  timeoutError,
+} from "./explain.ts";
 import { Follower, type FollowerOwner } from "./follower.ts";
 import type { ClientOptions, ClientSettings } from "./options.ts";
 import { type Asked, Questions } from "./questions.ts";
@@ -170,13 +178,12 @@ export class Engine implements FollowerOwner, AnswerOwner, CallDesk {
   }
 
   timeout(call: Call, outcomeUnknown: boolean): Error {
-    const { home, isAtPrimary } = this.#follower;
-    return timeoutError(call.what, call.timeoutMs, outcomeUnknown, {
-      now: this.#environment.now(),
-      connection: home === undefined ? "none" : isAtPrimary ? "primary" : "other",
-      missing: this.#addresses.missing(),
-      refusal: this.#refusal,
-    });
+    return timeoutError(call.what, call.timeoutMs, outcomeUnknown, this.#situation);
+  }
+
+  /** Why calls are not answered now, if there is a reason. */
+  get trouble(): ViewstampError | undefined {
+    return causeOf(this.#situation);
   }
 
   arrived(): void {
@@ -243,6 +250,16 @@ export class Engine implements FollowerOwner, AnswerOwner, CallDesk {
     this.#hold.start();
     if (code === "BUSY") this.#follower.doubt();
     if (code === "NOTPRIMARY") this.#follower.disown();
+  }
+
+  get #situation(): Situation {
+    const { home, isAtPrimary } = this.#follower;
+    return {
+      now: this.#environment.now(),
+      connection: home === undefined ? "none" : isAtPrimary ? "primary" : "other",
+      missing: this.#addresses.missing(),
+      refusal: this.#refusal,
+    };
   }
 
   get #isFull(): boolean {

@@ -46,11 +46,12 @@ export function timeoutError(
   });
 }
 
-function causeOf({ now, connection, missing, refusal }: Situation): ViewstampError | undefined {
+/** What keeps calls from being answered, if anything does. */
+export function causeOf({ now, connection, missing, refusal }: Situation): ViewstampError | undefined {
   const urls = missing.map(({ url }) => url);
   if (refusal !== undefined && connection !== "none") {
     const { code, text, url, since } = refusal;
-    const said = text === "" ? code : `${code}, ${text}`;
+    const said = text === "" ? code : `${code} (${text})`;
     const message = `${url} has answered ${said} for ${Math.round(now - since)} ms${alsoMissing(missing)}`;
     return new ViewstampError(code === "OVERLOADED" ? "Overloaded" : "Busy", message, { data: { missing: urls } });
   }

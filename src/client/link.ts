@@ -125,9 +125,9 @@ export class Link implements ConnectionHandler {
       this.#owner.welcomed(this, reply);
       return;
     }
-    const text = `${this.url} refuses this client: ${reply.text}`;
-    const error = new ViewstampError(reply.code, text, { data: { url: this.url } });
-    this.#end({ kind: "rejected", reason: text, rejection: passing.has(reply.code) ? undefined : error });
+    const reason = `refuses this client: ${reply.text}`;
+    const error = new ViewstampError(reply.code, `${this.url} ${reason}`, { data: { url: this.url } });
+    this.#end({ kind: "rejected", reason, rejection: passing.has(reply.code) ? undefined : error });
   }
 
   #deliver(messages: readonly ServerMessage[]): void {

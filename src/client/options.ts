@@ -106,7 +106,9 @@ export function canonicalUrl(url: unknown): string | undefined {
 }
 
 /** @throws {ViewstampError} `InvalidOptions` for an option that does not exist: a mistyped one must not be ignored */
-export function refuseUnknown(given: object, known: readonly string[], whose: string): void {
+export function refuseUnknown(given: unknown, known: readonly string[], whose: string): void {
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    throw invalid(`${whose} takes an object of options, not ${Array.isArray(given) ? "a list" : typeof given}`, {});
   for (const name of Object.keys(given)) {
     if (!known.includes(name))
       throw invalid(`${whose} has no option ${JSON.stringify(name)}; there are: ${known.join(", ")}`, { option: name });

@@ -19,7 +19,7 @@ import {
   type MachineClientOptions,
   type MachinesClient,
 } from "../client/connect.ts";
-import type { ClientTuning, ClusterAddresses } from "../client/options.ts";
+import { type ClientTuning, type ClusterAddresses, refuseUnknown, TUNING_NAMES } from "../client/options.ts";
 import type { AnyMachine } from "../machine/definition.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { systemEnvironment } from "./environment.ts";
@@ -44,6 +44,8 @@ export interface ConnectManyOptions<Of extends readonly AnyMachine[]> extends Cl
   readonly machines: Of;
 }
 
+const optionNames: readonly string[] = ["cluster", "machine", "machines", "transport", ...TUNING_NAMES];
+
 /**
  * Connects to a cluster; resolves once a node has accepted this client. Some addresses are enough, the client finds the
  * primary and follows it. Its types come from the machine.
@@ -63,7 +65,8 @@ export function connect<Of extends AnyMachine>(options: ConnectOptions<Of>): Pro
 export function connect<const Of extends readonly AnyMachine[]>(
   options: ConnectManyOptions<Of>,
 ): Promise<MachinesClient<Of>>;
-export function connect(options: ClusterConnection): Promise<ClientMembers> {
+export async function connect(options: ClusterConnection): Promise<ClientMembers> {
+  refuseUnknown(options, optionNames, "connect");
   const complete = { ...options, environment: systemEnvironment };
   return connectClient(complete as MachineClientOptions<AnyMachine>);
 }

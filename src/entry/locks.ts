@@ -35,15 +35,16 @@ export interface ConnectLocksOptions extends ClientTuning, LockClientOptions {
 const optionNames: readonly string[] = ["cluster", "transport", "owner", "cache", ...TUNING_NAMES];
 
 /**
- * Connects to a cluster that runs the lock machine; resolves once a node has accepted this client.
+ * Connects to a cluster that runs the lock machine; resolves once the cluster has opened a session for this client.
  *
  * @example
  * ```ts
  * const locks = await connectLocks({ cluster: ["ws://127.0.0.1:7001"], owner: "billing", sessionTtlMs: 5_000 });
  * ```
  *
- * @throws {ViewstampError} `InvalidOptions`; `Timeout` if no node accepts it within `timeoutMs`; or why every node
- * refuses: `WrongMachine`, `WrongCluster`, `WrongProtocol`
+ * @throws {ViewstampError} `InvalidOptions`; `Timeout` if no node accepts it, or no majority serves it, within
+ * `timeoutMs` (30 s unless you say), with what is missing as its `cause`; or why every node refuses: `WrongMachine`,
+ * `WrongCluster`, `WrongProtocol`
  */
 export async function connectLocks(options: ConnectLocksOptions): Promise<ClusterLocks> {
   refuseUnknown(options, optionNames, "connectLocks");
@@ -51,7 +52,14 @@ export async function connectLocks(options: ConnectLocksOptions): Promise<Cluste
   readClientOptions({ owner, cache });
   const machines = [{ name: locks.name, version: locks.version }];
   const core = await connectCore({ ...rest, transport, environment: systemEnvironment, machines });
-  return new ClusterLocks(core, { owner, cache });
+  try {
+    // A wait for a lock has no limit of its own: a cluster that does not serve is found out here.
+    await core.openSession();
+    return new ClusterLocks(core, { owner, cache });
+  } catch (error) {
+    await core.close();
+    throw error;
+  }
 }
 
 export type { CallOptions, QueryOptions } from "../client/contract.ts";

@@ -67,7 +67,10 @@ const address = v.pipe(
 
 const schema = v.strictObject({
   id,
-  cluster: v.record(id, address, "must be a record of node id to address"),
+  cluster: v.pipe(
+    v.custom<object>((value) => !Array.isArray(value), 'must name each node: { a: "ws://host:7001", … }'),
+    v.record(id, address, 'must name each node: { a: "ws://host:7001", … }'),
+  ),
   machine: v.optional(v.unknown()),
   machines: v.optional(v.unknown()),
   storage: v.custom<Storage>((value) => hasMethods(value, "open", "write"), "must be a storage: fileStorage(dir)"),
@@ -134,13 +137,21 @@ function checkShape(options: unknown): void {
   if (issue.type === "strict_object") {
     const known = Object.keys(schema.entries);
     if (!known.includes(name)) throw invalid(name, `a replica has no option "${name}"; there are: ${known.join(", ")}`);
-    throw invalid(name, `${name} is missing`);
+    throw invalid(name, `${name} is missing${Object.hasOwn(usual, name) ? `: give one, such as ${usual[name]}` : ""}`);
   }
   throw invalid(name, `${path} ${issue.message}, not ${shown(issue.input)}`);
 }
 
+const usual: Readonly<Record<string, string>> = {
+  storage: 'fileStorage("data/a")',
+  transport: "webSocket()",
+  cluster: '{ a: "ws://host:7001", … }',
+};
+
 function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 100));
+  if (typeof value === "function") return "a function";
+  if (Array.isArray(value)) return "a list";
   return typeof value === "object" && value !== null ? "an object" : String(value);
 }
 

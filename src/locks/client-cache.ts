@@ -67,10 +67,11 @@ export class Cache {
   }
 
   /**
-   * This turn has lasted for a while. A task that does nothing but take locks and give them back would not let it end:
-   * no revoke would be heard, no keep-alive sent. The next request waits for its end.
+   * This turn has lasted for a while. A task that does nothing but take locks and give them back, or try to, would not let
+   * it end: no revoke would be heard, no keep-alive sent. The next request waits for its end. Looks at the clock.
    */
   get isLongTurn(): boolean {
+    if (this.#environment.now() >= this.#trustedUntil) this.#isNewTurn();
     return this.#isLongTurn;
   }
 

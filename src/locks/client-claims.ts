@@ -87,6 +87,11 @@ export class Claims implements ClaimKeeper {
     return this.#book.hasUnansweredUpTo(xid);
   }
 
+  /** Tells whether the cluster has still to answer something of what it was told before this moment. */
+  backlog(): () => boolean {
+    return this.#outbox.backlog();
+  }
+
   /** Asks the cluster for a lock; only while there is a session. */
   open(session: SessionId, terms: Terms, ageMs: number, waiter: ClaimWaiter): Claim {
     const claim = this.#ask(session, terms.name, terms, waiter);

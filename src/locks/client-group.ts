@@ -55,24 +55,22 @@ export class GroupRequest extends LineRequest {
     this.#outcome.failed(error);
   }
 
-  protected get isClaimed(): boolean {
-    return this.#attempt !== undefined;
-  }
-
   protected letGo(): void {
     this.#letGoOf(this.#attempt);
   }
 
   #granted(uses: readonly Use[]): void {
     const { maxHoldMs } = this.#terms;
-    this.settle();
     if (maxHoldMs !== undefined) for (const use of uses) use.limit(maxHoldMs);
-    this.#outcome.granted(uses);
+    this.handOver(
+      () => this.#outcome.granted(uses),
+      () => releaseAll(uses),
+    );
   }
 
   #unavailable(): void {
     this.settle();
-    this.#outcome.granted(undefined);
+    this.desk.line.handOver(false, () => this.#outcome.granted(undefined));
   }
 
   #failed(attempt: Attempt, error: unknown): void {
@@ -90,8 +88,12 @@ export class GroupRequest extends LineRequest {
     this.#attempt = undefined;
     attempt.isOver = true;
     for (const claim of attempt.claims) this.desk.claims.letGo(claim);
-    for (const use of attempt.uses) if (use !== undefined) void use.release().catch(() => {});
+    releaseAll(attempt.uses);
   }
+}
+
+function releaseAll(uses: readonly (Use | undefined)[]): void {
+  for (const use of uses) if (use !== undefined) void use.release().catch(() => {});
 }
 
 /** What becomes of an attempt; one of these is called, once. */

@@ -7,6 +7,7 @@
 import { Backoff } from "../client/backoff.ts";
 import type { ClientCore } from "../client/contract.ts";
 import type { Timer } from "../protocol/environment.ts";
+import { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
 import type { Cache } from "./client-cache.ts";
 import type { Use } from "./client-claim.ts";
@@ -24,10 +25,12 @@ export class Line {
   /** By place. */
   #waiting: LineRequest[] = [];
   #places = 0;
+  /** Granted, and handed over in a turn to come. */
+  #late = 0;
   #isOpening = false;
   #pause: Timer | undefined;
   #isClosed = false;
-  #trouble: unknown;
+  #trouble: ViewstampError | undefined;
 
   constructor(core: ClientCore, claims: Claims, cache: Cache) {
     this.#core = core;
@@ -36,14 +39,14 @@ export class Line {
     this.#backoff = new Backoff(core.environment);
   }
 
-  /** Why no session could be opened lately. */
-  get trouble(): unknown {
-    return this.#trouble;
+  /** Why the cluster grants nothing now, if it is not because others hold. */
+  get trouble(): ViewstampError | undefined {
+    return this.#core.trouble ?? this.#trouble;
   }
 
   /** A use of a lock that is kept and free, if nobody stands before whoever asks. */
   take(name: string, mode: LockMode, delayMs = 0): Use | undefined {
-    if (this.#waiting.length > 0 || this.#claims.hasUnanswered) return undefined;
+    if (this.#waiting.length > 0 || this.#late > 0 || this.#claims.hasUnanswered) return undefined;
     return this.#cache.take(name, mode, delayMs);
   }
 
@@ -78,6 +81,26 @@ export class Line {
   answered(): void {
     const [first] = this.#waiting;
     if (first !== undefined && this.#isDue(first)) this.#advance();
+  }
+
+  /** What is handed over late has those that are granted after it wait, so that callbacks keep the order of grants. */
+  handOver(isLate: boolean, give: () => void): void {
+    if (!isLate && this.#late === 0) {
+      give();
+      return;
+    }
+    this.#late++;
+    this.#core.environment.endOfTurn(() => {
+      this.#late--;
+      give();
+    });
+  }
+
+  /** Tells whether anything that was asked for before this moment has not come before the cluster yet. */
+  backlog(): () => boolean {
+    const end = this.#places;
+    const isUnanswered = this.#claims.backlog();
+    return () => this.#waiting.some(({ place }) => place < end) || isUnanswered();
   }
 
   close(): void {
@@ -148,7 +171,7 @@ export class Line {
         this.#advance();
       },
       (error: unknown) => {
-        this.#trouble = error;
+        this.#trouble = error instanceof ViewstampError ? error : undefined;
         if (isPassing(error) && !this.#isClosed) {
           this.#openLater();
         } else {

@@ -97,14 +97,18 @@ export interface GroupTerms extends Wish {
 }
 
 /**
+ * Arguments are converted from the left, all of them before any of them is judged; `convertLast` converts what follows
+ * the options.
+ *
  * @throws {TypeError} for what cannot be converted
  * @throws {DOMException} `NotSupportedError` for what does not go together
  * @throws {ViewstampError} `InvalidInput` for a name that is too long, which the standard does not know
  * @throws the reason of a signal that is aborted already
  */
-export function readTerms(name: unknown, options: unknown): Terms {
+export function readTerms(name: unknown, options: unknown, convertLast: () => void = () => {}): Terms {
   const text = textOf(name);
   const { ifAvailable, steal, ...wish } = readOptions(options);
+  convertLast();
   checkName(text);
   checkTogether(wish, ifAvailable, steal);
   return { name: text, how: steal ? "steal" : ifAvailable ? "ifAvailable" : "wait", permits: 0, ...wish };

@@ -35,7 +35,7 @@ export class Outbox {
   /** By number. */
   #waiting: Post[] = [];
   #posted = 0;
-  #underWay = 0;
+  readonly #underWay: Set<Post> = new Set();
   #pause: Timer | undefined;
 
   constructor(core: ClientCore) {
@@ -59,6 +59,12 @@ export class Outbox {
     });
   }
 
+  /** Tells, whenever it is asked, whether a command that was posted before this moment is still without an answer. */
+  backlog(): () => boolean {
+    const end = this.#posted;
+    return () => [...this.#underWay, ...this.#waiting].some(({ number }) => number < end);
+  }
+
   /** The session is over: its commands are answered so. */
   endSession(session: SessionId): void {
     const over = this.#waiting.filter((post) => post.session === session);
@@ -73,7 +79,7 @@ export class Outbox {
   }
 
   #send(): void {
-    while (this.#pause === undefined && this.#underWay < MOST_UNDER_WAY) {
+    while (this.#pause === undefined && this.#underWay.size < MOST_UNDER_WAY) {
       const post = this.#waiting.shift();
       if (post === undefined) return;
       if (!post.isWanted()) continue;
@@ -84,16 +90,16 @@ export class Outbox {
   }
 
   #execute(post: Post): void {
-    this.#underWay++;
+    this.#underWay.add(post);
     this.#core.execute("locks", post.command, post.input, { timeoutMs: MAX_TIMEOUT_MS }).then(
       (reply) => {
-        this.#underWay--;
+        this.#underWay.delete(post);
         this.#backoff.reset();
         post.resolve(reply);
         this.#send();
       },
       (error: unknown) => {
-        this.#underWay--;
+        this.#underWay.delete(post);
         if (isPassing(error)) this.#sendLater(post);
         else post.reject(error);
         this.#send();

@@ -22,9 +22,15 @@ const ANSWER_MS = 1000;
 const LEAST_PAUSE_MS = 1;
 const MOST_PAUSE_MS = 50;
 
-export async function querySnapshot(core: ClientCore, options: QueryOptions): Promise<LockSnapshot> {
+/** `isBehind`: whether the cluster has still to hear of something that came before this query. */
+export async function querySnapshot(
+  core: ClientCore,
+  options: QueryOptions,
+  isBehind: () => boolean,
+): Promise<LockSnapshot> {
   const snapshot: LockSnapshot = { held: [], pending: [] };
   const survey = new Survey(core, options);
+  await survey.catchUp(isBehind);
   let from: ListPage["next"] = { name: "", index: 0 };
   while (from !== undefined) {
     const page: ListPage = await survey.page(from);
@@ -43,6 +49,18 @@ class Survey {
   constructor(core: ClientCore, options: QueryOptions) {
     this.#core = core;
     this.#options = options;
+  }
+
+  /** A query sees what its own client has asked for and given back before, as in the standard. */
+  async catchUp(isBehind: () => boolean): Promise<void> {
+    if (this.#options.consistency === "local") return;
+    const end = this.#core.environment.now() + ANSWER_MS;
+    while (isBehind()) {
+      // A command like any other: it is done after all that were sent before.
+      await this.#ask([]);
+      if (!isBehind() || this.#core.environment.now() >= end) return;
+      await this.#pause(LEAST_PAUSE_MS);
+    }
   }
 
   /** A page in which every tenure is a use, as far as clients have answered. */
@@ -91,8 +109,12 @@ class Survey {
       const page = await this.#list(from);
       const isAnswered = !page.requests.some(({ session, kept }) => open.has(`${session} ${kept}`));
       if (isAnswered || environment.now() >= end) return page;
-      await new Promise<void>((resume) => environment.setTimer(pauseMs, resume));
+      await this.#pause(pauseMs);
     }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resume) => this.#core.environment.setTimer(ms, resume));
   }
 }
 

@@ -39,6 +39,8 @@ export abstract class LineRequest {
   readonly #wish: Wish;
   readonly #since: number;
   readonly #timer: Timer | undefined;
+  /** Granted, and not handed over yet. */
+  #takeBack: (() => void) | undefined;
   /** Granted or given up. While a loss is being told, a listener may end a request that is about to be moved. */
   #isOver = false;
 
@@ -71,7 +73,6 @@ export abstract class LineRequest {
   abstract failed(error: unknown): void;
   /** It waits nowhere any more. */
   protected abstract letGo(): void;
-  protected abstract get isClaimed(): boolean;
 
   /** For how long it has waited. */
   protected get ageMs(): number {
@@ -84,11 +85,29 @@ export abstract class LineRequest {
     this.#wish.signal?.removeEventListener("abort", this.#aborted);
   }
 
+  /**
+   * It is granted: `give` hands over. A signal counts until then, which in the standard is never in the turn of the grant:
+   * whoever gives a lock back, or has it together with this request, may abort it in that turn; then `takeBack` is called.
+   */
+  protected handOver(give: () => void, takeBack: () => void): void {
+    const { signal } = this.#wish;
+    this.settle();
+    this.#takeBack = takeBack;
+    signal?.addEventListener("abort", this.#aborted, { once: true });
+    this.desk.line.handOver(signal !== undefined, () => {
+      if (this.#takeBack === undefined) return;
+      this.#takeBack = undefined;
+      this.settle();
+      give();
+    });
+  }
+
   readonly #aborted = (): void => this.#giveUp(this.#wish.signal?.reason);
 
   #timedOut(timeoutMs: number): void {
-    const cause = this.isClaimed ? undefined : this.desk.line.trouble;
-    const why = `${titled(this.names)} was not granted within ${timeoutMs} ms`;
+    const cause = this.desk.line.trouble;
+    const because = cause === undefined ? "" : `: ${cause.message}`;
+    const why = `${titled(this.names)} was not granted within ${Math.round(timeoutMs)} ms${because}`;
     this.#giveUp(new ViewstampError("Timeout", why, cause === undefined ? {} : { cause }));
   }
 
@@ -97,6 +116,8 @@ export abstract class LineRequest {
     // It may be in more than one: sending a claim can be what finds that the session is over.
     this.desk.line.leave(this);
     this.letGo();
+    this.#takeBack?.();
+    this.#takeBack = undefined;
     this.failed(reason);
   }
 }
@@ -131,15 +152,22 @@ export class LockRequest extends LineRequest implements LocalWaiter {
     this.#claim = this.desk.claims.open(session, this.terms, this.ageMs, this);
   }
 
+  /**
+   * A signal counts until the lock is handed over, which in the standard is never in the turn of the grant: whoever gives
+   * the lock back, or has it together with this request, may abort it in that turn.
+   */
   granted(use: Use): void {
-    this.settle();
-    if (this.terms.maxHoldMs !== undefined) use.limit(this.terms.maxHoldMs);
-    this.#outcome.granted(use);
+    const { maxHoldMs } = this.terms;
+    if (maxHoldMs !== undefined) use.limit(maxHoldMs);
+    this.handOver(
+      () => this.#outcome.granted(use),
+      () => void use.release(),
+    );
   }
 
   unavailable(): void {
     this.settle();
-    this.#outcome.granted(undefined);
+    this.desk.line.handOver(false, () => this.#outcome.granted(undefined));
   }
 
   failed(error: unknown): void {
@@ -150,10 +178,6 @@ export class LockRequest extends LineRequest implements LocalWaiter {
   again(): void {
     this.#claim = undefined;
     this.desk.line.rejoin(this);
-  }
-
-  protected get isClaimed(): boolean {
-    return this.#claim !== undefined;
   }
 
   protected letGo(): void {

@@ -18,7 +18,8 @@ export interface LockOptions {
   readonly ifAvailable?: boolean;
   /**
    * Takes the lock from whoever holds it, before those that wait. The robbed holder's `lock.signal` is aborted as soon as
-   * the news reaches it, which is after this request has the lock: only fencing tokens protect what it still does.
+   * the news reaches it, which is after this request has the lock: only fencing tokens protect what it still does, and a
+   * client that keeps the lock unused may even take it anew until then.
    * Default `false`.
    */
   readonly steal?: boolean;

@@ -116,8 +116,8 @@ export class LockClient {
   ): Promise<Awaited<T>> {
     // As in Web IDL the number of arguments decides what they are, not their types.
     const [given, callback] = rest.length === 0 ? [undefined, options] : [options, rest[0]];
-    const run = readCallback(callback) as LockCallback<T, Lock | null>;
-    return this.#request(readTerms(name, given), run);
+    const terms = readTerms(name, given, () => readCallback(callback));
+    return this.#request(terms, callback as LockCallback<T, Lock | null>);
   }
 
   /**
@@ -151,7 +151,7 @@ export class LockClient {
    * @example
    * ```ts
    * await locks.requestAll(["account/1", "account/2"], async (both) => {
-   *   await transfer({ from: both.locks[0].token, to: both.locks[1].token, signal: both.signal });
+   *   await transfer({ fence: both.get("account/1")?.token, signal: both.signal });
    * });
    * ```
    *
@@ -230,7 +230,7 @@ export class LockClient {
   }
 
   /**
-   * Who holds and who waits, in the whole cluster. Thousands of locks come in several pages, each read at its own
+   * Who holds and who waits, in the whole cluster, with all that this client has asked for before. Thousands of locks come in several pages, each read at its own
    * moment. Clients that keep locks are asked for what they use, for up to a second; with `consistency: "local"` they are
    * not asked, and what they keep is shown as held.
    *
@@ -242,7 +242,7 @@ export class LockClient {
    * @throws {ViewstampError} `Timeout`, `Closed` …
    */
   query(options: QueryOptions = {}): Promise<LockSnapshot> {
-    return querySnapshot(this.#core, options);
+    return querySnapshot(this.#core, options, this.#desk.line.backlog());
   }
 
   /**
@@ -311,7 +311,9 @@ export class LockClient {
   /** Runs the callback under the lock. Whatever comes first decides: its result, or the loss of the lock. */
   #hold<T, Held extends Use | HeldLocks>(use: Held, callback: LockCallback<T, Held>): Promise<Awaited<T>> {
     return new Promise((resolve, reject) => {
-      use.onLoss((loss) => reject(asRejected(loss)));
+      const lose = (loss: ViewstampError): void => reject(asRejected(loss));
+      use.onLoss(lose);
+      if (use.loss !== undefined) lose(use.loss);
       calling((given) => {
         // It was called for later, and by now nobody is to act under this lock.
         if (use.loss !== undefined) throw asRejected(use.loss);

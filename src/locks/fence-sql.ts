@@ -42,7 +42,8 @@ export interface SqlFence {
   readonly named: Readonly<Record<string, bigint>>;
   /**
    * Give it the number of rows that were changed.
-   * @throws {ViewstampError} `Fenced` if there were none: a greater token has come before (or the row does not exist)
+   * @throws {ViewstampError} `Fenced` if there were none: a greater token has come before (or the row does not exist);
+   * `InvalidInput` for what is no number of rows
    */
   check(changed: number | bigint): void;
 }
@@ -97,7 +98,10 @@ export function fenceSql(holder: FenceHolder | bigint, options: FenceSqlOptions 
     whereValues: style === "?" ? times(where) : [],
     named: style.endsWith("name") ? { [parameter]: token } : {},
     check: (changed) => {
-      if (Number(changed) === 0) throw unchangedError(token);
+      const count = Number(changed);
+      if (count === 0) throw unchangedError(token);
+      // Whatever a driver gives where it does not know, it is no promise that the row was written.
+      if (!(count > 0)) throw notCountedError(changed);
     },
   };
 }
@@ -125,6 +129,10 @@ function readColumn(column: unknown, option: string): string {
 function unchangedError(token: bigint): ViewstampError {
   const why = `no row was changed: a token greater than ${token} has come before, or there is no such row`;
   return new ViewstampError("Fenced", why, { data: { token } });
+}
+
+function notCountedError(changed: unknown): ViewstampError {
+  return new ViewstampError("InvalidInput", `check takes the number of rows that were changed, not ${String(changed)}`);
 }
 
 function invalid(message: string): ViewstampError {

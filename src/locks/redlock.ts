@@ -5,8 +5,9 @@
 import { MAX_TIMEOUT_MS, refuseUnknown } from "../client/options.ts";
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
+import { quoted } from "./client-errors.ts";
 import type { AcquiredLock } from "./client-types.ts";
-import { type ClusterLocks, environmentOf } from "./cluster-locks.ts";
+import { ClusterLocks, environmentOf } from "./cluster-locks.ts";
 
 /** How long to wait for a lock, as redlock says it. Times are milliseconds. */
 export interface RedlockSettings {
@@ -43,6 +44,8 @@ export class ResourceLockedError extends ViewstampError {
 /** What `using` runs. */
 export type RedlockRoutine<T> = (signal: RedlockAbortSignal, lock: RedlockLock) => Promise<T> | T;
 
+/** So long the cluster may take to say whether a lock is free. */
+const TRY_MS = 1000;
 const SETTINGS: readonly string[] = [
   "retryCount",
   "retryDelay",
@@ -153,8 +156,11 @@ export class RedlockLock {
     const error = asExecutionError(reason);
     this.#end = error;
     this.#controller.abort(error);
-    this.#told(error);
-    this.#giveBack().catch(() => {});
+    try {
+      this.#told(error);
+    } finally {
+      this.#giveBack().catch(() => {});
+    }
   }
 
   async #giveBack(): Promise<void> {
@@ -190,6 +196,10 @@ export class Redlock {
    * @throws {ViewstampError} `InvalidOptions`
    */
   constructor(locks: ClusterLocks, settings: RedlockSettings = {}) {
+    if (!(locks instanceof ClusterLocks))
+      throw invalid(
+        "Redlock takes what connectLocks gave, in place of Redis clients: new Redlock(await connectLocks(…))",
+      );
     readWait(settings);
     this.#locks = locks;
     this.#environment = environmentOf(locks);
@@ -294,9 +304,14 @@ export class Redlock {
 
   async #take(name: string, end: number): Promise<AcquiredLock> {
     if (end === Number.POSITIVE_INFINITY) return this.#locks.acquire(name);
-    // With no time left it is still tried once, as redlock does.
-    const timeoutMs = Math.min(MAX_TIMEOUT_MS, Math.max(1, end - this.#environment.now()));
-    return this.#locks.acquire(name, { timeoutMs });
+    const leftMs = end - this.#environment.now();
+    if (leftMs >= TRY_MS) return this.#locks.acquire(name, { timeoutMs: Math.min(MAX_TIMEOUT_MS, leftMs) });
+    // So little time may not do for an answer. With none at all it is still tried once, as redlock does.
+    const free = await this.#locks.acquire(name, { ifAvailable: true, timeoutMs: TRY_MS });
+    const timeoutMs = end - this.#environment.now();
+    if (free !== null) return free;
+    if (timeoutMs > 0) return this.#locks.acquire(name, { timeoutMs });
+    throw new ViewstampError("Timeout", `the lock ${quoted(name)} is held by others`);
   }
 }
 

@@ -143,6 +143,10 @@ export interface MachineParts<State, Notice, Previous> {
    * The default encodes the whole state in one go and stops the replica for that long: 20 to 50 ms per MB of small
    * values were measured on a slow machine, twice that to restore it. Fine up to a MB or so.
    *
+   * The default restores a tree: what stands in two places of the state becomes two, an object without a prototype gets the
+   * usual one, holes of an array are filled. A machine that can tell the difference would differ from a replica restored
+   * from a snapshot.
+   *
    * @default the state itself, which then consists of plain objects, arrays, Map, Set, Uint8Array, Date and primitives
    */
   readonly snapshot?: (state: State) => Iterator<unknown>;

@@ -101,17 +101,47 @@ function restore(
       take(index);
     });
   };
+  const read = ahead(storage, at, chunks);
   const take = (index: number): void => {
     if (index === chunks) {
       if (attempt(() => restoration.finish())) done(undefined, { ...booted, restorePauseMs });
       return;
     }
-    storage.readSnapshotChunk(at, index, (error, chunk) => {
+    read((error, chunk) => {
       if (chunk === undefined) done(storageFailure(error), undefined);
       else if (attempt(() => restoration.chunk(chunk))) next(index + 1);
     });
   };
   next(0);
+}
+
+type Chunk = Parameters<Parameters<Storage["readSnapshotChunk"]>[2]>;
+
+/** Gives one chunk after the other; the next is read while this one is restored. */
+function ahead(storage: Storage, at: Viewstamp, chunks: number): (take: (...chunk: Chunk) => void) => void {
+  let begun = 0;
+  let came: Chunk | undefined;
+  let waiting: ((...chunk: Chunk) => void) | undefined;
+  const begin = (): void => {
+    if (begun === chunks) return;
+    storage.readSnapshotChunk(at, begun++, (...chunk) => {
+      came = chunk;
+      give();
+    });
+  };
+  const give = (): void => {
+    if (came === undefined || waiting === undefined) return;
+    const [chunk, take] = [came, waiting];
+    came = undefined;
+    waiting = undefined;
+    begin();
+    take(...chunk);
+  };
+  begin();
+  return (take) => {
+    waiting = take;
+    give();
+  };
 }
 
 function foreignSnapshot({ seqno }: Viewstamp, able: readonly MachineAbility[], cause: unknown): ViewstampError {

@@ -25,6 +25,8 @@ export interface CoreLike {
   step(event: CoreEvent, now: number): readonly Effect[];
   /** `tick` is said this often. */
   readonly tickMs: number;
+  /** Whether the end of this turn has anything to do: if not, `turn` is not said. */
+  readonly awaitsTurn: boolean;
   /** Known from genesis or joining on. */
   clusterId(): ClusterId | undefined;
   news(): News;

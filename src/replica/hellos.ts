@@ -128,7 +128,7 @@ function refuseClientMachines(own: Credentials, { machines }: Hello): Rejection 
   return rejection(
     "WrongMachine",
     `the client calls ${listed(lacking)}, node "${own.self.id}" has ${listed(own.machines)}: ` +
-      "give both the same definition",
+      "a cluster is started with all machines that its clients call (machines: […])",
   );
 }
 

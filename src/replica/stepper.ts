@@ -70,8 +70,10 @@ export class Stepper {
 
   readonly #endTurn = (): void => {
     if (this.#over) return;
-    this.#queue.push(TURN);
-    this.#drain();
+    if (this.#options.core.awaitsTurn) {
+      this.#queue.push(TURN);
+      this.#drain();
+    }
     // What the end of the turn gives rise to leaves with it; what the batch gives rise to has a turn of its own.
     this.#turnPlanned = false;
     if (this.#over) return;

@@ -57,9 +57,14 @@ export class Confirmation {
     this.#queue.push(waiting);
   }
 
+  /** Whether a round is due. */
+  get awaitsRound(): boolean {
+    return this.#round === undefined && this.#queue.length > 0;
+  }
+
   /** At the end of a turn: starts a round if one is due; gives the keep-alives confirmed at once (a cluster of one). */
   startRound(now: number): readonly KeptAlive[] {
-    if (this.#round !== undefined || this.#queue.length === 0) return [];
+    if (!this.awaitsRound) return [];
     this.#rounds++;
     this.#round = { number: this.#rounds, waiting: this.#queue, confirmed: new Set(), startedAt: now, sentAt: now };
     this.#queue = [];

@@ -30,12 +30,12 @@ import { Leadership } from "./leadership.ts";
 import type { Log } from "./log.ts";
 import { Output } from "./output.ts";
 import { Reception } from "./reception.ts";
-import { ReplicatedLog } from "./replicated-log.ts";
+import { ReplicatedLog, type ReplicatedLogSetup } from "./replicated-log.ts";
 import { newsOf, statusOf } from "./report.ts";
 import { Serving } from "./serving.ts";
 import type { ReplicatedState } from "./state.ts";
 
-export interface CoreSetup {
+export interface CoreSetup extends Pick<ReplicatedLogSetup, "sliceEntries" | "restorePauseMs"> {
   readonly self: Member;
   /** Every node named in the `cluster` option, this one included. */
   readonly cluster: readonly Invitation[];
@@ -49,10 +49,6 @@ export interface CoreSetup {
   readonly runtime: string;
   /** Whether this node's data was never anything but empty. */
   readonly mayFound: boolean;
-  /** Committed entries executed in one step at most. */
-  readonly sliceEntries: number;
-  /** What restoring the newest snapshot has cost at the start, in milliseconds. */
-  readonly restorePauseMs?: number;
 }
 
 export class Core {
@@ -97,6 +93,11 @@ export class Core {
   /** Say `tick` this often, in milliseconds. */
   get tickMs(): number {
     return this.options.heartbeatMs / 5;
+  }
+
+  /** Whether something waits for the end of the turn: to be written, sent, asked or acknowledged with what else came in it. */
+  get awaitsTurn(): boolean {
+    return (this.#leadership?.awaitsTurn || this.#serving?.awaitsTurn || this.#following?.awaitsTurn) === true;
   }
 
   get log(): Log {
@@ -496,6 +497,5 @@ export class Core {
 }
 
 function haltError(error: unknown): ViewstampError {
-  if (error instanceof ViewstampError) return error;
-  return new ViewstampError("Internal", "the core failed", { cause: error });
+  return error instanceof ViewstampError ? error : new ViewstampError("Internal", "the core failed", { cause: error });
 }

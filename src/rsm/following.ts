@@ -136,6 +136,11 @@ export class Following {
     if (Math.min(this.#matched, this.#replica.durability.seqno) > this.#acked) this.acknowledge();
   }
 
+  /** Whether `acknowledge` may have something to say. */
+  get awaitsTurn(): boolean {
+    return this.#ackDue || Math.min(this.#matched, this.#replica.durability.seqno) > this.#acked;
+  }
+
   /**
    * At the end of a turn: acknowledges what is durable and compared equal, also if nothing moved, lest the primary wait for an
    * answer that was lost. What is on its way to the disk is acknowledged when it is there.

@@ -113,12 +113,12 @@ export class Leadership {
     }
     progress.url = message.url;
     // A learner says join all the while: what is on its way to it need not be sent again.
-    if (!progress.located && !this.#receives(progress, now)) this.#locate(progress, now);
+    this.#maybeLocate(progress, now);
   }
 
   onLocated(from: Identity, message: Located, now: number): void {
     const progress = this.progressOf(from);
-    if (progress === undefined) return;
+    if (progress === undefined || !progress.answered()) return;
     const { log } = this.#replica;
     progress.able = message.able;
     if (!this.#canFollow(progress, log.end)) return this.#refuseOld(progress, log.end);
@@ -190,6 +190,14 @@ export class Leadership {
     }
   }
 
+  /** Whether `flush` would do something. */
+  get awaitsTurn(): boolean {
+    if (this.#replica.hasStamped) return true;
+    const { end } = this.#replica.log;
+    for (const { located, owed, next } of this.#progress.values()) if (located && (owed || next <= end)) return true;
+    return false;
+  }
+
   /** The end of a turn: one write for what was stamped, and one invoke to each that can take it. */
   flush(now: number): void {
     this.#replica.persistStamped();
@@ -258,7 +266,13 @@ export class Leadership {
   #locate(progress: Progress, now: number): void {
     const { output, config } = this.#replica;
     if (!progress.isLearner) progress.waitingSince ??= now;
+    progress.asked(now, this.#replica.options.heartbeatMs);
     output.send(progress.who.id, { type: "locate", vid: this.view.vid }, config.viewWrite);
+  }
+
+  #maybeLocate(progress: Progress, now: number): void {
+    if (progress.located || now < progress.askAgainAt || this.#receives(progress, now)) return;
+    this.#locate(progress, now);
   }
 
   /** A network may lose what it carried: whoever does not move on is asked where it is. */
@@ -273,7 +287,7 @@ export class Leadership {
       this.#replica.output.path("relocated");
       progress.relocate(now);
     }
-    if (!progress.located && !this.#receives(progress, now)) this.#locate(progress, now);
+    this.#maybeLocate(progress, now);
   }
 
   /** Whether a snapshot is on its way to it and gets on. */

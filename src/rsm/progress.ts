@@ -5,6 +5,9 @@
 import type { MachineAbility } from "../protocol/machine.ts";
 import type { Identity, Viewstamp } from "../protocol/view.ts";
 
+/** The wait between two questions doubles this often at most. */
+const MAX_DOUBLINGS = 6;
+
 interface Sent {
   readonly seqno: number;
   readonly bytes: number;
@@ -18,6 +21,8 @@ export interface Transfer {
   /** The learner has the chunks before this one. */
   wanted: number;
   progressAt: number;
+  /** The connection over which it was asked for is gone. */
+  broken: boolean;
   /** The learner had the chunks before this one, now or before its connection broke; since when. */
   furthest: number;
   furthestAt: number;
@@ -32,6 +37,12 @@ export class Progress {
   able: readonly MachineAbility[] | undefined;
   /** The end of the common part of both logs is known: entries flow. */
   located = false;
+  /** How often it has been asked where it is since it last said so. */
+  #asked = 0;
+  /** Answers to earlier questions that may still come: they are older than what was sent since. */
+  #stale = 0;
+  /** Not to be asked again before this moment. */
+  askAgainAt: number = Number.NEGATIVE_INFINITY;
   /** The next place to send. */
   next = 0;
   /** It has said where it is, and has not been sent anything since: one invoke is due, even an empty one. */
@@ -66,11 +77,33 @@ export class Progress {
     return this.acked >= 0 && (this.waitingSince === undefined || now - this.waitingSince < ms);
   }
 
+  /** It is asked where it is. Over a slow connection the answer takes long: then to ask often would be to send much twice. */
+  asked(now: number, heartbeatMs: number): void {
+    this.askAgainAt = now + heartbeatMs * 2 ** Math.min(this.#asked, MAX_DOUBLINGS);
+    this.#asked++;
+  }
+
+  /** It says where it is; `false` if that is known better by now. */
+  answered(): boolean {
+    if (this.located && this.#stale > 0) {
+      this.#stale--;
+      return false;
+    }
+    this.#stale = Math.max(0, this.#asked - 1);
+    this.#asked = 0;
+    this.askAgainAt = Number.NEGATIVE_INFINITY;
+    return true;
+  }
+
   /** The connection is gone, or it said that it lacks `previous`: ask again where it is. */
   lose(): void {
     this.located = false;
     this.able = undefined;
     this.waitingSince = undefined;
+    if (this.transfer !== undefined) this.transfer.broken = true;
+    this.#asked = 0;
+    this.#stale = 0;
+    this.askAgainAt = Number.NEGATIVE_INFINITY;
     this.#forgetSent();
   }
 

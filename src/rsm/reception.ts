@@ -10,6 +10,9 @@ import type { SnapshotInfo } from "../protocol/storage.ts";
 import { type NodeId, sameViewstamp, type View, type Viewstamp } from "../protocol/view.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
 
+/** In `suspectMs`: it is asked again after this at the latest. */
+const LONGEST_PATIENCE = 8;
+
 interface Receiving {
   readonly info: SnapshotInfo;
   readonly restoration: Restoration;
@@ -19,7 +22,10 @@ interface Receiving {
   next: number;
   /** The storage has the chunks before this one. */
   stored: number;
-  progressAt: number;
+  /** When it last got on, or at least heard of this snapshot: what comes twice shows a slow connection, not a lossy one. */
+  heardAt: number;
+  /** Silence for so long means that something is lost. It doubles each time: to ask a slow connection again chokes it. */
+  patienceMs: number;
   /** All chunks are there and becoming durable: the state is as good as replaced. */
   installing: boolean;
 }
@@ -41,6 +47,7 @@ export class Reception {
     this.#vid = view.vid;
     this.#primary = view.primary;
     this.#boundTo = boundTo;
+    if (this.#receiving !== undefined) this.#receiving.patienceMs = this.#replica.options.suspectMs;
   }
 
   /** Where to resume, for the primary. */
@@ -57,8 +64,10 @@ export class Reception {
     if (at.seqno < this.#boundTo || chunks < 1 || this.#receiving?.installing === true) return;
     if (this.#receiving === undefined || !sameViewstamp(this.#receiving.info.at, at)) {
       const restoration = this.#replica.state.restore(at);
+      const { suspectMs: patienceMs } = this.#replica.options;
       const info = { at, chunks };
-      this.#receiving = { info, restoration, waiting: [], next: 0, stored: 0, progressAt: now, installing: false };
+      const progress = { waiting: [], next: 0, stored: 0, heardAt: now, patienceMs, installing: false };
+      this.#receiving = { info, restoration, ...progress };
       this.#replica.beginReception(at);
     }
     this.#want(this.#receiving);
@@ -66,9 +75,9 @@ export class Reception {
 
   onChunk({ at, index, bytes }: SnapshotChunk, now: number): void {
     const receiving = this.#receiving;
-    if (receiving === undefined || !sameViewstamp(receiving.info.at, at) || index !== nextToCome(receiving)) return;
-    if (index >= receiving.info.chunks) return;
-    receiving.progressAt = now;
+    if (receiving === undefined || !sameViewstamp(receiving.info.at, at)) return;
+    receiving.heardAt = now;
+    if (index !== nextToCome(receiving) || index >= receiving.info.chunks) return;
     receiving.waiting.push(bytes);
     this.#replica.goOn();
   }
@@ -97,7 +106,7 @@ export class Reception {
     const receiving = this.#receiving;
     // A completion of a reception that was given up says nothing of this one.
     if (receiving === undefined || !sameViewstamp(receiving.info.at, at) || index >= receiving.next) return;
-    receiving.progressAt = now;
+    receiving.heardAt = now;
     receiving.stored = Math.max(receiving.stored, index + 1);
     if (receiving.stored < receiving.info.chunks) {
       this.#want(receiving);
@@ -128,9 +137,12 @@ export class Reception {
 
   tick(now: number): void {
     const receiving = this.#receiving;
-    if (receiving === undefined || now - receiving.progressAt < this.#replica.options.suspectMs) return;
-    receiving.progressAt = now;
-    if (nextToCome(receiving) < receiving.info.chunks) this.#want(receiving);
+    if (receiving === undefined || now - receiving.heardAt < receiving.patienceMs) return;
+    // What it waits for is its own disk: more chunks would only fill the memory.
+    if (receiving.stored < nextToCome(receiving) || receiving.installing) return;
+    receiving.heardAt = now;
+    receiving.patienceMs = Math.min(2 * receiving.patienceMs, LONGEST_PATIENCE * this.#replica.options.suspectMs);
+    this.#want(receiving);
   }
 
   #want(receiving: Receiving): void {

@@ -153,12 +153,17 @@ export class ReplicatedLog {
     this.switches.append([entry]);
   }
 
+  /** Whether something was stamped that the disk has not been given. */
+  get hasStamped(): boolean {
+    return this.log.end > this.#handedThrough;
+  }
+
   /**
    * Gives the disk what was stamped since the last time: at the end of a turn, and before a newer view is entered, for
    * whatever is in the log then is part of that view's start.
    */
   persistStamped(): void {
-    if (this.log.end <= this.#handedThrough) return;
+    if (!this.hasStamped) return;
     this.#persist(this.log.slice(this.#handedThrough + 1, Number.POSITIVE_INFINITY));
   }
 

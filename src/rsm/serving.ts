@@ -198,6 +198,11 @@ export class Serving {
     this.#keepAlive(this.#confirmation.onConfirmed(from, message));
   }
 
+  /** Whether `flush` would do something. */
+  get awaitsTurn(): boolean {
+    return this.#confirmation.awaitsRound || this.#confirmation.readable !== undefined;
+  }
+
   flush(now: number): void {
     if (!this.isTaking) return;
     this.#keepAlive(this.#confirmation.startRound(now));

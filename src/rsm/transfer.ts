@@ -22,7 +22,10 @@ export function startTransfer(replica: ReplicatedLog, view: View, progress: Prog
   output.send(progress.who.id, offer, config.viewWrite);
 }
 
-/** The learner has part of a snapshot from an earlier connection: it goes on there if it is still the newest. */
+/**
+ * The learner has part of a snapshot: from an earlier connection it goes on there if that is still the newest. Over the same
+ * connection the learner itself asks again for what is lost: what is just slow must not be sent twice.
+ */
 export function resumeTransfer(
   replica: ReplicatedLog,
   view: View,
@@ -32,6 +35,11 @@ export function resumeTransfer(
 ): void {
   if (replica.snapshot === undefined || !sameViewstamp(replica.snapshot.at, position.at)) {
     startTransfer(replica, view, progress, now);
+    return;
+  }
+  const { transfer } = progress;
+  if (transfer?.broken === false && sameViewstamp(transfer.at, position.at)) {
+    transfer.progressAt = now;
     return;
   }
   replica.output.path("transferResumed");
@@ -72,7 +80,7 @@ function begin(progress: Progress, at: Viewstamp, next: number, now: number): vo
   const { transfer: before } = progress;
   const knows = before !== undefined && sameViewstamp(before.at, at) && before.furthest >= next;
   const { furthest, furthestAt } = knows ? before : { furthest: next, furthestAt: now };
-  progress.transfer = { at, requested: next, wanted: next, progressAt: now, furthest, furthestAt };
+  progress.transfer = { at, requested: next, wanted: next, progressAt: now, broken: false, furthest, furthestAt };
 }
 
 function request({ snapshot, output }: ReplicatedLog, { transfer, who }: Progress): void {

@@ -32,6 +32,10 @@ class Item implements Planned {
 
 export class Agenda {
   readonly #heap: Item[] = [];
+  /** What is to happen at the moment of the last thing taken out, in order: most of what is planned is for now. */
+  #soon: Item[] = [];
+  #soonFrom = 0;
+  #now = 0;
   #order = 0;
   #live = 0;
 
@@ -43,7 +47,8 @@ export class Agenda {
   add(time: number, action: () => void): Planned {
     const item = new Item(this, time, this.#order++, action);
     this.#live++;
-    this.#rise(item);
+    if (time === this.#now) this.#soon.push(item);
+    else this.#rise(item);
     return item;
   }
 
@@ -54,24 +59,35 @@ export class Agenda {
 
   /** When the next thing happens. */
   nextTime(): number | undefined {
-    this.#dropCancelled();
-    return this.#heap[0]?.time;
+    return this.#first()?.time;
   }
 
   /** Takes the next thing out. */
   next(): { readonly time: number; readonly action: () => void } | undefined {
-    this.#dropCancelled();
-    const first = this.#heap[0];
+    const first = this.#first();
     if (first === undefined) return undefined;
     const action = first.action as () => void;
-    this.#removeFirst();
+    if (first === this.#soon[this.#soonFrom]) this.#soonFrom++;
+    else this.#removeFirst();
     first.action = undefined;
     this.#live--;
+    this.#now = first.time;
     return { time: first.time, action };
   }
 
-  #dropCancelled(): void {
+  /** Everything earlier than what is due soon has been taken out before, so that is of one moment at any time. */
+  #first(): Item | undefined {
     while (this.#heap.length > 0 && (this.#heap[0] as Item).action === undefined) this.#removeFirst();
+    while (this.#soonFrom < this.#soon.length && (this.#soon[this.#soonFrom] as Item).action === undefined)
+      this.#soonFrom++;
+    const heaped = this.#heap[0];
+    const soon = this.#soon[this.#soonFrom];
+    if (soon === undefined) {
+      if (this.#soon.length > 0) this.#soon = [];
+      this.#soonFrom = 0;
+      return heaped;
+    }
+    return heaped === undefined || before(soon, heaped) ? soon : heaped;
   }
 
   #removeFirst(): void {

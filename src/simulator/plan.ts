@@ -7,6 +7,7 @@ import { FAULTS, MOST_DRIFT } from "./faults.ts";
 import { LASTING_FAULTS } from "./lasting.ts";
 import type { Random } from "./random.ts";
 import type { LeadingOptions } from "./workload/leading.ts";
+import { drawWishes } from "./workload/lock-wishes.ts";
 import type { LockingOptions } from "./workload/locking.ts";
 import type { LoadOptions } from "./workload/registers.ts";
 
@@ -92,6 +93,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       shared: random.pick([0, 0.3]),
       steals: random.chance(0.1),
       cache: drawCache(random.fork("cache")),
+      wishes: drawWishes(random.fork("lock wishes")),
     },
     leading: drawLeading(random.fork("leading"), calls),
     options: drawOptions(random, nodes),

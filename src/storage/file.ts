@@ -2,6 +2,7 @@
  * A storage in a directory of files.
  * @module
  */
+import { ViewstampError } from "../protocol/errors.ts";
 import type { Storage } from "../protocol/storage.ts";
 import { fileDisk } from "./file-disk.ts";
 import { logStorage } from "./log-storage.ts";
@@ -14,6 +15,7 @@ import { logStorage } from "./log-storage.ts";
  * written or was written by a newer version.
  *
  * @param directory a path, relative to the working directory or absolute
+ * @throws {ViewstampError} `InvalidOptions` for what is no path
  *
  * @example
  * ```ts
@@ -23,6 +25,8 @@ import { logStorage } from "./log-storage.ts";
  * ```
  */
 export function fileStorage(directory: string): Storage {
+  if (typeof directory !== "string" || directory === "")
+    throw new ViewstampError("InvalidOptions", "fileStorage takes the path of a directory", { data: { directory } });
   return logStorage({
     disk: fileDisk(directory),
     randomId: () => {

@@ -9,8 +9,11 @@ import type { DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { errorOf } from "./steps.ts";
 
-/** What is read and looked at in one go: a log full of short entries must not take long. A longer block is read by itself. */
-const PIECE_BYTES = 256 << 10;
+/**
+ * What is read and looked at in one go: a log full of short entries must not take long. A full block of such entries is a
+ * little more than 256 KiB; one that is longer than a piece is read again by itself.
+ */
+const PIECE_BYTES = 288 << 10;
 /** Most blocks are smaller: one read finds them whole. */
 const BLOCK_PIECE_BYTES = 80 << 10;
 

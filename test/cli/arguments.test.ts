@@ -58,6 +58,8 @@ parsing("that are unknown are refused, near misses with a hint", () => {
   assert.is(refused("k", "-j"), "unknown option -j");
   assert.is(refused("k", "--constructor"), "unknown option --constructor");
   assert.is(refused("k", "--no-json"), "unknown option --no-json");
+  assert.is(refused("k", "--timeout", "5"), "unknown option --timeout; did you mean --timeout-ms?");
+  assert.is(refused("k", "--timeoutMs", "5"), "unknown option --timeoutMs; did you mean --timeout-ms?");
 });
 
 parsing("that lack or repeat something are refused", () => {
@@ -72,6 +74,10 @@ parsing("that lack or repeat something are refused", () => {
   assert.is(
     refusal(() => parseArguments(["k"], withCommand)),
     "the command is missing: write it after --",
+  );
+  assert.is(
+    refusal(() => parseArguments(["k", "v", "sleep", "1"], withCommand)),
+    'too many arguments: "sleep"; write the command after --',
   );
   assert.is(
     refusal(() => parseArguments(["k"], shape).text("cluster")),

@@ -1,11 +1,11 @@
 // The program against real nodes, on the runtime that runs this test. Commands run in this process, nodes in their own.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connectLocks } from "../../src/entry/locks.ts";
 import { PROCESS_START_MS, within } from "../harness/within.ts";
-import { cleanUp, folder, freeUrl, saysOnly, serve, start, viewstamp } from "./support.ts";
+import { cleanUp, type Ended, folder, freeUrl, saysOnly, serve, start, viewstamp } from "./support.ts";
 
 const program = suite("viewstamp");
 
@@ -27,8 +27,43 @@ program("says when nobody is there", async () => {
   const status = await viewstamp("status", ...nobody);
   assert.is(status.code, 3);
   assert.match(status.out, "unreachable");
+  assert.match(status.out, /^no node answers\n/);
   saysOnly(await viewstamp("put", "k", "v", ...nobody, "--timeout-ms", "300"), 3, /./);
   saysOnly(await viewstamp("members", "lift", "b", ...nobody, "--timeout-ms", "300"), 3, /./);
+});
+
+program(
+  "a node that waits for the others of a fresh cluster says for whom, and so does a lock that waits for it",
+  async () => {
+    const [url, other] = [await freeUrl(), await freeUrl()];
+    const node = start("serve", "--id", "a", "--cluster", `a=${url},b=${other}`, "--memory", "--with-parent");
+    while (!node.complaints.includes("waits for")) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.match(node.complaints, `a waits for b (${other}): a fresh cluster begins once every node of it runs`);
+    const lock = await viewstamp("lock", "door", "--cluster", url, "--timeout-ms", "300", "--", "true");
+    saysOnly(lock, 3, /no primary is to be found/);
+    const put = await viewstamp("put", "k", "v", "--cluster", url, "--timeout-ms", "300");
+    saysOnly(put, 3, /no primary is to be found/);
+    assert.is(put.err.match(/no primary is to be found/g)?.length, 1, "a cause is said once");
+  },
+);
+
+program("dev runs a whole cluster in one process, until it is told to stop", async () => {
+  saysOnly(await viewstamp("dev", "--nodes", "10"), 2, /from 1 to 9, not 10/);
+  saysOnly(await viewstamp("dev", "--port", "65534"), 2, /room for 3 ports/);
+  const url = await freeUrl();
+  const data = join(folder, "dev");
+  const port = new URL(url).port;
+  const cluster = start("dev", "--nodes", "1", "--port", port, "--data", data, "--json");
+  await within(
+    PROCESS_START_MS,
+    "it takes requests",
+    cluster.waitFor(({ event }) => event === "active"),
+  );
+  assert.is((await viewstamp("put", "k", "v", "--cluster", url)).code, 0);
+  assert.ok(readdirSync(join(data, "a")).length > 0);
+  saysOnly(await viewstamp("dev", "--nodes", "1", "--port", port), 1, /in use/);
+  cluster.signal("SIGTERM");
+  assert.is((await within(PROCESS_START_MS, "it stops", cluster.exited)).code, 0, cluster.complaints);
 });
 
 program("as a process says what is wrong, with the exit code, and no more", async () => {
@@ -54,7 +89,9 @@ program("serves, puts, gets, tells its status, and stops in good order", async (
   assert.equal(status.members, ["a"]);
   assert.match((await viewstamp("status", "--cluster", `a=${url}`)).out, /view \d+: members a, primary a, serving/);
 
-  saysOnly(await viewstamp("serve", "--id", "a", "--cluster", `a=${url}`, "--memory"), 1, /in use|taken/);
+  const occupied = await viewstamp("serve", "--id", "a", "--cluster", `a=${url}`, "--memory");
+  saysOnly(occupied, 1, /in use|taken/);
+  assert.is(occupied.err.split("\n").length, 1, "why it did not start is said once");
   const elsewhere = ["serve", "--id", "a", "--cluster", `a=${await freeUrl()}`];
   saysOnly(await viewstamp(...elsewhere, "--data", data), 1, /in use|running|belongs/);
   const file = join(folder, "file");
@@ -107,9 +144,15 @@ program("lets the next one in when a signal ends the wait for a lock", async () 
   assert.is((await viewstamp(...door("--", "true"))).code, 0);
 });
 
+function saysOnlyBeside({ code, out, err }: Ended, expected: string, text: RegExp): void {
+  assert.equal([code, out], [0, expected], err);
+  assert.match(err, text);
+}
+
 program("changes the membership", async () => {
   const [url, node] = await serve("--memory");
   const cluster = ["--cluster", url];
+  saysOnlyBeside(await viewstamp("members", "lift", "z", ...cluster), "view 1", /z was not barred/);
   const added = await freeUrl();
   assert.equal(await viewstamp("members", "add", "b", added, ...cluster), { code: 0, out: "view 2", err: "" });
   start("serve", "--id", "b", "--cluster", `a=${url}`, "--listen", added, "--memory", "--json", "--with-parent");

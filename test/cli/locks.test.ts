@@ -128,10 +128,14 @@ program("shows strange names so that they break no line", () => {
     held: [
       { ...info, name: "a\nb" },
       { ...info, name: "\x1b[2J" },
+      { ...info, name: "\x9b2J\u202e", owner: "host 1\n\x1b[2J" },
+      { ...info, name: "door", owner: "host 5 1234" },
     ],
     pending: [],
   });
-  assert.is(table.length, 3);
+  assert.is(table.length, 5);
+  assert.match(table[3]!, /^"\\u\{9b\}2J\\u\{202e\}" .* 1\.2 +"host 1\\n\\u001b\[2J"$/);
+  assert.match(table[4]!, /^door .* 1\.2 +host 5 1234$/);
   assert.match(table[1]!, /^"a\\nb" +held +exclusive +1h2m +5 +0 waiting +1\.2$/);
   assert.match(table[2]!, /^"\\u001b\[2J" /);
 });

@@ -84,6 +84,7 @@ program("refuses what it does not know, on standard error, with 2", async () => 
   for (const [args, text] of [
     [[], "a command is missing"],
     [["dance"], "unknown command dance; there are: greet"],
+    [["great"], "unknown command great; did you mean greet?"],
     [["--frobnicate"], "unknown option --frobnicate"],
     [["greet", "--loud"], "unknown option --loud"],
     [["greet", "a", "b"], 'too many arguments: "b"'],

@@ -75,7 +75,9 @@ reports("says which machine runs in which version, and who could run more", () =
 });
 
 reports("says so when nothing is known", () => {
-  assert.match(reportLines(reportOf([silent]), plain)[0]!, "no view is known");
+  assert.is(reportLines(reportOf([silent]), plain)[0], "no node answers");
+  const alone = answer("a", { vid: 0, role: "none" });
+  assert.match(reportLines(reportOf([alone, silent]), plain)[0]!, "founded once every node of it runs");
 });
 
 reports("says which data was set aside, and that no cluster is there because of it", () => {

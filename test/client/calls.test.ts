@@ -166,7 +166,7 @@ test("a command that was refused each time it was sent is known not to be done",
   assert.is(call.error?.outcomeUnknown, false);
   assert.equal(call.error?.data?.["lastRefusal"], { code: "BUSY", text: "because", forMs: 1000 });
   assert.is((call.error?.cause as ViewstampError | undefined)?.code, "Busy");
-  assert.match(String(call.error?.message), /memory:\/\/a has answered BUSY, because for 1000 ms/);
+  assert.match(String(call.error?.message), /memory:\/\/a has answered BUSY \(because\) for 1000 ms/);
 });
 
 test("a command that was refused once after it may have been stamped is in doubt for good", async () => {

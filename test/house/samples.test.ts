@@ -53,7 +53,7 @@ const planted: readonly Sample[] = [
   { place: "bad syntax", code: "const = 1;" },
 ];
 
-const readme = samplesIn("README.md", readFile("README.md"));
+const readme = ["README.md", "MIGRATION.md"].flatMap((path) => samplesIn(path, readFile(path)));
 const heads = headSamples();
 // One program for all: most of its time goes into the library's own types.
 const troubles = troublesOf([...readme, ...heads, ...planted]);
@@ -62,7 +62,7 @@ function troubled(samples: readonly Sample[]): string[] {
   return troubles.filter((trouble) => samples.some(({ place }) => trouble.startsWith(`${place}: `)));
 }
 
-test("every sample of the README compiles by itself", () => {
+test("every sample of the README and of MIGRATION compiles by itself", () => {
   assert.ok(readme.length >= 3);
   assert.equal(troubled(readme), []);
 });

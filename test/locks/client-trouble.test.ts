@@ -2,8 +2,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { AcquiredLock, Lock } from "../../src/locks/client-types.ts";
-import type { ViewstampError } from "../../src/protocol/errors.ts";
-import { codeOf, eitherWay, gate, held, timersLeft, watch } from "./support.ts";
+import { ViewstampError } from "../../src/protocol/errors.ts";
+import { codeOf, eitherWay, gate, held, inTime, timersLeft, watch } from "./support.ts";
 import { settled, World } from "./world.ts";
 
 eitherWay("a grant that comes before the reply, or twice, or after the release is one grant", async (cache) => {
@@ -224,6 +224,24 @@ eitherWay("a wait that times out without a session says what the trouble was", a
   assert.is(codeOf(result.error), "Timeout");
   assert.is(codeOf((result.error as Error).cause), "NoQuorum");
 });
+
+eitherWay(
+  "a wait that times out says so when no primary could grant it, and nothing when others hold",
+  async (cache) => {
+    const world = new World({ cache });
+    const { locks, core } = world.client();
+    const holder = await inTime(world, world.client().locks.acquire("x"));
+    const held = watch(locks.acquire("x", { timeoutMs: 300 }));
+    await world.clock.advance(300);
+    assert.is((held.error as Error).message, 'the lock "x" was not granted within 300 ms');
+    core.trouble = new ViewstampError("NoQuorum", "no primary is to be found");
+    const lost = watch(locks.acquire("x", { timeoutMs: 300 }));
+    await world.clock.advance(300);
+    assert.is((lost.error as Error).message, 'the lock "x" was not granted within 300 ms: no primary is to be found');
+    assert.is((lost.error as Error).cause, core.trouble);
+    holder.assertHeld();
+  },
+);
 
 eitherWay(
   "assertHeld looks at the clock: an unconfirmed session is a lost lock, before anyone says so",

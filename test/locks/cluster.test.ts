@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { runLockTester } from "../../examples/lock-cluster/lock-tester.ts";
 import { startCluster } from "../../src/entry/cluster.ts";
 import { connectLocks, locks } from "../../src/entry/locks.ts";
-import { codeOf, watch } from "./support.ts";
+import { codeOf, gate, watch } from "./support.ts";
 
 async function primaryOf(
   cluster: { status(id: string): Promise<{ primary: string }> },
@@ -69,6 +69,90 @@ test("a lock and a place in line survive the primary, and a lone surrogate is a 
     assert.ok((waiting.value?.token ?? 0n) > held.token);
     await next.release();
     await Promise.all([a.close(), b.close()]);
+  } finally {
+    await cluster.close();
+  }
+});
+
+test("a query sees the requests that its own client has just made, with and without a session", async () => {
+  const cluster = await startCluster({ nodes: 3, machine: locks });
+  try {
+    for (const cache of [false, {}] as const) {
+      const client = await connectLocks({ cluster: cluster.urls, transport: cluster.transport, cache });
+      for (const name of ["first", "second"]) {
+        const { opened, open } = gate();
+        const results = [client.request(name, () => opened), client.request(name, () => opened)];
+        const { held, pending } = await client.query();
+        assert.equal(
+          [held, pending].map((infos) => infos.map((info) => info.name)),
+          [[name], [name]],
+        );
+        open();
+        await Promise.all(results);
+      }
+      await client.close();
+    }
+  } finally {
+    await cluster.close();
+  }
+});
+
+test("an abort in the turn in which the lock becomes free wins, on this runtime too", async () => {
+  const cluster = await startCluster({ nodes: 1, machine: locks });
+  try {
+    const client = await connectLocks({ cluster: cluster.urls, transport: cluster.transport });
+    for (let round = 0; round < 3; round++) {
+      const lock = await client.acquire("x");
+      const controllers = [new AbortController(), new AbortController()];
+      const [first, second] = controllers.map(({ signal }) => signal);
+      const events: string[] = [];
+      const granted = client.request("x", { mode: "shared", signal: first! }, () => {
+        events.push("called");
+        controllers[1]?.abort();
+      });
+      const aborted = watch(
+        client.request("x", { mode: "shared", signal: second! }, () => {
+          events.push("called in vain");
+        }),
+      );
+      await client.query();
+      void lock.release();
+      await granted;
+      assert.is(codeOf(aborted.error), "AbortError");
+      assert.equal(events, ["called"]);
+    }
+    await client.close();
+  } finally {
+    await cluster.close();
+  }
+});
+
+test("whoever tries again and again keeps nobody from giving the lock back", async () => {
+  const cluster = await startCluster({ nodes: 1, machine: locks });
+  try {
+    for (const cache of [false, {}] as const) {
+      const client = await connectLocks({ cluster: cluster.urls, transport: cluster.transport, cache });
+      await client.request("x", () => {});
+      const holder = client.request("x", () => new Promise((resolve) => setTimeout(resolve, 50)));
+      let tries = 0;
+      for (let isDone = false; !isDone; tries++) {
+        assert.ok(tries < 100_000, "time stands still");
+        isDone = await client.request("x", { ifAvailable: true }, (lock) => lock !== null);
+      }
+      assert.ok(tries > 1);
+      await holder;
+      let isOver = false;
+      const reader = client.request("x", { mode: "shared" }, async () => {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        isOver = true;
+      });
+      for (tries = 0; !isOver; tries++) {
+        assert.ok(tries < 100_000, "time stands still beside a reader");
+        await client.request("x", { mode: "shared" }, () => {});
+      }
+      await reader;
+      await client.close();
+    }
   } finally {
     await cluster.close();
   }

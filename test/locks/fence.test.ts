@@ -133,6 +133,21 @@ test("shared writers have a column of their own", () => {
   );
 });
 
+test("what is no number of changed rows is not taken for a row that was written", () => {
+  const fenced = fenceSql(5n);
+  for (const changed of [1, 2n, "3" as never]) fenced.check(changed);
+  for (const changed of [0, 0n, null as never])
+    assert.is(
+      refusal(() => fenced.check(changed)),
+      "Fenced",
+    );
+  for (const changed of [undefined, Number.NaN, -1, {}])
+    assert.is(
+      refusal(() => fenced.check(changed as never)),
+      "InvalidInput",
+    );
+});
+
 test("no text of the caller's gets into the statement but plain identifiers", () => {
   const wrong: object[] = [
     { column: "fence; DROP TABLE invoice" },

@@ -20,6 +20,18 @@ function newWorld(cache: CacheOptions | false = false): World {
   return world;
 }
 
+test("whoever gives it Redis clients is told what to give", () => {
+  for (const clients of [[{}], undefined, {}]) {
+    try {
+      new Redlock(clients as unknown as ClusterLocks);
+      assert.unreachable();
+    } catch (error) {
+      assert.is(codeOf(error), "InvalidOptions");
+      assert.match((error as Error).message, "what connectLocks gave");
+    }
+  }
+});
+
 async function errorOf(world: World, promise: Promise<unknown>): Promise<unknown> {
   return inTime(
     world,
@@ -64,6 +76,23 @@ eitherWay(
     await inTime(world, holder.release());
   },
 );
+
+eitherWay("with no time to wait, or hardly any, a free lock is had and a held one refused at once", async (cache) => {
+  const world = newWorld(cache);
+  const [a, b] = [user(world).redlock, user(world).redlock];
+  for (const settings of [{ retryCount: 0 }, { retryCount: 1, retryDelay: 3 }]) {
+    const lock = await inTime(world, a.acquire(["x", "y"], 60_000, settings));
+    const began = world.clock.now();
+    const error = await errorOf(world, b.acquire(["x", "y"], 60_000, settings));
+    assert.instance(error, ExecutionError);
+    assert.instance((error as Error).cause, ResourceLockedError);
+    assert.ok(world.clock.now() - began < 50);
+    await inTime(world, lock.release());
+    await inTime(world, (await inTime(world, b.acquire(["y"], 60_000, settings))).release());
+  }
+  assert.equal(await held(world), []);
+  assert.is(await timersLeft(world), 0);
+});
 
 eitherWay("programs that ask for the same resources in other orders do not wait for each other", async (cache) => {
   const world = newWorld(cache);
@@ -151,6 +180,19 @@ eitherWay("using aborts its signal when the session is lost, and says why", asyn
   await world.clock.advance(500);
   assert.instance(result.value, ExecutionError);
   assert.is(codeOf(result.value), "LockLost");
+});
+
+eitherWay("a listener that throws keeps no lock from going back", async (cache) => {
+  const world = newWorld(cache);
+  const { redlock } = user(world);
+  redlock.on("error", () => {
+    throw new RangeError("in a listener");
+  });
+  await inTime(world, redlock.acquire(["x"], 100));
+  const thrown = await world.clock.advance(200).catch((error: unknown) => error);
+  assert.is(codeOf(thrown), "RangeError");
+  await world.clock.advance(50);
+  assert.equal(await held(world), []);
 });
 
 test("quit closes the client", async () => {

@@ -209,6 +209,8 @@ export class FakeCore implements ClientCore {
   looksLeft: number = Number.POSITIVE_INFINITY;
   /** No answers or notices get through. */
   isCutOff = false;
+  /** What it says is wrong with the cluster. */
+  trouble: ViewstampError | undefined;
   readonly #world: World;
   readonly #family: string;
   readonly #notices: Set<(notice: unknown, session: SessionId) => void> = new Set();

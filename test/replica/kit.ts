@@ -295,6 +295,7 @@ export const NEWS: News = { type: "news", vid: 0, primary: "", primaryUrl: "", a
 /** Does what the test says. */
 export class Script implements CoreLike {
   readonly tickMs = 50;
+  awaitsTurn = true;
   readonly seen: CoreEvent[] = [];
   start: CoreStart | undefined;
   id: string | undefined = "c1";

@@ -38,6 +38,24 @@ test("events that arrive in one turn share one turn event, one write and one fra
   );
 });
 
+test("a core that waits for nothing is not told of the turn's end, and what it said leaves all the same", async () => {
+  const stage = new Stage();
+  await stage.start();
+  const b = await peerUp(stage);
+  const client = await visit(stage);
+  stage.core.seen.length = 0;
+  stage.core.awaitsTurn = false;
+  stage.core.answer = (event) =>
+    event.type === "client" ? [{ type: "send", to: "b", message: fetchOf(1), after: 0 }] : [];
+  client.ask(1);
+  await stage.world.run(2);
+  assert.equal(
+    stage.core.seen.map((event) => event.type).filter((type) => type !== "tick"),
+    ["client"],
+  );
+  assert.is(b.messageFrames().length, 1);
+});
+
 test("what the turn event gives leaves in the same batch", async () => {
   const stage = new Stage();
   await stage.start();

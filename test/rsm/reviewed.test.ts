@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { PeerMessage } from "../../src/protocol/messages.ts";
 import { MAX_FRAME_BYTES } from "../../src/protocol/transport.ts";
 import { SessionTable } from "../../src/rsm/sessions.ts";
 import { chunksOfState } from "../../src/rsm/state-chunks.ts";
@@ -221,6 +222,66 @@ test("each chunk of a snapshot is sent once where nothing is lost", () => {
   const { snapshot } = world.node("c").disk;
   assert.ok(snapshot !== undefined && snapshot.chunks.length > 20, "a snapshot of many chunks was installed");
   assert.is(sent, snapshot.chunks.length);
+});
+
+test("a connection that takes longer for a chunk than suspectMs does not choke on chunks sent again", () => {
+  const { world } = compacted(600);
+  const link: PeerMessage[] = [];
+  let sent = 0;
+  world.drop = (_from, to, message) => {
+    if (to !== "c" || message.type !== "snapshotChunk") return false;
+    link.push(message);
+    sent++;
+    return true;
+  };
+  world.restart("c");
+  const from = world.node("a").member;
+  for (let carried = 0; carried < 100 && world.node("c").disk.snapshot === undefined; carried++) {
+    world.run(700);
+    const message = link.shift();
+    if (message !== undefined) world.step("c", { type: "message", from, message });
+    world.run(10);
+  }
+  const chunks = world.node("c").disk.snapshot?.chunks.length ?? 0;
+  assert.ok(chunks > 20, `a snapshot of ${chunks} chunks was installed`);
+  assert.ok(sent <= chunks + 8, `${sent} were sent of ${chunks}`);
+  world.until("c is a member again", () => world.members("a") === "abc" && world.members("c") === "abc", 5000);
+});
+
+test("a connection that takes long for what is on its way does not choke on entries sent again", () => {
+  const world = start(["a", "b", "c"]);
+  const session = open(world, "a", 600_000);
+  loseNode(world, "c", "a", "ab");
+  const body = new Uint8Array(10_000);
+  for (let number = 1; number <= 100; number++) {
+    const acknowledgedThrough = number - 1;
+    world.client("a", { type: "request", session, number, acknowledgedThrough, skip: false, body });
+    world.run(10);
+  }
+  const link: { readonly message: PeerMessage; readonly bytes: number }[] = [];
+  let sent = 0;
+  world.drop = (_from, to, message) => {
+    if (to !== "c") return false;
+    const bytes =
+      50 + (message.type === "invoke" ? message.entries.reduce((sum, one) => sum + one.bytes.length, 0) : 0);
+    link.push({ message, bytes });
+    sent += bytes;
+    return true;
+  };
+  world.restart("c");
+  const from = world.node("a").member;
+  let room = 0;
+  for (let ms = 0; ms < 30_000 && world.members("a") !== "abc"; ms++) {
+    world.run(1);
+    room = link.length === 0 ? 0 : room + 100;
+    for (let next = link[0]; next !== undefined && next.bytes <= room; next = link[0]) {
+      room -= next.bytes;
+      link.shift();
+      world.step("c", { type: "message", from, message: next.message });
+    }
+  }
+  assert.is(world.members("a"), "abc");
+  assert.ok(sent < 1.2 * 100 * body.length, `${sent} bytes were sent of ${100 * body.length}`);
 });
 
 test("a stall during an admission leaves no request without an answer", () => {

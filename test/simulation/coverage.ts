@@ -21,10 +21,11 @@ const RARE_PATHS: readonly string[] = [
   ...["machineUpgraded"],
 ];
 
-/** What becomes of locks that clients keep. */
+/** What becomes of locks that clients keep, or ask for in other ways. */
 const KEPT_LOCKS: readonly string[] = [
   ...["kept", "revoked", "asked for its use", "settled", "declined after an answer"],
   ...["granted", "revoke", "stolen"].map((type) => `"${type}" said again`),
+  ...["granted in a group", "permit", "delay over"],
 ].map((what) => `lock ${what}`);
 
 const TROUBLES: readonly string[] = ["frame dropped", "frame reordered", "frame repeated"];

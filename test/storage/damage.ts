@@ -3,7 +3,10 @@
  * it is all there. Only who takes the end of the last segment away, its last mark included, makes what a crash makes.
  */
 import * as assert from "uvu/assert";
+import type { Entry } from "../../src/protocol/entry.ts";
 import type { DurableState } from "../../src/protocol/storage.ts";
+import type { Viewstamp } from "../../src/protocol/view.ts";
+import { crc32 } from "../../src/storage/crc32.ts";
 import { CrashDisk, randomOf } from "./crash-disk.ts";
 import { close, open, perform, save, write } from "./drive.ts";
 import { at, life, storageOn } from "./life.ts";
@@ -18,6 +21,8 @@ export interface Subject {
   readonly states: ReadonlySet<string>;
   readonly intact: string;
   readonly lastLog: string;
+  /** Tells the whole state from any other. */
+  readonly tell: (state: DurableState) => string;
 }
 
 export interface Damaging {
@@ -61,7 +66,36 @@ export async function largeSubject(): Promise<Subject> {
   return subjectOf(happenings, 200_000);
 }
 
-async function subjectOf(happenings: readonly Happening[], segmentBytes: number): Promise<Subject> {
+/** About 30 MiB in some fifteen segments and a snapshot: short entries, and some of 50 KB. */
+export async function hugeSubject(): Promise<Subject> {
+  const happenings: Happening[] = [
+    { kind: "identity", incarnation: "0123456789abcdef", clusterId: "c1" },
+    { kind: "view", view: viewNumbered(1) },
+  ];
+  for (let round = 0; round < 150; round++) {
+    const before = round * 20;
+    const size = round % 3 === 0 ? 100 + ((round * 37) % 700) : 4_000 + ((round * 7919) % 46_000);
+    const entries = round % 3 === 0 ? entriesFrom(at(1, before), 1, 20, size) : bulky(at(1, before), size);
+    happenings.push({ kind: "append", entries });
+    if (round % 50 === 10) happenings.push({ kind: "saved", at: at(1, before), chunks: 40 });
+    if (round === 70) happenings.push({ kind: "base", at: at(1, 10 * 20) });
+    if (round % 9 === 5) happenings.push({ kind: "promised", instance: 2, ballot: { round, node: "b" } });
+  }
+  return subjectOf(happenings, 2 << 20, false);
+}
+
+/** Twenty entries, half of them of this size. */
+function bulky(end: Viewstamp, size: number): readonly Entry[] {
+  const large = entriesFrom(end, 1, 20, size);
+  return entriesFrom(end, 1, 20, 200).map((small, index) => (index % 2 === 0 ? large[index]! : small));
+}
+
+/** `keepsEarlier`: how the files looked after each happening, too. */
+async function subjectOf(
+  happenings: readonly Happening[],
+  segmentBytes: number,
+  keepsEarlier = true,
+): Promise<Subject> {
   const disk = new CrashDisk();
   const storage = storageOn(disk, segmentBytes);
   await open(storage);
@@ -75,13 +109,20 @@ async function subjectOf(happenings: readonly Happening[], segmentBytes: number)
     }
     if (what.kind === "saved") await save(storage, what.at, what.chunks);
     else await write(storage, what);
-    earlier.push(disk.contents);
+    if (keepsEarlier) earlier.push(disk.contents);
   }
   await perform(storage, []);
   await close(storage);
   const files = disk.contents;
   const logs = [...files.keys()].filter((name) => name.startsWith("log-")).sort();
-  return { files, earlier, states, intact: textOf(state), lastLog: logs.at(-1)! };
+  const tell = keepsEarlier ? textOf : fingerprintOf;
+  return { files, earlier, states, intact: tell(state), lastLog: logs.at(-1)!, tell };
+}
+
+/** As good as the text of it, where that would be long. */
+function fingerprintOf({ entries, ...facts }: DurableState): string {
+  const sums = entries.map(({ bytes }) => crc32(bytes));
+  return JSON.stringify([facts, entries.length, crc32(new Uint8Array(Uint32Array.from(sums).buffer)), sums.at(-1)]);
 }
 
 /** Enough to tell the states of one history apart. */
@@ -203,7 +244,7 @@ function judged(subject: Subject, damage: Damaging, state: DurableState): "setAs
     assert.ok(state.setAside.reason.length > 0, what);
     return "setAside";
   }
-  if (textOf(state) === subject.intact) return "whole";
+  if (subject.tell(state) === subject.intact) return "whole";
   const { files, lastLog } = subject;
   const takesTheEnd = damage.name === lastLog && damage.to > files.get(lastLog)!.length - MARK_BYTES;
   assert.ok(takesTheEnd, `${what}: silently taken for data`);

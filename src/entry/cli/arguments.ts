@@ -55,7 +55,7 @@ export function parseArguments(args: readonly string[], shape: Shape): Arguments
     values.set(token.name, checkedValue(token, shape.options));
   }
   const command = args.slice(end + 1);
-  checkPositionals(positionals, shape.positionals);
+  checkPositionals(positionals, shape);
   checkRequired(values, shape.options);
   checkCommand(command, end < args.length, shape.takesCommand ?? false);
   return { positionals, command, ...readers(values) };
@@ -86,12 +86,20 @@ function checkedValue({ name, rawName, value, inlineValue }: OptionToken, specs:
 }
 
 function unknownOption(rawName: string, specs: OptionSpecs): string {
-  const near = Object.keys(specs).find((name) => isNear(`--${name}`, rawName));
-  return `unknown option ${rawName}${near === undefined ? "" : `; did you mean --${near}?`}`;
+  const names = Object.keys(specs);
+  const begun = rawName.length > 4 ? names.find((name) => `--${name}`.startsWith(`${rawName}-`)) : undefined;
+  const near = names.find((name) => isNear(`--${name}`, rawName)) ?? begun;
+  return `unknown option ${rawName}${near === undefined ? "" : `; ${didYouMean(`--${near}`)}`}`;
 }
 
-/** Whether one is the other with one letter more, less or changed, or two neighbours swapped. */
-function isNear(a: string, b: string): boolean {
+export function didYouMean(name: string): string {
+  return `did you mean ${name}?`;
+}
+
+/** Whether one is the other with one letter more, less or changed, or two neighbours swapped; `camelCase` is `camel-case`. */
+export function isNear(name: string, given: string): boolean {
+  const a = name;
+  const b = given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   let start = 0;
   while (start < a.length && a[start] === b[start]) start++;
   const [restA, restB] = [a.slice(start), b.slice(start)];
@@ -99,10 +107,12 @@ function isNear(a: string, b: string): boolean {
   return swapped || restA.slice(1) === restB.slice(1) || restA.slice(1) === restB || restA === restB.slice(1);
 }
 
-function checkPositionals(given: readonly string[], names: readonly string[]): void {
+function checkPositionals(given: readonly string[], { positionals: names, takesCommand }: Shape): void {
   const missing = names.slice(given.length).find((name) => !name.startsWith("["));
   if (missing !== undefined) throw new UsageError(`${missing} is missing`);
-  if (given.length > names.length) throw new UsageError(`too many arguments: ${JSON.stringify(given[names.length])}`);
+  if (given.length <= names.length) return;
+  const hint = takesCommand === true ? "; write the command after --" : "";
+  throw new UsageError(`too many arguments: ${JSON.stringify(given[names.length])}${hint}`);
 }
 
 function checkRequired(values: ReadonlyMap<string, string | true>, specs: OptionSpecs): void {

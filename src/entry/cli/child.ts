@@ -15,22 +15,31 @@ export interface ChildOutcome {
 
 export interface ChildOptions {
   readonly env: Readonly<Record<string, string>>;
-  /** Aborted, the command gets SIGTERM, and SIGKILL after `graceMs` if it is still there. */
+  /** Aborted, the command gets SIGTERM, and SIGKILL after `graceMs` if it is still there; so does what it has started. */
   readonly signal: AbortSignal;
   readonly graceMs: number;
 }
 
-/** Resolves when the command has ended; never rejects. */
+/** So often it is looked whether anything is left of a command that was stopped. */
+const LOOK_MS = 20;
+
+/** Resolves when the command has ended, and if it was stopped when all has that it had started; never rejects. */
 export function runChild(command: readonly string[], { env, signal, graceMs }: ChildOptions): Promise<ChildOutcome> {
   const [file = "", ...args] = command;
   return new Promise((resolve) => {
-    const child = spawn(file, args, { stdio: "inherit", env: { ...process.env, ...env } });
+    const detached = hasOwnGroup();
+    const child = spawn(file, args, { stdio: "inherit", env: { ...process.env, ...env }, detached });
+    const tree = detached ? -(child.pid ?? 0) : (child.pid ?? 0);
     let kill: ReturnType<typeof setTimeout> | undefined;
+    let isKilled = false;
     const stop = (): void => {
-      child.kill("SIGTERM");
-      kill = setTimeout(() => child.kill("SIGKILL"), graceMs);
+      sendTo(tree, "SIGTERM");
+      kill = setTimeout(() => {
+        isKilled = true;
+        sendTo(tree, "SIGKILL");
+      }, graceMs);
     };
-    const stopPassing = passSignalsOn(child);
+    const stopPassing = passSignalsOn(child, tree);
     const end = (outcome: ChildOutcome): void => {
       clearTimeout(kill);
       stopPassing();
@@ -38,18 +47,50 @@ export function runChild(command: readonly string[], { env, signal, graceMs }: C
       resolve(outcome);
     };
     child.on("error", (error: NodeJS.ErrnoException) => end({ code: codeOf(error), trouble: error.message }));
-    child.on("exit", (code, name) => end({ code: code ?? signalCode(name), trouble: "" }));
+    child.on("exit", (code, name) => {
+      const outcome = { code: code ?? signalCode(name), trouble: "" };
+      // Where nobody reaps orphans a dead one still counts as there, so this ends with the grace at the latest.
+      const isOver = (): boolean => isKilled || !signal.aborted || !detached || !sendTo(tree, 0);
+      const look = (): unknown => (isOver() ? end(outcome) : setTimeout(look, LOOK_MS));
+      look();
+    });
+    if (child.pid === undefined) return;
     if (signal.aborted) stop();
     else signal.addEventListener("abort", stop);
   });
 }
 
+/**
+ * What the command starts is in one process group with it, and is stopped with it: a shell that is stopped leaves what it
+ * runs behind. At a terminal all stay in the terminal's group, which is also where a person's Ctrl-C goes.
+ */
+function hasOwnGroup(): boolean {
+  const { platform, stdin, stdout, stderr } = process;
+  return platform !== "win32" && !stdin.isTTY && !stdout.isTTY && !stderr.isTTY;
+}
+
+/**
+ * To a process or, negative, a group; whoever is gone hears nothing. By number and not by `ChildProcess.kill`, which on
+ * Deno knows no signal after the first. Says whether there was anybody.
+ */
+function sendTo(tree: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(tree, name);
+  } catch {
+    return false;
+  }
+}
+
 const passedOn = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
-/** A supervisor's signal reaches only us; a person's Ctrl-C reaches the whole foreground group, so it has come already. */
-function passSignalsOn(child: ChildProcess): () => void {
+/**
+ * A supervisor's signal reaches only us; a person's Ctrl-C reaches the whole foreground group, so it has come already.
+ * What asks a command to end asks all that it has started; SIGHUP is the command's own to understand.
+ */
+function passSignalsOn(child: ChildProcess, tree: number): () => void {
   const pass = (name: NodeJS.Signals): void => {
-    if (name !== "SIGINT" || !process.stdin.isTTY) child.kill(name);
+    if (child.pid === undefined || (name === "SIGINT" && process.stdin.isTTY)) return;
+    sendTo(name === "SIGHUP" ? child.pid : tree, name);
   };
   const handlers = passedOn.map((name) => [name, () => pass(name)] as const);
   for (const [name, handler] of handlers) process.on(name, handler);

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Command } from "./command.ts";
+import { dev } from "./dev.ts";
 import { elect } from "./elect.ts";
 import { get, put } from "./kv.ts";
 import { lock } from "./lock.ts";
@@ -16,6 +17,7 @@ import { status } from "./status.ts";
 import { steal } from "./steal.ts";
 
 export const commands: readonly Command[] = [
+  dev,
   serve,
   status,
   members,

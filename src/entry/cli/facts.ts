@@ -1,15 +1,31 @@
 /**
- * What happens to a node, for `serve`: as one JSON line each, or as a line that a person reads.
+ * What happens to a node, for `serve` and `dev`: as one JSON line each, or as a line that a person reads.
  * @module
  */
 
 import { versionsText } from "../../protocol/machine-versions.ts";
 import type { NodeId } from "../../protocol/view.ts";
 import type { ReplicaEvent } from "../../replica/contract.ts";
-import type { Style } from "./terminal.ts";
+import type { Style, Terminal } from "./terminal.ts";
 
 /** One line of `serve --json`. `event` says which; a view's members are their ids. */
 export type Fact = Readonly<Record<string, unknown>> & { readonly event: string; readonly id: NodeId };
+
+/** An observer that tells all that happens. Why a node did not start is the command's own error, and not told twice. */
+export function teller(id: NodeId, json: boolean, terminal: Terminal): (event: ReplicaEvent) => void {
+  if (json) return (event) => terminal.data(JSON.stringify(factOf(id, event)));
+  let hasListened = false;
+  return (event) => {
+    if (event.event === "listening") hasListened = true;
+    const story = hasListened || event.event !== "stopped" ? storyOf(event, terminal.messageStyle) : undefined;
+    if (story !== undefined) tellStory(id, story, terminal);
+  };
+}
+
+/** A line of a node's story, with the time. */
+export function tellStory(id: NodeId, story: string, { message, messageStyle }: Terminal): void {
+  message(`${messageStyle.dim(new Date().toISOString().slice(11, 23))} ${id} ${story}`);
+}
 
 /** Plain data with ids instead of whole members: what a person or a test waits for. */
 export function factOf(id: NodeId, event: ReplicaEvent): Fact {

@@ -31,10 +31,14 @@ export function graceOf(args: Arguments): number {
   return args.number("grace-ms", 5000);
 }
 
+/** Whoever waits for a lock for less than this still has so long to reach the cluster. */
+const LEAST_CONNECT_MS = 2000;
+
 /** Holds and waits under a name that people recognise. */
-export function connectAsHolder(args: Arguments): Promise<ClusterLocks> {
+export function connectAsHolder(args: Arguments, waitMs?: number): Promise<ClusterLocks> {
   const owner = args.text("owner", `${hostname()} ${process.pid}`).slice(0, MAX_OWNER_LENGTH);
-  return connectLocks({ cluster: clusterOf(args), owner, sessionTtlMs: args.number("ttl-ms", 10_000) });
+  const limit = waitMs === undefined ? {} : { timeoutMs: Math.max(waitMs, LEAST_CONNECT_MS) };
+  return connectLocks({ cluster: clusterOf(args), owner, sessionTtlMs: args.number("ttl-ms", 10_000), ...limit });
 }
 
 export function clusterOf(args: Arguments): string[] {

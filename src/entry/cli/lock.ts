@@ -26,8 +26,10 @@ export const lock: Command = {
   details: [
     "The command finds the fencing token in VIEWSTAMP_TOKEN and the name in VIEWSTAMP_LOCK. A resource that",
     "refuses smaller tokens than it has seen is safe also from a command that was stopped too late.",
-    "If the lock is lost, the command gets SIGTERM, then SIGKILL, and the exit code is 4.",
+    "If the lock is lost, the command gets SIGTERM, then SIGKILL, and the exit code is 4. Away from a terminal",
+    "so does all that it has started; at one, have a script pass on what it gets, or run its last command by exec.",
     "Else the exit code is the command's own; SIGTERM, SIGINT and SIGHUP are passed on to it.",
+    "If this program itself is killed with SIGKILL the command goes on, and only the token protects from it.",
   ],
   run,
 };
@@ -35,7 +37,7 @@ export const lock: Command = {
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const timeoutMs = args.has("timeout-ms") ? args.number("timeout-ms", undefined, 1) : undefined;
   const graceMs = graceOf(args);
-  const locks = await connectAsHolder(args);
+  const locks = await connectAsHolder(args, timeoutMs);
   try {
     const held = await waitFor(locks, args.positionals[0]!, {
       mode: args.has("shared") ? "shared" : "exclusive",

@@ -41,7 +41,8 @@ function stateOf({ availableInMs }: LockInfo): string {
 function rowOf(info: LockInfo, state: string, line: string): string[] {
   const { name, mode, permits, ageMs, token, clientId, owner } = info;
   const what = permits === undefined ? mode : `permit of ${permits}`;
-  return [shown(name), state, what, ageText(ageMs), token === undefined ? "-" : String(token), line, clientId, owner];
+  const number = token === undefined ? "-" : String(token);
+  return [shown(name), state, what, ageText(ageMs), number, line, clientId, inLine(owner)];
 }
 
 /** A holder in one line. */
@@ -79,7 +80,19 @@ export function fingerprint({ held, pending }: LockSnapshot): string {
 
 /** Names are any strings; those that would break a line or a column are quoted. */
 function shown(text: string): string {
-  return /^[\p{L}\p{N}\p{P}\p{S}]+$/u.test(text) ? text : JSON.stringify(text);
+  return /^[\p{L}\p{N}\p{P}\p{S}]+$/u.test(text) ? text : quoted(text);
+}
+
+/** The same for the last column, where a space breaks nothing. */
+function inLine(text: string): string {
+  return /^[\p{L}\p{N}\p{P}\p{S} ]*$/u.test(text) ? text : quoted(text);
+}
+
+/** Whatever could speak to the terminal is escaped: JSON leaves some of it as it is. */
+function quoted(text: string): string {
+  return JSON.stringify(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (one) => {
+    return `\\u{${one.codePointAt(0)?.toString(16)}}`;
+  });
 }
 
 function ageText(ageMs: number): string {

@@ -3,7 +3,7 @@
  * @module
  */
 import { webSocket } from "../../../transports/websocket.ts";
-import { changeMembership, type MembershipChange } from "../../client/admin.ts";
+import { changeMembership, clusterStatus, type MembershipChange } from "../../client/admin.ts";
 import { systemEnvironment } from "../environment.ts";
 import type { Arguments } from "./arguments.ts";
 import { checkedAddress, parseClusterList } from "./cluster-list.ts";
@@ -31,17 +31,28 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const action = actionOf(word);
   if (action === "add" && url === undefined) throw new UsageError("members add needs the URL of the new node");
   if (action !== "add" && url !== undefined) throw new UsageError(`members ${action} takes no URL`);
-  const vid = await changeMembership({
-    cluster: parseClusterList(args.text("cluster")).map((node) => node.url),
-    environment: systemEnvironment,
-    transport: webSocket(),
-    action,
-    id,
-    ...(url !== undefined && { url: checkedAddress(url, "the address of the new node") }),
-    timeoutMs: args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1),
-  });
+  const cluster = parseClusterList(args.text("cluster")).map((node) => node.url);
+  const added = url === undefined ? {} : { url: checkedAddress(url, "the address of the new node") };
+  const timeoutMs = args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1);
+  const surprise = await surpriseOf(action, id, cluster);
+  const common = { cluster, environment: systemEnvironment, transport: webSocket() };
+  const vid = await changeMembership({ ...common, action, id, ...added, timeoutMs });
   terminal.data(`view ${vid}`);
+  if (surprise !== "") terminal.message(`viewstamp: ${surprise}`);
   return exitCode.ok;
+}
+
+/** A mistyped id is a change all the same; whoever made it should know. */
+async function surpriseOf(action: Action, id: string, cluster: readonly string[]): Promise<string> {
+  if (action === "add") return "";
+  const answers = await clusterStatus(cluster, systemEnvironment, webSocket());
+  const views = answers.flatMap(({ status }) => (status === undefined || status.vid === 0 ? [] : status));
+  if (views.length === 0) return "";
+  if (action === "lift") return views.some(({ barred }) => barred.includes(id)) ? "" : `${id} was not barred`;
+  const isKnown = views.some((view) =>
+    [...view.members, ...view.acceptors, ...view.invited].some((node) => node.id === id),
+  );
+  return isKnown || views.some(({ barred }) => barred.includes(id)) ? "" : `no view had a node ${id}; it is barred now`;
 }
 
 function actionOf(word: string): Action {

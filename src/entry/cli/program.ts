@@ -4,7 +4,7 @@
  * @module
  */
 import { ViewstampError } from "../../protocol/errors.ts";
-import { parseArguments } from "./arguments.ts";
+import { didYouMean, isNear, parseArguments } from "./arguments.ts";
 import { type Command, helpOf, usageOf } from "./command.ts";
 import { exitCode, exitCodeOf, exitCodeTable, UsageError } from "./exit-codes.ts";
 import { columns } from "./table.ts";
@@ -37,10 +37,12 @@ function runWithoutCommand(
   const topic = commands.find((one) => one.name === rest[0]);
   if (name === "help" && topic !== undefined) return print(helpOf(topic), terminal);
   if (name === "--help" || name === "-h" || name === "help") return print(overview(commands), terminal);
-  if (name === "--version") return print([VERSION], terminal);
+  if (name === "--version" || name === "-v" || name === "version") return print([VERSION], terminal);
   if (name === "") throw new UsageError("a command is missing");
   const kind = name.startsWith("-") ? "option" : "command";
-  throw new UsageError(`unknown ${kind} ${name}; there are: ${commands.map((one) => one.name).join(", ")}`);
+  const near = commands.find((one) => isNear(one.name, name));
+  const hint = near === undefined ? `there are: ${commands.map((one) => one.name).join(", ")}` : didYouMean(near.name);
+  throw new UsageError(`unknown ${kind} ${name}; ${hint}`);
 }
 
 /** `--help` after `--` belongs to the command that follows. */
@@ -85,10 +87,17 @@ function report(error: unknown, command: Command | undefined, terminal: Terminal
   return exitCodeOf(error);
 }
 
-/** The message and its causes, without stacks: those help only who knows the source. */
+/** The message and what its causes add to it, without stacks: those help only who knows the source. */
 function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const unknown = error instanceof ViewstampError && error.outcomeUnknown ? " (it may have been done)" : "";
-  const cause = error.cause instanceof Error ? `: ${messageOf(error.cause)}` : "";
-  return `${error.message}${unknown}${cause}`;
+  let text = error instanceof Error ? error.message : String(error);
+  if (error instanceof ViewstampError && error.outcomeUnknown && !text.includes("may still be done"))
+    text += " (it may have been done)";
+  for (let cause = causeOf(error); cause !== undefined; cause = causeOf(cause)) {
+    if (!text.includes(cause.message)) text += `: ${cause.message}`;
+  }
+  return text;
+}
+
+function causeOf(error: unknown): Error | undefined {
+  return error instanceof Error && error.cause instanceof Error ? error.cause : undefined;
 }

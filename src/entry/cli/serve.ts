@@ -4,10 +4,11 @@
  */
 
 import { webSocket } from "../../../transports/websocket.ts";
+import { clusterStatus } from "../../client/admin.ts";
 import type { Storage } from "../../protocol/storage.ts";
-import type { ReplicaEvent } from "../../replica/contract.ts";
 import { fileStorage } from "../../storage/file.ts";
 import { memoryStorage } from "../../storage/memory.ts";
+import { systemEnvironment } from "../environment.ts";
 import { type Replica, startReplica } from "../replica.ts";
 import type { Arguments } from "./arguments.ts";
 import { builtInMachines } from "./built-in.ts";
@@ -15,7 +16,7 @@ import { checkedAddress, parseNamedCluster } from "./cluster-list.ts";
 import type { Command } from "./command.ts";
 import { coreOptionSpecs, coreOptionsOf } from "./core-options.ts";
 import { exitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
-import { factOf, storyOf } from "./facts.ts";
+import { teller, tellStory } from "./facts.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const serve: Command = {
@@ -48,6 +49,7 @@ export const serve: Command = {
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const id = args.text("id");
   const cluster = parseNamedCluster(args.text("cluster"));
+  const isJson = args.has("json");
   const replica = await startReplica({
     id,
     cluster,
@@ -57,9 +59,35 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     storage: storageFor(args),
     transport: webSocket(),
     ...coreOptionsOf(args),
-    observer: teller(id, args.has("json"), terminal),
+    observer: teller(id, isJson, terminal),
   });
-  return Promise.race([endOf(replica), secondSignal(replica, args.has("with-parent"))]);
+  const patience = isJson
+    ? undefined
+    : setTimeout(() => void tellWhoIsMissing(replica, cluster, terminal), PATIENCE_MS);
+  return await Promise.race([endOf(replica), secondSignal(replica, args.has("with-parent"))]).finally(() =>
+    clearTimeout(patience),
+  );
+}
+
+/** So long a fresh cluster may take to come together before anyone wonders. */
+const PATIENCE_MS = 3000;
+
+/** A fresh node would else wait for the others without a word. */
+async function tellWhoIsMissing(
+  replica: Replica,
+  cluster: Readonly<Record<string, string>>,
+  terminal: Terminal,
+): Promise<void> {
+  const all = Object.entries(cluster);
+  const answers = await clusterStatus(cluster, systemEnvironment, webSocket());
+  const hasBegun = answers.some(({ status }) => status !== undefined && (status.vid > 0 || status.trouble !== ""));
+  const missing = all.filter(
+    ([id, url]) => id !== replica.id && answers.some((one) => one.url === url && one.status === undefined),
+  );
+  if (hasBegun || missing.length === 0) return;
+  const names = missing.map(([id, url]) => `${id} (${url})`).join(" and ");
+  const story = `waits for ${names}: a fresh cluster begins once every node of it runs`;
+  tellStory(replica.id, terminal.messageStyle.yellow(story), terminal);
 }
 
 /** What stopped it has been told as an event. */
@@ -78,16 +106,6 @@ function listenAddress(args: Arguments, id: string, cluster: Readonly<Record<str
 function storageFor(args: Arguments): Storage {
   if (args.has("memory") === args.has("data")) throw new UsageError("give either --data DIR or --memory");
   return args.has("memory") ? memoryStorage() : fileStorage(args.text("data"));
-}
-
-function teller(id: string, json: boolean, terminal: Terminal): (event: ReplicaEvent) => void {
-  if (json) return (event) => terminal.data(JSON.stringify(factOf(id, event)));
-  const { dim } = terminal.messageStyle;
-  return (event) => {
-    const story = storyOf(event, terminal.messageStyle);
-    const time = new Date().toISOString().slice(11, 23);
-    if (story !== undefined) terminal.message(`${dim(time)} ${id} ${story}`);
-  };
 }
 
 /** The first signal stops the replica in good order; resolves at the second. */

@@ -61,7 +61,8 @@ export function reportLines(report: ClusterReport, style: Style): string[] {
 function headline({ serving, vid, primary, members, nodes }: ClusterReport, style: Style): string {
   if (vid === 0 && nodes.some(({ status }) => (status?.trouble ?? "") !== ""))
     return style.red("no view is known: no node that answers has healthy data (see viewstamp log verify, recover)");
-  if (vid === 0) return style.yellow("no view is known: the cluster is not founded yet");
+  if (nodes.every(({ status }) => status === undefined)) return style.red("no node answers");
+  if (vid === 0) return style.yellow("no view is known: the cluster is founded once every node of it runs");
   const state = serving ? style.green("serving") : style.red("not serving");
   return `${style.bold(`view ${vid}`)}: members ${members.join(" ")}, primary ${primary}, ${state}`;
 }

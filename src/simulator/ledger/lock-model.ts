@@ -10,12 +10,24 @@ import type { AppliedEntry } from "../../rsm/state.ts";
 
 export type Mode = "exclusive" | "shared";
 
+/** Requests that are granted together. */
+export interface Group {
+  readonly session: string;
+  readonly xid: number;
+  readonly names: readonly string[];
+}
+
 export interface Asked {
   readonly session: string;
   readonly xid: number;
   readonly mode: Mode;
   /** It waits for an answer, not for the lock. */
   readonly probes: boolean;
+  /** Of a semaphore; 0 for a lock. */
+  readonly permits: number;
+  /** For how long nobody may have the lock if its session is lost. */
+  readonly delayMs: number;
+  readonly group: Group | undefined;
 }
 
 /** Tokens from the first through the last. */
@@ -46,6 +58,8 @@ export interface ModelLock {
   readonly tenures: Tenure[];
   /** No token above this one was given out. */
   issuedThrough: bigint | undefined;
+  /** Nobody may have it before this moment of replicated time, and nobody has until a tick says that it has come. */
+  barredUntil: number | undefined;
 }
 
 export interface Grant {
@@ -59,6 +73,8 @@ export interface Grant {
   readonly before: bigint | undefined;
   /** It was told to have the lock and had not asked, or not any more. */
   readonly isUnasked: boolean;
+  /** For so long nobody was to have it. */
+  readonly tooEarlyMs: number;
 }
 
 /** What one entry did. */
@@ -81,6 +97,17 @@ interface Words {
   readonly how?: "wait" | "ifAvailable" | "steal";
   readonly token?: bigint;
   readonly uses?: readonly { readonly xid: number; readonly token: bigint; readonly mode: Mode }[];
+  readonly permits?: number;
+  readonly delayMs?: number;
+}
+
+interface GroupWords extends Omit<Words, "name"> {
+  readonly names: readonly string[];
+}
+
+interface GroupAnswer {
+  readonly status: string;
+  readonly blocks?: readonly (Omit<Answer, "status"> | null)[];
 }
 
 interface Answer {
@@ -111,6 +138,7 @@ export class LockModel {
   /** How often kept locks came to be, were revoked, and so on. */
   readonly counts: Map<string, number> = new Map();
   readonly #locks: Map<string, ModelLock> = new Map();
+  #time = 0;
   #grants: Grant[] = [];
   #refills: (Block & { name: string; before: bigint | undefined })[] = [];
   #falsehood: string | undefined;
@@ -146,24 +174,40 @@ export class LockModel {
     this.#refills = [];
     this.#falsehood = undefined;
     this.#touched = new Set();
+    this.#time = Math.max(this.#time, entry.time);
     switch (entry.kind) {
       case "open":
         this.sessions.add(sessionIdOf(entry));
         return undefined;
       case "end":
-        return this.#end(sessionIdOf(entry.session), result);
+        return this.#end(sessionIdOf(entry.session), entry.body.length > 0, result);
       case "command":
         return result.duplicate || result.reply === undefined ? undefined : this.#command(entry, result.reply, result);
-      case "skip":
       case "tick":
+        return this.#tick(result);
+      case "skip":
       case "upgrade":
         return undefined;
     }
   }
 
-  #end(session: string, result: AppliedEntry): LockStep {
+  #tick(result: AppliedEntry): LockStep {
+    for (const lock of this.#locks.values()) {
+      if (lock.barredUntil === undefined || lock.barredUntil > this.#time) continue;
+      lock.barredUntil = undefined;
+      this.count("delay over");
+      this.#touched.add(lock);
+    }
+    return this.#finish(result, undefined);
+  }
+
+  #end(session: string, isLost: boolean, result: AppliedEntry): LockStep {
     this.sessions.delete(session);
     this.ended.add(session);
+    for (const lock of this.#locks.values()) {
+      const held = lock.holders.find((one) => one.session === session && one.mode === "exclusive");
+      if (isLost && held !== undefined && held.delayMs > 0) lock.barredUntil = this.#time + held.delayMs;
+    }
     for (const lock of this.#locks.values()) this.#drop(lock, (one) => one.session === session);
     return this.#finish(result, session);
   }
@@ -173,22 +217,42 @@ export class LockModel {
     const reply = decodeReply(bytes);
     if (call?.machine !== "locks" || reply.type !== "ok") return undefined;
     if (call.name === "survey" || call.name === "once") return this.#finish(result, undefined);
+    const session = sessionIdOf(entry.session);
+    if (call.name === "acquireAll") {
+      this.#acquireAll(session, call.input as GroupWords, reply.value as GroupAnswer);
+      return this.#finish(result, undefined);
+    }
     const words = call.input as Words;
     const lock = this.#lock(words.name);
-    const session = sessionIdOf(entry.session);
     const isIt = (one: Asked): boolean => one.session === session && one.xid === words.xid;
     const isTenure = (one: Asked): boolean => isIt(one) && "token" in one && one.token === words.token;
     if (call.name === "acquire") this.#acquire(lock, session, words, reply.value as Answer);
     else if (call.name === "release") this.#drop(lock, isTenure);
     else if (call.name === "settle") this.#settle(lock, session, words, reply.value === true);
     else if (call.name === "refill") this.#refill(lock, isTenure, reply.value as Required<Answer> | null);
-    else this.#drop(lock, isIt);
+    else this.#cancel(lock, isIt);
     return this.#finish(result, undefined);
   }
 
-  #acquire(lock: ModelLock, session: string, words: Words, reply: Answer): void {
-    const { xid, mode = "exclusive", how } = words;
-    const asked = { session, xid, mode, probes: how === "ifAvailable" };
+  #acquireAll(session: string, { names, xid, ...words }: GroupWords, { status, blocks = [] }: GroupAnswer): void {
+    const group = names.length > 1 ? { session, xid, names } : undefined;
+    for (const [index, name] of names.entries()) {
+      const block = blocks[index] ?? {};
+      this.#acquire(this.#lock(name), session, { ...words, name, xid: xid + index }, { status, ...block }, group);
+    }
+  }
+
+  /** One of a group that waits takes the others along. */
+  #cancel(lock: ModelLock, isIt: (one: Asked) => boolean): void {
+    const group = lock.queue.find(isIt)?.group;
+    if (group === undefined) this.#drop(lock, isIt);
+    else
+      for (const name of group.names) this.#drop(this.#lock(name), (one) => !("token" in one) && one.group === group);
+  }
+
+  #acquire(lock: ModelLock, session: string, words: Words, reply: Answer, group?: Group): void {
+    const { xid, mode = "exclusive", how, permits = 0, delayMs = 0 } = words;
+    const asked: Asked = { session, xid, mode, probes: how === "ifAvailable", permits, delayMs, group };
     const isIt = (one: Asked): boolean => one.session === session && one.xid === xid;
     const standing = lock.tenures.findLast(isIt);
     if (standing !== undefined && standing.state !== "over" && standing.token === reply.token) return;
@@ -206,6 +270,7 @@ export class LockModel {
   #steal(lock: ModelLock): void {
     for (const tenure of lock.holders) tenure.state = "stolen";
     lock.holders = [];
+    lock.barredUntil = undefined;
   }
 
   /** A kept tenure becomes its uses, which are no grants: its client had all that. */
@@ -268,11 +333,25 @@ export class LockModel {
       lock.queue = lock.queue.filter((one) => one !== asked);
       const mode = asked?.mode ?? "exclusive";
       const overtaken = first === asked ? undefined : first;
-      const one = { session, xid: said.xid, mode, probes: asked?.probes ?? false };
+      const { permits = 0, delayMs = 0, group, probes = false } = asked ?? {};
+      const one: Asked = { session, xid: said.xid, mode, probes, permits, delayMs, group };
       this.#grant(lock, one, said.token, said.keep ?? 0, overtaken, asked === undefined);
     }
+    this.#falsehood ??= this.#faultOfGroups();
     const [refills, falsehood] = [this.#refills, this.#falsehood];
     return { grants: this.#grants, refills, falsehood, touched: this.#touched, ended };
+  }
+
+  /** A group is granted in one step, all of it. */
+  #faultOfGroups(): string | undefined {
+    for (const { tenure } of this.#grants) {
+      const { group } = tenure;
+      if (group === undefined) continue;
+      const count = this.#grants.filter((other) => other.tenure.group === group).length;
+      if (count < group.names.length) return `a group of ${group.names.length} locks is granted ${count} of them`;
+      this.count("granted in a group");
+    }
+    return undefined;
   }
 
   #revoke(lock: ModelLock, session: string, { xid, token, answer }: Said): void {
@@ -303,7 +382,9 @@ export class LockModel {
     const block = blockOf(token, keep);
     const tenure: Tenure = { ...asked, token, blocks: [block], isKept: keep > 0, state: "held", told: "nothing" };
     const before = lock.issuedThrough;
-    this.#grants.push({ lock, tenure, beside: lock.holders, overtaken, before, isUnasked });
+    const tooEarlyMs = Math.max(0, (lock.barredUntil ?? 0) - this.#time);
+    if (asked.permits > 0) this.count("permit");
+    this.#grants.push({ lock, tenure, beside: lock.holders, overtaken, before, isUnasked, tooEarlyMs });
     if (before === undefined || block.last > before) lock.issuedThrough = block.last;
     lock.holders = [...lock.holders, tenure];
     lock.tenures.push(tenure);
@@ -315,7 +396,10 @@ export class LockModel {
     if (lock === undefined)
       this.#locks.set(
         name,
-        (lock = { name, holders: [], queue: [], declined: [], tenures: [], issuedThrough: undefined }),
+        (lock = {
+          ...{ name, holders: [], queue: [], declined: [], tenures: [] },
+          ...{ issuedThrough: undefined, barredUntil: undefined },
+        }),
       );
     return lock;
   }

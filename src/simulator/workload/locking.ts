@@ -6,13 +6,14 @@
 
 import type { ClientCore } from "../../client/contract.ts";
 import type { LockClient } from "../../locks/client.ts";
-import type { AcquiredLock, LockMode } from "../../locks/client-types.ts";
+import type { Lock, LockMode } from "../../locks/client-types.ts";
 import { ClusterLocks } from "../../locks/cluster-locks.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Random } from "../random.ts";
 import type { Inside } from "./believers.ts";
 import type { Witness } from "./contract.ts";
 import type { Violated } from "./lock-checks.ts";
+import { type LockWishes, type Taken, takenOf, Wishing } from "./lock-wishes.ts";
 
 export interface LockingOptions {
   /** How often all tasks together take a lock. */
@@ -28,11 +29,15 @@ export interface LockingOptions {
     readonly size: number;
     readonly idleMs: number;
   };
+  readonly wishes: LockWishes;
 }
 
 interface Hold {
   readonly client: number;
-  readonly lock: AcquiredLock;
+  /** As the cluster calls it. */
+  readonly name: string;
+  readonly lock: Lock;
+  readonly maxHoldMs: number | undefined;
 }
 
 /** What was given out of one lock. */
@@ -65,9 +70,10 @@ export class Locking {
   }
 
   async lane(client: number, locks: LockClient, random: Random, sleep: (ms: number) => Promise<void>): Promise<void> {
+    const wishing = new Wishing(this.options.wishes, random.fork("wishes"));
     while (this.#left > 0) {
       this.#left--;
-      await this.#round(client, locks, random, sleep);
+      await this.#round(client, locks, random, wishing, sleep);
       await sleep(random.between(0, this.options.holdMs));
     }
   }
@@ -90,43 +96,66 @@ export class Locking {
     return new ClusterLocks(core, { cache: random.chance(share) && { size, idleMs } });
   }
 
-  async #round(client: number, locks: LockClient, random: Random, sleep: (ms: number) => Promise<void>): Promise<void> {
+  async #round(
+    client: number,
+    locks: LockClient,
+    random: Random,
+    wishing: Wishing,
+    sleep: (ms: number) => Promise<void>,
+  ): Promise<void> {
     if (random.chance(0.03)) await locks.query({ timeoutMs: 2000 }).catch((error: unknown) => this.#expected(error));
     const name = `lock${random.integer(1, this.options.names)}`;
     const mode: LockMode = random.chance(this.options.shared) ? "shared" : "exclusive";
-    const lock = await this.#acquire(locks, name, mode, random);
-    if (lock === null) return;
+    const taken = await this.#acquire(locks, name, mode, random, wishing);
+    if (taken === null) return;
     this.granted++;
-    const hold = { client, lock };
-    this.#takes(hold);
+    const holds = taken.locks.map((one): Hold => ({ client, ...one, maxHoldMs: taken.maxHoldMs }));
+    for (const hold of holds) this.#takes(hold);
     for (let acts = random.integer(1, 3); acts > 0; acts--) {
-      if (!this.#acts(hold)) break;
+      if (!holds.every((hold) => this.#acts(hold))) break;
       await sleep(random.between(0, this.options.holdMs));
     }
-    this.#holdsOf(name).delete(hold);
+    for (const hold of holds) this.#holdsOf(hold.name).delete(hold);
     // Sometimes it is forgotten until the client ends: with its session it comes free.
-    await lock.release().catch((error: unknown) => this.#expected(error));
+    await taken.release().catch((error: unknown) => this.#expected(error));
   }
 
-  async #acquire(locks: LockClient, name: string, mode: LockMode, random: Random): Promise<AcquiredLock | null> {
+  async #acquire(
+    locks: LockClient,
+    name: string,
+    mode: LockMode,
+    random: Random,
+    wishing: Wishing,
+  ): Promise<Taken | null> {
     const steal = this.options.steals && mode === "exclusive" && random.chance(0.1);
     if (steal) this.#robbed.add(name);
     const ifAvailable = !steal && random.chance(0.15);
     const impatient = !steal && !ifAvailable && random.chance(0.3);
     const timeout = impatient ? { timeoutMs: random.between(1, random.pick([20, 200, 2000])) } : {};
+    const kind = steal ? "lock" : wishing.draw(this.options.names);
+    const asking = { mode, ifAvailable, ...timeout };
     try {
+      if (kind === "group") return await wishing.group(locks, this.#names, asking);
+      if (kind === "permit") return await wishing.permit(locks, "permits", asking);
+      const terms = wishing.terms(mode);
+      const isPlain = mode === "exclusive" && !steal && !ifAvailable && !impatient && Object.keys(terms).length === 0;
       // Whoever has nothing to say says nothing: that is the fastest way.
-      if (mode === "exclusive" && !steal && !ifAvailable && !impatient) return await locks.acquire(name);
-      return await locks.acquire(name, { mode, steal, ifAvailable, ...timeout });
+      const lock = await (isPlain ? locks.acquire(name) : locks.acquire(name, { ...asking, steal, ...terms }));
+      return lock === null ? null : takenOf(lock, name, terms.maxHoldMs);
     } catch (error) {
       this.#expected(error);
       return null;
     }
   }
 
+  get #names(): string[] {
+    return Array.from({ length: this.options.names }, (_, index) => `lock${index + 1}`);
+  }
+
   /** A grant is news: its token is new and greater than all that it must exclude. */
   #takes(hold: Hold): void {
-    const { name, mode, token } = hold.lock;
+    const { name } = hold;
+    const { mode, token } = hold.lock;
     this.#holdsOf(name).add(hold);
     // Whoever was not told otherwise may rely on a grant at once, without a look at the clock.
     if (!hold.lock.signal.aborted) this.#witness.acts(hold.client, name, token);
@@ -148,9 +177,12 @@ export class Locking {
       if (!hold.lock.signal.aborted) this.#violated(13, `${hold.lock.name} is lost and its signal is not aborted`);
       return false;
     }
-    const { name, mode, token } = hold.lock;
+    const { name, maxHoldMs = Number.POSITIVE_INFINITY } = hold;
+    const { mode, token, age } = hold.lock;
+    if (age >= maxHoldMs) this.#violated(13, `${name} is held for ${age} ms, and ${maxHoldMs} was the most`);
     this.#witness.acts(hold.client, name, token);
     if (this.#robbed.has(name)) return true;
+    this.#checkPermits(name);
     for (const other of this.#holdsOf(name)) {
       if (other === hold || (mode === "shared" && other.lock.mode === "shared") || !believes(other)) continue;
       this.#violated(
@@ -159,6 +191,13 @@ export class Locking {
       );
     }
     return true;
+  }
+
+  #checkPermits(name: string): void {
+    const { permits } = this.options.wishes;
+    if (name.startsWith("lock")) return;
+    const count = [...this.#holdsOf(name)].filter(believes).length;
+    if (count > permits) this.#violated(12, `${count} clients hold ${name}, which has ${permits} permits`);
   }
 
   #holdsOf(name: string): Set<Hold> {

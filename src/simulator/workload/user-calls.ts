@@ -123,6 +123,10 @@ export class WrittenCore implements ClientCore {
     return this.#core.session;
   }
 
+  get trouble(): ViewstampError | undefined {
+    return this.#core.trouble;
+  }
+
   openSession(options?: CallOptions): Promise<LiveSession> {
     return this.#core.openSession(options);
   }

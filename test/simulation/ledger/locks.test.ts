@@ -24,6 +24,7 @@ class Story {
   readonly #watchers: readonly Watcher[];
   readonly #broken: Set<number> = new Set();
   #seqno = 0;
+  #time = 0;
 
   constructor(clients?: ClientsEye) {
     this.#facts = new Facts(undefined, clients);
@@ -36,6 +37,40 @@ class Story {
 
   get broken(): number[] {
     return [...this.#broken];
+  }
+
+  /** By another name than all else, and with more to say. */
+  ask(
+    session: string,
+    name: string,
+    xid: number,
+    reply: object,
+    more: object = {},
+    told: readonly Notice[] = [],
+  ): void {
+    const wish = { name, xid, mode: "exclusive", owner: "", how: "wait", keep: false, ageMs: 0, ...more };
+    this.#command(session, "acquire", wish, reply, told);
+  }
+
+  askAll(session: string, names: readonly string[], xid: number, reply: object): void {
+    const wish = { names, xid, mode: "exclusive", owner: "", how: "wait", keep: false, ageMs: 0 };
+    this.#command(session, "acquireAll", wish, reply, []);
+  }
+
+  /** Time comes with the next entries. */
+  pass(ms: number): void {
+    this.#time += ms;
+  }
+
+  tick(grants: readonly Notice[] = []): void {
+    this.#take({ kind: "tick", session: ORIGIN, number: 0 }, { ...NOTHING, notices: grants });
+  }
+
+  /** It fell silent. */
+  lose(session: string, grants: readonly Notice[] = []): void {
+    const opened = parseSessionId(session) as Viewstamp;
+    const fields = { kind: "end", session: opened, number: 0, body: new Uint8Array([1]) } as const;
+    this.#take(fields, { ...NOTHING, notices: grants });
   }
 
   acquire(
@@ -106,14 +141,14 @@ class Story {
   }
 
   #take(fields: Parameters<typeof entry>[2], result: Parameters<NonNullable<Watcher["applied"]>>[1]): void {
-    const taken = entry(1, ++this.#seqno, fields);
+    const taken = entry(1, ++this.#seqno, { time: this.#time, ...fields });
     const step = this.#facts.locks.take(taken, result);
     for (const { applied } of this.#watchers) applied?.(taken, result, step);
   }
 }
 
-function granted(session: string, xid: number, token: bigint): Notice {
-  return { session, body: encodeNotice("locks", { type: "granted", name: "x", xid, token }) };
+function granted(session: string, xid: number, token: bigint, name = "x"): Notice {
+  return { session, body: encodeNotice("locks", { type: "granted", name, xid, token }) };
 }
 
 function revoke(session: string, xid: number, token: bigint, answer = false): Notice {
@@ -236,6 +271,61 @@ twelve("a replica's own table is looked at", () => {
   const barred = { session: "1.3", owner: "", since: 0, token: 0n, until: 5 };
   assert.type(faultOfHolders("x", { ...lock, barred }), "string");
   assert.is(faultOfQueue(table, "x", { ...lock, barred, holders: [], queue: [two] }), undefined);
+});
+
+const queued = { status: "queued" };
+
+twelve("a group is granted in one step", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.askAll(story.two, ["x", "y"], 1, queued);
+  assert.equal(story.broken, []);
+  story.release(story.one, 1, 10n, [granted(story.two, 1, 20n), granted(story.two, 2, 20n, "y")]);
+  assert.equal(story.broken, []);
+});
+
+twelve("a group that is granted in part is seen", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.askAll(story.two, ["x", "y"], 1, queued);
+  story.ask(story.one, "z", 2, { status: "granted", token: 5n, keep: 0 }, {}, [granted(story.two, 2, 20n, "y")]);
+  assert.equal(story.broken, [12]);
+});
+
+twelve("a permit too many is seen", () => {
+  const story = new Story();
+  const permit = (token: bigint): object => ({ status: "granted", token, keep: 0 });
+  const asked = { mode: "shared", permits: 2 };
+  story.ask(story.one, "s", 1, permit(10n), asked);
+  story.ask(story.two, "s", 1, permit(20n), asked);
+  story.ask(story.one, "s", 2, queued, asked);
+  assert.equal(story.broken, []);
+  story.ask(story.two, "s", 2, permit(30n), asked);
+  assert.ok(story.broken.includes(12));
+});
+
+twelve("a grant within a lock delay is seen", () => {
+  for (const [waitMs, broken] of [
+    [99, [12]],
+    [100, []],
+  ] as const) {
+    const story = new Story();
+    story.ask(story.one, "x", 1, { status: "granted", token: 10n, keep: 0 }, { delayMs: 100 });
+    story.acquire(story.two, 1, "queued");
+    story.lose(story.one);
+    assert.equal(story.broken, []);
+    story.pass(waitMs);
+    story.tick([granted(story.two, 1, 20n)]);
+    assert.equal(story.broken, broken);
+  }
+});
+
+twelve("a session that was closed leaves no delay", () => {
+  const story = new Story();
+  story.ask(story.one, "x", 1, { status: "granted", token: 10n, keep: 0 }, { delayMs: 100 });
+  story.acquire(story.two, 1, "queued");
+  story.end(story.one, [granted(story.two, 1, 20n)]);
+  assert.equal(story.broken, []);
 });
 
 twelve.run();
@@ -482,6 +572,27 @@ fourteen("nobody is told anything on a connection that is gone, or that its sess
   moved.step("a", {}, { type: "client", client: 2, message: { ...KEEP, xid: 2 } });
   moved.answer("a", KEPT);
   assert.equal(moved.texts, []);
+});
+
+fourteen("a group that has its turn at all of its locks and is forgotten is seen", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.ask(story.one, "y", 2, { status: "granted", token: 10n, keep: 0 });
+  story.askAll(story.two, ["x", "y"], 1, queued);
+  story.release(story.one, 1, 10n);
+  assert.equal(story.broken, []);
+  story.end(story.one);
+  assert.equal(story.broken, [14]);
+});
+
+fourteen("a waiter that is forgotten when a lock delay is over is seen", () => {
+  const story = new Story();
+  story.ask(story.one, "x", 1, { status: "granted", token: 10n, keep: 0 }, { delayMs: 100 });
+  story.acquire(story.two, 1, "queued");
+  story.lose(story.one);
+  story.pass(100);
+  story.tick();
+  assert.equal(story.broken, [14]);
 });
 
 fourteen.run();

@@ -21,19 +21,6 @@ const UPGRADES: PlanWishes = {
 
 export const UPGRADE_MUTANTS: readonly Mutant[] = [
   {
-    name: "a late genesis takes back what its receiver has promised since",
-    rules: [2],
-    patches: [
-      {
-        file: "src/config/config.ts",
-        find: "if (this.view === undefined) this.#takeClusterId(",
-        replace: "this.#takeClusterId(",
-      },
-    ],
-    wishes: UPGRADES,
-    why: "a node that is new must be admitted and promise before an answer to its first question comes, of a view still newer",
-  },
-  {
     name: "upgrade entry appended before all members have promised that they can",
     rules: [2],
     patches: [

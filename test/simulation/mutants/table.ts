@@ -12,6 +12,7 @@ import { PAXOS_MUTANTS } from "./table-paxos.ts";
 import { RSM_MUTANTS } from "./table-rsm.ts";
 import { SERVING_MUTANTS } from "./table-serving.ts";
 import { STORAGE_MUTANTS } from "./table-storage.ts";
+import { TOGETHER_MUTANTS } from "./table-together.ts";
 import { UPGRADE_MUTANTS } from "./table-upgrade.ts";
 
 export const MUTANTS: readonly Mutant[] = [
@@ -24,5 +25,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOCK_MUTANTS,
   ...UPGRADE_MUTANTS,
   ...CACHE_MUTANTS,
+  ...TOGETHER_MUTANTS,
   ...FOUND_MUTANTS,
 ];

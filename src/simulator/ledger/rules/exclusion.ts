@@ -38,13 +38,17 @@ function faultOfStep(facts: Facts, { grants, touched, falsehood }: LockStep): st
   }
   for (const { name, holders } of touched) {
     const [one] = holders;
+    if (one !== undefined && one.permits > 0 && holders.length > one.permits)
+      return `${name} has ${one.permits} permits and ${holders.length} holders`;
     const other = holders.find((holder) => one !== undefined && holder !== one && isConflict(one, holder));
     if (other !== undefined) return `${name} is held by ${nameOf(one as Tenure)} and ${nameOf(other)}`;
   }
   return undefined;
 }
 
-function faultOfGrant({ lock, tenure, beside }: Grant): string | undefined {
+function faultOfGrant({ lock, tenure, beside, tooEarlyMs }: Grant): string | undefined {
+  if (tooEarlyMs > 0)
+    return `${lock.name} is granted to ${nameOf(tenure)} ${tooEarlyMs} ms before a lock delay is over`;
   const other = beside.find((one) => isConflict(one, tenure));
   if (other === undefined) return undefined;
   return `${lock.name} is granted to ${nameOf(tenure)} while ${nameOf(other)} holds it`;

@@ -8,7 +8,7 @@ import { decodeNotice } from "../../../protocol/calls.ts";
 import { sessionIdOf } from "../../../protocol/session.ts";
 import { hashBytes } from "../chain.ts";
 import type { NodeFacts } from "../facts.ts";
-import type { Asked, Grant, LockStep, ModelLock, Outstanding } from "../lock-model.ts";
+import type { Asked, Grant, LockModel, LockStep, ModelLock, Outstanding, Tenure } from "../lock-model.ts";
 import type { Rule } from "../observer.ts";
 import { isConflict } from "./exclusion.ts";
 
@@ -28,7 +28,7 @@ export const wakeUps: Rule = {
     const kept: (readonly [session: string, connection: string])[] = [];
     return {
       applied(entry, _result, locks) {
-        const fault = locks === undefined ? undefined : faultOfStep(locks);
+        const fault = locks === undefined ? undefined : faultOfStep(facts.locks, locks);
         if (fault !== undefined) violated(`${fault} (at ${entry.seqno})`);
       },
       asked(node, _core, client, message) {
@@ -101,13 +101,13 @@ function listOf(lists: Map<string, Set<number>>, key: string): Set<number> {
   return list;
 }
 
-function faultOfStep({ grants, touched }: LockStep): string | undefined {
+function faultOfStep(model: LockModel, { grants, touched }: LockStep): string | undefined {
   for (const grant of grants) {
     const fault = faultOfTurn(grant);
     if (fault !== undefined) return fault;
   }
   for (const lock of touched) {
-    const fault = faultOfLine(lock);
+    const fault = faultOfLine(model, lock);
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -120,17 +120,36 @@ function faultOfTurn({ lock, tenure, overtaken, isUnasked }: Grant): string | un
     : `${lock.name} is granted to ${nameOf(tenure)} before ${nameOf(overtaken)}, which came first`;
 }
 
-function faultOfLine({ name, holders, queue }: ModelLock): string | undefined {
+function faultOfLine(model: LockModel, lock: ModelLock): string | undefined {
+  const { name, queue, barredUntil } = lock;
   const [first] = queue;
   if (first === undefined) return undefined;
-  const inTheWay = holders.filter((holder) => isConflict(holder, first));
-  if (inTheWay.length === 0) return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
-  if (first.probes && inTheWay.some(({ isKept }) => !isKept))
+  if (isRoomFor(model, first, lock))
+    return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
+  const inTheWay = inTheWayOf(first, lock);
+  if (first.probes && (barredUntil !== undefined || inTheWay.some(({ isKept }) => !isKept)))
     return `${nameOf(first)} is not told that ${name} is in use`;
   const untold = inTheWay.find(
     ({ isKept, told }) => isKept && (told === "nothing" || (first.probes && told !== "answer")),
   );
   return untold === undefined ? undefined : `${nameOf(untold)} keeps ${name} and is not told that others want it`;
+}
+
+/** Of a group all must be first in line. */
+function isRoomFor(model: LockModel, { group, ...first }: Asked, lock: ModelLock): boolean {
+  const locks = group === undefined ? [lock] : group.names.map((name) => model.named(name));
+  return locks.every(
+    (one) =>
+      one !== undefined &&
+      one.barredUntil === undefined &&
+      (group === undefined || one.queue[0]?.group === group) &&
+      inTheWayOf({ ...first, group }, one).length === 0,
+  );
+}
+
+function inTheWayOf(first: Asked, { holders }: ModelLock): Tenure[] {
+  if (first.permits > 0) return holders.length < first.permits ? [] : holders;
+  return holders.filter((holder) => isConflict(holder, first));
 }
 
 /** The same, as a replica has it. Of a group all must be first in line, and find room. */

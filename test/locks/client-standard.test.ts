@@ -1,0 +1,234 @@
+// What programs written against `navigator.locks` rely on, and few would think to promise: W3C Web Locks to the letter.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { LockOptions } from "../../src/locks/client-types.ts";
+import { codeOf, eitherWay, gate, held, inTime, seen, timersLeft, watch } from "./support.ts";
+import { settled, World } from "./world.ts";
+
+eitherWay("arguments are converted from the left, all of them before any is judged", async (cache) => {
+  const { locks } = new World({ cache }).client();
+  const read: string[] = [];
+  const reading = (name: string, value: unknown): PropertyDescriptor => ({
+    get: () => {
+      read.push(name);
+      return value;
+    },
+  });
+  const name = {
+    toString: () => {
+      read.push("name");
+      return "-reserved";
+    },
+  };
+  const options = Object.defineProperties(
+    {},
+    {
+      steal: reading("steal", true),
+      signal: reading("signal", undefined),
+      mode: reading("mode", "exclusive"),
+      ifAvailable: reading("ifAvailable", true),
+    },
+  ) as LockOptions;
+  const notCallable = watch(locks.request(name as never, options, "no function" as never));
+  await settled();
+  assert.is(codeOf(notCallable.error), "TypeError");
+  assert.equal(read, ["name", "ifAvailable", "mode", "signal", "steal"]);
+  const thrower = {
+    toString: () => {
+      throw new RangeError("no name");
+    },
+  };
+  const notNamed = watch(locks.request(thrower as never, { mode: "both" } as never, "no function" as never));
+  await settled();
+  assert.is(codeOf(notNamed.error), "RangeError");
+});
+
+eitherWay("an abort in the turn in which the lock is given back wins over the grant", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client();
+  const lock = await inTime(world, locks.acquire("x"));
+  const controllers = [new AbortController(), new AbortController()];
+  const [first, second] = controllers.map(({ signal }) => signal);
+  let called = false;
+  const requested = watch(
+    locks.request("x", { signal: first! }, () => {
+      called = true;
+    }),
+  );
+  const acquired = watch(locks.acquire("x", { signal: second! }));
+  await world.clock.advance(10);
+  void lock.release();
+  for (const controller of controllers) controller.abort(new RangeError("enough"));
+  await settled();
+  assert.is(codeOf(requested.error), "RangeError");
+  assert.is(codeOf(acquired.error), "RangeError");
+  await world.clock.advance(10);
+  assert.not(called);
+  assert.equal(await held(world), []);
+  assert.is(await timersLeft(world), 0);
+});
+
+eitherWay("a callback may abort a request that was granted with it, and has not been called", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client();
+  const keepers = [locks, world.client().locks];
+  for (const keeper of keepers) {
+    const lock = await inTime(world, keeper.acquire("x"));
+    const controller = new AbortController();
+    let called = false;
+    const first = watch(locks.request("x", { mode: "shared" }, () => controller.abort()));
+    const second = watch(
+      locks.request("x", { mode: "shared", signal: controller.signal }, () => {
+        called = true;
+      }),
+    );
+    const behind = watch(locks.request("x", () => "in"));
+    await world.clock.advance(10);
+    void lock.release();
+    await world.clock.advance(20);
+    assert.ok(first.isSettled && first.error === undefined);
+    assert.is(codeOf(second.error), "AbortError");
+    assert.not(called);
+    assert.is(behind.value, "in");
+  }
+});
+
+eitherWay("callbacks are called in the order of the requests, those with a signal among the others", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client();
+  const { signal } = new AbortController();
+  const all: readonly [string, LockOptions][] = [
+    ["x", { signal }],
+    ["x", {}],
+    ["y", {}],
+    ["x", { signal, timeoutMs: 100 }],
+    ["held", { ifAvailable: true }],
+    ["z", {}],
+  ];
+  await inTime(world, world.client().locks.acquire("held"));
+  const blocker = await inTime(world, world.client().locks.acquire("x"));
+  for (let round = 0; round < 3; round++) {
+    const order: number[] = [];
+    const results = all.map(([name, options], n) =>
+      locks.request(name, { mode: "shared", ...options }, () => order.push(n)),
+    );
+    if (round === 0) {
+      await world.clock.advance(10);
+      // Whether a lock that another client may keep unused is available takes a question.
+      assert.equal([...order].sort(), [2, 4, 5], "those that nobody is in the way of");
+      order.length = 0;
+      void blocker.release();
+      await inTime(world, Promise.all(results));
+      assert.equal(order, [0, 1, 3]);
+    } else {
+      await inTime(world, Promise.all(results));
+      assert.equal(order, [0, 1, 2, 3, 4, 5]);
+    }
+  }
+});
+
+test("a kept lock that is lost before its callback could be called rejects, and nobody is called", async () => {
+  for (const reason of ["stolen", "session"] as const) {
+    const world = new World({ cache: {} });
+    const { locks, core } = world.client();
+    const lock = await inTime(world, locks.acquire("x"));
+    let called = false;
+    const next = watch(
+      locks.request("x", { signal: new AbortController().signal }, () => {
+        called = true;
+      }),
+    );
+    await world.clock.advance(10);
+    void lock.release();
+    if (reason === "session") core.lose("planted");
+    else core.noticed("1.1", { type: "stolen", name: "x", xid: 1, token: lock.token });
+    await world.clock.advance(10);
+    assert.is(codeOf(next.error), reason === "stolen" ? "AbortError" : "LockLost");
+    assert.not(called);
+  }
+});
+
+eitherWay("a query shows what the same client has asked for and given back just before", async (cache) => {
+  for (const isWarm of [false, true]) {
+    const world = new World({ cache });
+    world.delays = { request: 5, reply: 5, notice: 5 };
+    const { locks } = world.client();
+    const { opened, open } = gate();
+    if (isWarm)
+      await inTime(
+        world,
+        locks.request("x", () => {}),
+      );
+    void locks.request("x", () => opened);
+    void locks.request("x", { signal: new AbortController().signal }, () => opened);
+    const names = async (): Promise<string[][]> => {
+      const { held, pending } = await seen(world, locks);
+      return [held, pending].map((infos) => infos.map(({ name }) => name));
+    };
+    assert.equal(await names(), [["x"], ["x"]]);
+    const lock = await inTime(world, locks.acquire("y"));
+    void lock.release();
+    assert.equal(await names(), [["x"], ["x"]]);
+    open();
+    await world.clock.advance(100);
+    assert.equal(await names(), [[], []]);
+  }
+});
+
+test("a query of a client that has asked for nothing opens no session, and a local one waits for nothing", async () => {
+  const world = new World();
+  const { locks, core } = world.client();
+  await inTime(world, locks.query());
+  assert.is(core.session, undefined);
+  const request = watch(locks.request("x", () => {}));
+  await locks.query({ consistency: "local" });
+  assert.not(request.isSettled);
+  assert.equal(core.done, []);
+});
+
+eitherWay("of several that steal in one turn the last has the lock, and the others hear of it", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client();
+  const { opened, open } = gate();
+  const robbed = [undefined, { steal: true }, { steal: true }].map((options) =>
+    watch(locks.request("x", options ?? {}, () => opened)),
+  );
+  const last = watch(locks.request("x", { steal: true }, (lock) => lock.mode));
+  await world.clock.advance(20);
+  for (const { error } of robbed) assert.is(codeOf(error), "AbortError");
+  assert.is(last.value, "exclusive");
+  open();
+  await world.clock.advance(10);
+  assert.equal(await held(world), []);
+});
+
+eitherWay("a robbed callback goes on, and what it comes to is nobody's business any more", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client();
+  const { opened, open } = gate();
+  let isDone = false;
+  const robbed = watch(
+    locks.request("x", async () => {
+      await opened;
+      isDone = true;
+      throw new RangeError("too late");
+    }),
+  );
+  await world.clock.advance(10);
+  assert.is(
+    await inTime(
+      world,
+      locks.request("x", { steal: true }, () => "stolen"),
+    ),
+    "stolen",
+  );
+  await world.clock.advance(10);
+  assert.is(codeOf(robbed.error), "AbortError");
+  open();
+  await settled();
+  assert.ok(isDone);
+  assert.is(codeOf(robbed.error), "AbortError");
+});
+
+test.run();

@@ -1,0 +1,142 @@
+/**
+ * Mutants of what is asked for beside plain locks: several at once, semaphores, limits, delays after a lost session.
+ * @module
+ */
+import type { Mutant } from "./mutant.ts";
+
+const GRANTS = "src/locks/machine-grants.ts";
+const LINE = "src/locks/machine-line.ts";
+const STATE = "src/locks/machine-state.ts";
+const CLAIM = "src/locks/client-claim.ts";
+const CLAIMS = "src/locks/client-claims.ts";
+
+export const TOGETHER_MUTANTS: readonly Mutant[] = [
+  {
+    name: "group: granted where one of its locks is free",
+    rules: [12, 14],
+    patches: [
+      {
+        file: LINE,
+        find: "const canEnter = locks.every((lock) => isFirst(lock) && isCompatible(lock, head));",
+        replace: "const canEnter = locks.some((lock) => isFirst(lock) && isCompatible(lock, head));",
+      },
+    ],
+  },
+  {
+    name: "group: room that it makes at its other locks is not seen",
+    rules: [14],
+    patches: [
+      {
+        file: LINE,
+        find: "if (head.group > 0) others.push(...table.groups.names(head.session, head.group));",
+        replace: "",
+      },
+    ],
+    why: "shared ones stand behind it at another of its locks",
+  },
+  {
+    name: "group: one that is given up stays in the other lines",
+    rules: [12, 14, 15],
+    patches: [
+      {
+        file: GRANTS,
+        find: "if (waiter !== undefined && waiter.group > 0) {",
+        replace: "if (waiter !== undefined && waiter.group < 0) {",
+      },
+    ],
+  },
+  {
+    name: "group: its requests are missing from the snapshot",
+    rules: [10, 14, 15],
+    patches: [{ file: "src/locks/machine-snapshot.ts", find: "  yield* groups;\n", replace: "" }],
+  },
+  {
+    name: "group: its holder is told when the first grant is heard of",
+    rules: [12, 13],
+    patches: [
+      {
+        file: "src/locks/client-group.ts",
+        find: "this.uses[index] = use;",
+        replace: "this.uses.fill(use);",
+      },
+    ],
+    why: "it takes the first lock for all of them",
+  },
+  {
+    name: "semaphore: one holder too many",
+    rules: [12],
+    patches: [
+      {
+        file: STATE,
+        find: "if (permits > 0) return holders.length < permits;",
+        replace: "if (permits > 0) return holders.length <= permits;",
+      },
+    ],
+  },
+  {
+    name: "semaphore: all who wait are let in at once",
+    rules: [12],
+    patches: [
+      {
+        file: LINE,
+        find: "const most = head.permits > 0 ? head.permits - holders.length : queue.length;",
+        replace: "const most = queue.length + 0 * holders.length;",
+      },
+    ],
+  },
+  {
+    name: "maxHoldMs: nobody looks at the limit",
+    rules: [13],
+    patches: [
+      {
+        file: CLAIM,
+        find: "if (this.#limit !== undefined && keeper.now() >= this.#limit.until) keeper.overdue(this);",
+        replace: "",
+      },
+      { file: CLAIM, find: "() => keeper.overdue(this));", replace: "() => {});" },
+    ],
+  },
+  {
+    name: "maxHoldMs: the lock goes back and its holder is not told",
+    rules: [12, 13],
+    patches: [
+      {
+        file: CLAIMS,
+        find: `use.end(lossOf(use.claim.name, use.token, "maxHoldMs"));\n    use.tellLoss();`,
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "lockDelayMs: over at once",
+    rules: [12],
+    patches: [{ file: GRANTS, find: "until: at.now + delayMs", replace: "until: at.now + 0 * delayMs" }],
+  },
+  {
+    name: "lockDelayMs: those who wait are not let in when it is over",
+    rules: [14],
+    patches: [{ file: GRANTS, find: "  letIn(table, ended, at);\n", replace: "" }],
+  },
+  {
+    name: "lockDelayMs: missing from the snapshot",
+    rules: [10, 12],
+    patches: [
+      {
+        file: "src/locks/machine-snapshot.ts",
+        find: "barred: barRow === null ? barred : barFromRow(barRow),",
+        replace: "barred: barRow === null || barRow.length > 0 ? barred : barFromRow(barRow),",
+      },
+    ],
+  },
+  {
+    name: "lockDelayMs: a session that fell silent ends like one that was closed",
+    rules: [12],
+    patches: [
+      {
+        file: "src/rsm/state.ts",
+        find: "this.machine.endSession(session.id, entry.body.length > 0, context)",
+        replace: "this.machine.endSession(session.id, entry.body.length > 1, context)",
+      },
+    ],
+  },
+];
