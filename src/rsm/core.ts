@@ -353,12 +353,10 @@ export class Core {
   }
 
   #answerLocally(client: number, { xid, body }: Extract<ClientMessage, { type: "query" }>): void {
-    if (this.config.view === undefined) {
-      const text = "this node has no state yet";
+    const text = "this node has no state yet";
+    if (this.config.view === undefined)
       this.output.answer(client, { type: "declined", xid, code: "BUSY", outcomeUnknown: false, text });
-      return;
-    }
-    this.output.answer(client, { type: "answer", xid, body: this.state.query(body) });
+    else this.output.answer(client, { type: "answer", xid, body: this.state.query(body) });
   }
 
   /** This node is not a primary that leads: in a view change BUSY, else NOTPRIMARY; at once, never hanging. */

@@ -13,6 +13,8 @@ export interface Wish {
   readonly how: "wait" | "ifAvailable" | "steal";
   /** With `acquire`, with `request` and a callback, or as a candidate in an election. */
   readonly by: "acquire" | "request" | "elect";
+  /** It is a semaphore's, of which so many may be held at a time; a lock's otherwise. */
+  readonly permits: number | undefined;
   /** It can be taken back. */
   readonly hasSignal: boolean;
   /** Of the time at which it is asked. */
@@ -220,7 +222,8 @@ export class Model {
     return this.lineOf(wish.name).length === 0 && this.#fits(wish);
   }
 
-  #fits({ name, mode }: Wish): boolean {
+  #fits({ name, mode, permits }: Wish): boolean {
+    if (permits !== undefined) return this.holdersOf(name).length < permits;
     return this.holdersOf(name).every(({ wish }) => wish.mode === "shared" && mode === "shared");
   }
 

@@ -9,6 +9,9 @@ import type { Performance } from "./performance.ts";
 export const CLIENTS = 3;
 /** A client makes any number of requests for this one at a time. */
 export const CROWDED = "crowd";
+/** A semaphore, and how many permits it has. */
+const POOL = "pool";
+const PERMITS = 2;
 const KEYS = ["daily", "hourly"];
 
 type Trouble = { readonly crash: boolean };
@@ -28,7 +31,7 @@ export type Step =
 
 const client = fc.nat(CLIENTS - 1);
 /** Mostly few names, so that many meet. */
-const name = fc.constantFrom("a", "a", "a", "\ud800", CROWDED, CROWDED, CROWDED);
+const name = fc.constantFrom("a", "a", "a", "\ud800", CROWDED, CROWDED, CROWDED, POOL, POOL);
 const crash = fc.nat(29).map((n) => n === 29);
 
 const wish: fc.Arbitrary<Omit<Wish, "client">> = fc
@@ -45,7 +48,9 @@ const wish: fc.Arbitrary<Omit<Wish, "client">> = fc
     hasSignal: fc.boolean(),
     timeoutMs: fc.constantFrom(undefined, undefined, undefined, 10_000),
   })
+  .map((drawn) => ({ ...drawn, permits: undefined }))
   .map((drawn): Omit<Wish, "client"> => {
+    if (drawn.name === POOL) return permitOf(drawn);
     if (drawn.by === "elect" && drawn.name !== CROWDED)
       return { ...drawn, mode: "exclusive", how: "wait", hasSignal: false, timeoutMs: undefined };
     const by = drawn.by === "elect" ? "acquire" : drawn.by;
@@ -53,6 +58,15 @@ const wish: fc.Arbitrary<Omit<Wish, "client">> = fc
     const mode = drawn.how === "steal" ? "exclusive" : drawn.mode;
     return { ...drawn, by, mode, hasSignal: false, timeoutMs: undefined };
   });
+
+/** Permits are asked for one by one, and cannot be stolen. */
+function permitOf(drawn: Omit<Wish, "client">): Omit<Wish, "client"> {
+  const by = drawn.by === "elect" ? "acquire" : drawn.by;
+  const permit = { ...drawn, by, mode: "shared", permits: PERMITS } as const;
+  return drawn.how === "ifAvailable"
+    ? { ...permit, how: "ifAvailable", hasSignal: false, timeoutMs: undefined }
+    : { ...permit, how: "wait" };
+}
 
 export const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -164,6 +178,7 @@ function isPossible(model: Model, client: number, wishes: readonly Omit<Wish, "c
     how === "wait" || names.filter((one) => one === name).length === 1;
   const isFree = (name: string, index: number): boolean =>
     name === CROWDED ||
+    name === POOL ||
     !model.isJudged(CROWDED) ||
     (names.indexOf(name) === index && !model.open.some(({ wish }) => wish.client === client && wish.name === name));
   const isOneCandidacy = ({ by, name }: Omit<Wish, "client">, index: number): boolean =>
