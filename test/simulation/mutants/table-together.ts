@@ -35,17 +35,6 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
     why: "shared ones stand behind it at another of its locks",
   },
   {
-    name: "group: one that is given up stays in the other lines",
-    rules: [12, 14, 15],
-    patches: [
-      {
-        file: GRANTS,
-        find: "if (waiter !== undefined && waiter.group > 0) {",
-        replace: "if (waiter !== undefined && waiter.group < 0) {",
-      },
-    ],
-  },
-  {
     name: "group: its requests are missing from the snapshot",
     rules: [10, 14, 15],
     patches: [{ file: "src/locks/machine-snapshot.ts", find: "  yield* groups;\n", replace: "" }],
