@@ -35,11 +35,6 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
     why: "shared ones stand behind it at another of its locks",
   },
   {
-    name: "group: its requests are missing from the snapshot",
-    rules: [10, 14, 15],
-    patches: [{ file: "src/locks/machine-snapshot.ts", find: "  yield* groups;\n", replace: "" }],
-  },
-  {
     name: "group: its holder is told when the first grant is heard of",
     rules: [12, 13],
     patches: [
