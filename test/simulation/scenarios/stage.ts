@@ -1,5 +1,6 @@
 // One stage: a simulated cluster from one seed, and what a script can do to it. Time passes only while the script waits.
 
+import type { CacheOptions } from "../../../src/locks/client-options.ts";
 import { CORE_DEFAULTS, type CoreOptions } from "../../../src/protocol/options.ts";
 import type { View } from "../../../src/protocol/view.ts";
 import { type ClusterParts, SimCluster } from "../../../src/simulator/cluster.ts";
@@ -22,6 +23,8 @@ export interface StageOptions {
   readonly core?: Partial<CoreOptions>;
   /** Bytes per millisecond of every link; default: 100 MB in a second. */
   readonly rate?: number;
+  /** Of lock clients; default: with a cache or without one, as the seed has it. */
+  readonly cache?: CacheOptions | false;
 }
 
 /** Something that goes on beside the script. */
@@ -42,6 +45,7 @@ export class Stage {
   readonly world: World;
   readonly random: Random;
   readonly moments: Moments;
+  readonly #cache: CacheOptions | false;
   readonly #loads: Load[] = [];
   readonly #failures: string[] = [];
   #visitors = 0;
@@ -53,6 +57,7 @@ export class Stage {
     this.random = new Random(seed).fork("script");
     this.cluster = new SimCluster(seed, drawn(this.random, options), parts, tell);
     this.world = this.cluster.world;
+    this.#cache = options.cache ?? (this.random.fork("cache").chance(0.5) ? {} : false);
     this.moments = new Moments(this.cluster);
     const { network } = this.cluster;
     const delay = this.random.pick([network.usual.delay, { least: 0.5, most: 3, rare: 20 }]);
@@ -229,7 +234,7 @@ export class Stage {
   visitor(): Visitor {
     const client = this.cluster.clients[this.#visitors++]!;
     client.start();
-    return new Visitor(client, this.cluster.coreOf(client)!);
+    return new Visitor(client, this.cluster.coreOf(client)!, this.#cache);
   }
 
   /** The lock tester, from now to the end of the script. */

@@ -3,6 +3,7 @@ import type { ClientCore } from "../../../src/client/contract.ts";
 import { startCore } from "../../../src/client/core.ts";
 import type { ClientOptions } from "../../../src/client/options.ts";
 import { LockClient } from "../../../src/locks/client.ts";
+import type { CacheOptions } from "../../../src/locks/client-options.ts";
 import { type KvValue, kv } from "../../../src/machine/kv.ts";
 import { replicated } from "../../../src/machine/replicated.ts";
 import { realBrain } from "../../../src/replica/brain.ts";
@@ -37,9 +38,11 @@ export const PARTS: ClusterParts = {
 export class Visitor {
   readonly core: ClientCore;
   readonly #client: SimClient;
+  readonly #cache: CacheOptions | false;
   #locks: LockClient | undefined;
 
-  constructor(client: SimClient, core: ClientCore) {
+  constructor(client: SimClient, core: ClientCore, cache: CacheOptions | false) {
+    this.#cache = cache;
     this.#client = client;
     this.core = core;
   }
@@ -49,7 +52,7 @@ export class Visitor {
   }
 
   get locks(): LockClient {
-    this.#locks ??= new LockClient(this.core);
+    this.#locks ??= new LockClient(this.core, { cache: this.#cache });
     return this.#locks;
   }
 
