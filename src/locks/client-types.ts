@@ -99,7 +99,11 @@ export interface LockGroup {
   readonly signal: AbortSignal;
   /** For how long all of them are held, in milliseconds. */
   readonly age: number;
-  /** @throws {ViewstampError} `LockLost` unless all of them are surely held at this moment */
+  /**
+   * Says whether all of them are surely held at this moment.
+   *
+   * @throws {ViewstampError} `LockLost` if not
+   */
   assertHeld(): void;
 }
 

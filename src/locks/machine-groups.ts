@@ -28,10 +28,12 @@ export class GroupTable {
     return this.#names.get([session, first]) ?? [];
   }
 
+  /** A new group of waiting requests. */
   put(session: SessionId, first: number, names: readonly string[]): void {
     this.#names.set([session, first], names);
   }
 
+  /** It waits no more. */
   delete(session: SessionId, first: number): void {
     this.#names.delete([session, first]);
   }

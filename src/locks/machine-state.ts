@@ -63,8 +63,9 @@ export interface Bar {
   readonly session: SessionId;
   /** Whose it was, for people. */
   readonly owner: string;
-  /** Since when it held the lock, and under which token. */
+  /** Since when it held the lock. */
   readonly since: number;
+  /** Under which token. */
   readonly token: bigint;
   /** Until then, in replicated time; it ends with the first tick after that. */
   readonly until: number;

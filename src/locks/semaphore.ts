@@ -6,7 +6,9 @@ import type { AcquiredLock, Lock, LockCallback, PermitOptions } from "./client-t
 
 /** How permits are asked for. */
 export interface SemaphoreHost {
+  /** `null` if a permit was only wanted if available, and is not. */
   acquire(options: PermitOptions | undefined): Promise<AcquiredLock | null>;
+  /** Calls back with a permit, and gives it back afterwards. */
   request<T>(options: PermitOptions | undefined, callback: LockCallback<T, Lock | null>): Promise<Awaited<T>>;
 }
 

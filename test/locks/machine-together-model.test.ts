@@ -27,6 +27,8 @@ interface Hold {
   readonly xid: number;
   readonly name: string;
   readonly mode: "exclusive" | "shared";
+  /** Its request would keep it. */
+  readonly mayKeep: boolean;
   readonly keeps: boolean;
   readonly delayMs: number;
   token?: bigint;
@@ -62,7 +64,7 @@ class Model {
         const xid = moved.xid + index;
         this.events.push(`${isGranted ? "granted" : "declined"} ${moved.session}#${xid}`);
         const keeps = moved.keeps && !this.waiting.some((one) => one.names.includes(name));
-        if (isGranted) this.holds.push({ ...moved, xid, name, keeps });
+        if (isGranted) this.holds.push({ ...moved, xid, name, mayKeep: moved.keeps, keeps });
       });
     }
   }
@@ -242,7 +244,7 @@ class Run {
     const { token } = this.log.apply(session, "acquire", input) as AcquireReply & { status: "granted" };
     this.model.holds = this.model.holds.filter((one) => one.name !== name);
     this.model.bars.delete(name);
-    this.model.holds.push({ session, xid, name, mode: "exclusive", keeps: false, delayMs: 0 });
+    this.model.holds.push({ session, xid, name, mode: "exclusive", mayKeep: false, keeps: false, delayMs: 0 });
     this.model.advance();
     this.#granted(session, name, xid, token, 0);
   }
@@ -285,8 +287,9 @@ class Run {
   #granted(session: string, name: string, xid: number, token: bigint, keep: number): void {
     const hold = this.model.holds.find((one) => one.session === session && one.name === name && one.xid === xid);
     assert.ok(hold, `${session}#${xid} holds ${name}`);
-    // A batch may keep less than it could; it must not keep more.
-    assert.ok(hold.keeps || keep === 0, "nobody keeps a lock that others wait for");
+    // A batch may keep less than it could; and those who come in one are in nobody's way.
+    const isWaitedFor = this.model.waiting.some((one) => one.names.includes(name));
+    assert.ok(keep === 0 || hold.keeps || (hold.mayKeep && !isWaitedFor), "nobody keeps a lock that others wait for");
     if (hold.keeps !== keep > 0)
       this.model.holds = this.model.holds.map((one) => (one === hold ? { ...one, keeps: keep > 0, token } : one));
     hold.token = token;
