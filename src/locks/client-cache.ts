@@ -138,6 +138,7 @@ export class Cache {
     else {
       request.keeping = keeping;
       waiting.push(request);
+      this.#standInLine(keeping);
     }
   }
 
@@ -191,6 +192,14 @@ export class Cache {
     return waiting;
   }
 
+  /**
+   * Beside shared uses the cluster lets in those of other clients; they must not overtake a request that waits for the end
+   * of these uses. So it does not wait here.
+   */
+  #standInLine(keeping: Keeping): void {
+    if (keeping.claim.uses[0]?.mode === "shared") this.withdraw(keeping);
+  }
+
   #use(keeping: Keeping, mode: LockMode, now: number): Use {
     const { claim } = keeping;
     if (claim.taken > claim.keep / 2 && !keeping.isRefilling) this.#refill(keeping);
@@ -207,7 +216,10 @@ export class Cache {
   #letIn(keeping: Keeping): void {
     const { claim } = keeping;
     for (let [next] = keeping.waiting; next !== undefined; [next] = keeping.waiting) {
-      if (!isCompatible(claim.uses, next.terms.mode)) return;
+      if (!isCompatible(claim.uses, next.terms.mode)) {
+        this.#standInLine(keeping);
+        return;
+      }
       if (!hasTokens(claim) || !this.#isTrusted(keeping)) {
         this.withdraw(keeping);
         return;
