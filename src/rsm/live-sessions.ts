@@ -14,6 +14,8 @@ export class LiveSession {
   heardAt: number;
   /** The last number stamped, applied or not. */
   stamped: number;
+  /** The last number that earlier views have executed. */
+  readonly inherited: number;
   /** Its end has been stamped: nothing more is confirmed for it. */
   ending = false;
 
@@ -21,6 +23,7 @@ export class LiveSession {
     this.session = session;
     this.heardAt = now;
     this.stamped = session.lastNumber;
+    this.inherited = session.lastNumber;
   }
 }
 

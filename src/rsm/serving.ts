@@ -110,6 +110,7 @@ export class Serving {
     }
     if (live.ending) return this.#refuse(client, message, "BUSY", "the session is ending");
     this.#live.heard(live, client, now);
+    if (message.number <= live.inherited) this.#replica.output.path("executedInEarlierView");
     if (message.number <= session.lastNumber) return this.#replyAgain(client, message, session);
     if (message.number <= live.stamped) {
       // Stamped and not yet executed: it is answered then, on this connection.

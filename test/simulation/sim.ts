@@ -4,7 +4,7 @@
 import { campaign, type Failure, type Totals } from "../../src/simulator/campaign.ts";
 import { DEMANDED_FAULTS, FAULTS } from "../../src/simulator/faults.ts";
 import { REAL_PARTS } from "../../src/simulator/parts.ts";
-import { ENOUGH_SEEDS, missing } from "./coverage.ts";
+import { missing } from "./coverage.ts";
 import { runMutants } from "./mutants/run.ts";
 import { parseOptions, type SimOptions, USAGE, wishArguments } from "./options.ts";
 import { WorkerProgram } from "./workers.ts";
@@ -36,7 +36,7 @@ async function run(options: SimOptions): Promise<Totals> {
 /** What did not happen, if this was a campaign of the usual draw that is large enough to say so. */
 function missed({ wishes, seeds }: SimOptions, totals: Totals): string[] {
   const isUsual = Object.keys(wishes).length === 0;
-  return isUsual && seeds >= ENOUGH_SEEDS && totals.failures.length === 0 ? missing(totals.counts) : [];
+  return isUsual && totals.failures.length === 0 ? missing(totals.counts, seeds) : [];
 }
 
 function report(totals: Totals, seconds: number): void {
