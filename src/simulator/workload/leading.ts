@@ -5,11 +5,11 @@
  */
 import type { ClusterLocks } from "../../locks/cluster-locks.ts";
 import type { Election, Leadership } from "../../locks/election.ts";
-import { ViewstampError } from "../../protocol/errors.ts";
 import type { Random } from "../random.ts";
 import type { Inside } from "./believers.ts";
 import type { Witness } from "./contract.ts";
 import type { Violated } from "./lock-checks.ts";
+import { isExpectedRefusal } from "./lock-refusals.ts";
 
 export interface LeadingOptions {
   /** How often all clients together lead, look on, or have something run. */
@@ -179,20 +179,10 @@ export class Leading {
   }
 
   #expected(error: unknown): void {
-    if (error instanceof ViewstampError && EXPECTED.includes(error.code)) return;
+    if (isExpectedRefusal(error)) return;
     this.#violated(12, `a candidate or an onlooker was given ${String(error)}`);
   }
 }
-
-const EXPECTED: readonly string[] = [
-  "Timeout",
-  "LockLost",
-  "SessionExpired",
-  "Overloaded",
-  "Closed",
-  "NoQuorum",
-  "Busy",
-];
 
 function leads(term: Leadership): boolean {
   try {

@@ -3,16 +3,15 @@
  * may believe to hold the same lock.
  * @module
  */
-
 import type { ClientCore } from "../../client/contract.ts";
 import type { LockClient } from "../../locks/client.ts";
 import type { Lock, LockMode } from "../../locks/client-types.ts";
 import { ClusterLocks } from "../../locks/cluster-locks.ts";
-import { ViewstampError } from "../../protocol/errors.ts";
 import type { Random } from "../random.ts";
 import type { Inside } from "./believers.ts";
 import type { Witness } from "./contract.ts";
 import type { Violated } from "./lock-checks.ts";
+import { isExpectedRefusal } from "./lock-refusals.ts";
 import { type LockWishes, type Taken, takenOf, Wishing } from "./lock-wishes.ts";
 
 export interface LockingOptions {
@@ -207,21 +206,11 @@ export class Locking {
   }
 
   #expected(error: unknown): void {
-    if (error instanceof ViewstampError && EXPECTED.includes(error.code)) return;
+    if (isExpectedRefusal(error)) return;
     if (error instanceof Error && error.name === "AbortError") return;
     this.#violated(12, `a lock client was given ${String(error)}`);
   }
 }
-
-const EXPECTED: readonly string[] = [
-  "Timeout",
-  "LockLost",
-  "SessionExpired",
-  "Overloaded",
-  "Closed",
-  "NoQuorum",
-  "Busy",
-];
 
 function believes({ lock }: Hold): boolean {
   try {
