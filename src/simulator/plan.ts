@@ -77,11 +77,11 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
   return {
     nodes,
     clients: wishes.clients ?? random.integer(1, 5),
-    lanes: random.pick([1, 1, 2, 4, 8]),
+    lanes: random.pick([1, 2, 4, 8, 16]),
     load: {
       calls: calls - 2 * rounds,
       keys: random.integer(1, 6),
-      thinkMs: random.pick([0, 2, 10, 30, 60]),
+      thinkMs: random.pick([0, 0, 2, 10, 30]),
       reads: random.pick([0.2, 0.5]),
       timeoutMs: random.pick([1000, 5000, 30_000]),
       mayBeTooNew: newestProgram > 1,
@@ -98,7 +98,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
     leading: drawLeading(random.fork("leading"), calls),
     options: drawOptions(random, nodes),
     sessionTtlMs: random.pick([500, 500, 1000, 2000]),
-    turnMs: random.pick([0, 0, 0.2, 2]),
+    turnMs: random.pick([0, 0.2, 0.5, 2]),
     segmentBytes: random.pick([8000, 30_000, 1 << 20]),
     drift: MOST_DRIFT,
     newestProgram,
