@@ -8,44 +8,43 @@ import process from "node:process";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
 import type { Disk, DiskFile, FileInfo, Got } from "./disk.ts";
-import { isLockName, lockDirectory } from "./file-lock.ts";
+import type { LockTimes } from "./file-lease.ts";
+import { type DirectoryLock, isLockName, lockDirectory } from "./file-lock.ts";
 
-export function fileDisk(directory: string): Disk {
-  return new FileDisk(resolve(directory));
+/** `times`: those of its lock; by default as they are good for people. */
+export function fileDisk(directory: string, times?: LockTimes): Disk {
+  return new FileDisk(resolve(directory), times);
 }
+
+/** Calls back when it is sure that the directory is this process's. */
+type Sure = (done: Done) => void;
 
 class FileDisk implements Disk {
   readonly name: string;
-  #unlock: (() => void) | undefined;
+  readonly #times: LockTimes | undefined;
+  #lock: DirectoryLock | undefined;
 
-  constructor(directory: string) {
+  constructor(directory: string, times: LockTimes | undefined) {
     this.name = directory;
+    this.#times = times;
   }
 
   lock(done: Done): void {
     fs.mkdir(this.name, { recursive: true }, (error, made) => {
       if (error !== null) return done(unusable(this.name, error));
-      try {
-        this.#unlock = lockDirectory(this.name);
-      } catch (fault) {
-        return done(fault instanceof ViewstampError ? fault : unusable(this.name, fault));
-      }
-      if (made === undefined) done(undefined);
-      else syncUpwards(dirname(this.name), dirname(made), done);
+      const locked: Got<DirectoryLock> = (fault, lock) => {
+        if (fault !== undefined) return done(fault instanceof ViewstampError ? fault : unusable(this.name, fault));
+        this.#lock = lock;
+        this.#syncNames(made, done);
+      };
+      lockDirectory(this.name, locked, this.#times);
     });
   }
 
   unlock(done: Done): void {
-    const unlock = this.#unlock;
-    this.#unlock = undefined;
-    setImmediate(() => {
-      try {
-        unlock?.();
-        done(undefined);
-      } catch (error) {
-        done(error as Error);
-      }
-    });
+    const lock = this.#lock;
+    this.#lock = undefined;
+    setImmediate(() => (lock === undefined ? done(undefined) : lock.release(done)));
   }
 
   list(done: Got<readonly FileInfo[]>): void {
@@ -65,8 +64,11 @@ class FileDisk implements Disk {
   }
 
   create(name: string, done: Got<DiskFile>): void {
-    fs.open(this.#path(name), "wx", (error, descriptor) => {
-      done(error ?? undefined, error === null ? new FileOnDisk(descriptor, 0) : undefined);
+    this.#sure((lost) => {
+      if (lost !== undefined) return queueMicrotask(() => done(lost, undefined));
+      fs.open(this.#path(name), "wx", (error, descriptor) => {
+        done(error ?? undefined, error === null ? new FileOnDisk(descriptor, 0, this.#sure) : undefined);
+      });
     });
   }
 
@@ -74,21 +76,49 @@ class FileDisk implements Disk {
     fs.open(this.#path(name), "r+", (error, descriptor) => {
       if (error !== null) return done(error, undefined);
       fs.fstat(descriptor, (failure, stats) => {
-        done(failure ?? undefined, failure === null ? new FileOnDisk(descriptor, stats.size) : undefined);
+        done(failure ?? undefined, failure === null ? new FileOnDisk(descriptor, stats.size, this.#sure) : undefined);
       });
     });
   }
 
   rename(from: string, to: string, done: Done): void {
-    fs.rename(this.#path(from), this.#path(to), (error) => done(error ?? undefined));
+    this.#sure((lost) => {
+      if (lost !== undefined) queueMicrotask(() => done(lost));
+      else fs.rename(this.#path(from), this.#path(to), (error) => done(error ?? undefined));
+    });
   }
 
   remove(name: string, done: Done): void {
-    fs.unlink(this.#path(name), (error) => done(error ?? undefined));
+    this.#sure((lost) => {
+      if (lost !== undefined) queueMicrotask(() => done(lost));
+      else fs.unlink(this.#path(name), (error) => done(error ?? undefined));
+    });
   }
 
   syncDirectory(done: Done): void {
     syncDirectory(this.name, done);
+  }
+
+  /** Without a lock nobody is asked: offline tools write where no replica is. */
+  readonly #sure: Sure = (done) => {
+    if (this.#lock === undefined) done(undefined);
+    else this.#lock.sure(done);
+  };
+
+  /**
+   * Makes the directory's own name durable, and those of new ones above it. Whoever made one may have died before it did
+   * that, so one without files is taken for new, and what is above it too.
+   */
+  #syncNames(made: string | undefined, done: Done): void {
+    if (made !== undefined) return syncUpwards(dirname(this.name), dirname(made), done);
+    fs.readdir(this.name, (error, names) => {
+      if (error !== null || !names.every(isLockName)) return done(error ?? undefined);
+      syncDirectory(dirname(this.name), (fault) => {
+        if (fault !== undefined && !isForbidden(fault)) return done(fault);
+        // Farther up nothing is this process's business but what it may have made.
+        syncUpwards(dirname(dirname(this.name)), undefined, () => done(undefined));
+      });
+    });
   }
 
   #path(name: string): string {
@@ -110,16 +140,21 @@ const AT_ONCE_BYTES = 16 << 10;
 
 class FileOnDisk implements DiskFile {
   readonly #descriptor: number;
+  readonly #sure: Sure;
   #bytes: number;
 
-  constructor(descriptor: number, bytes: number) {
+  constructor(descriptor: number, bytes: number, sure: Sure) {
     this.#descriptor = descriptor;
     this.#bytes = bytes;
+    this.#sure = sure;
   }
 
   append(bytes: Uint8Array, done: Done): void {
-    if (bytes.length > AT_ONCE_BYTES) this.#write(bytes, 0, done);
-    else this.#writeAtOnce(bytes, done);
+    this.#sure((lost) => {
+      if (lost !== undefined) queueMicrotask(() => done(lost));
+      else if (bytes.length > AT_ONCE_BYTES) this.#write(bytes, 0, done);
+      else this.#writeAtOnce(bytes, done);
+    });
   }
 
   sync(done: Done): void {
@@ -127,9 +162,12 @@ class FileOnDisk implements DiskFile {
   }
 
   truncate(bytes: number, done: Done): void {
-    fs.ftruncate(this.#descriptor, bytes, (error) => {
-      if (error === null) this.#bytes = bytes;
-      done(error ?? undefined);
+    this.#sure((lost) => {
+      if (lost !== undefined) return queueMicrotask(() => done(lost));
+      fs.ftruncate(this.#descriptor, bytes, (error) => {
+        if (error === null) this.#bytes = bytes;
+        done(error ?? undefined);
+      });
     });
   }
 
@@ -183,12 +221,17 @@ function syncDirectory(path: string, done: Done): void {
   });
 }
 
-/** Makes new directories durable: from the parent of the innermost up to the one that was there before. */
-function syncUpwards(path: string, last: string, done: Done): void {
+/** Makes new directories durable: from the parent of the innermost up to the one that was there before, or the root. */
+function syncUpwards(path: string, last: string | undefined, done: Done): void {
   syncDirectory(path, (error) => {
     if (error !== undefined || path === last || path === dirname(path)) done(error);
     else syncUpwards(dirname(path), last, done);
   });
+}
+
+/** Who may not even look into a directory has made nothing in it. */
+function isForbidden(error: Error): boolean {
+  return "code" in error && (error.code === "EACCES" || error.code === "EPERM");
 }
 
 function unusable(directory: string, cause: unknown): ViewstampError {

@@ -1,125 +1,172 @@
 /**
  * The lock of a data directory: a file with the owner's process. The lock of a process that is gone, also by SIGKILL,
- * is taken over at once.
+ * is taken over at once; one whose owner cannot be seen from here (another container, another machine) when it has not
+ * changed for a while, for an owner that lives writes it again and again (`file-lease.ts`).
  *
  * Locks are numbered. To take over number n is to create number n + 1, which only one can; nobody removes a lock but
  * its owner or whoever holds a higher one. So two that find the same dead owner cannot both win.
  * @module
  */
-import { closeSync, openSync, readdirSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, realpathSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { ViewstampError } from "../protocol/errors.ts";
+import type { Done } from "../protocol/storage.ts";
+import type { Got } from "./disk.ts";
+import { isGone, Lease, LOCK_TIMES, type LockTimes, lockText } from "./file-lease.ts";
+import { nameOf, type Owner, thisProcess, verdictOn } from "./file-owner.ts";
 
 const NAME = /^lock-(\d{1,15})$/;
-/** A lock without an owner in it is still being written, if it is younger than this. */
-const WRITING_MS = 1000;
 const ATTEMPTS = 100;
+const LOOKS_PER_WATCH = 12;
 
-interface Owner {
-  readonly pid: number;
-  /** When the process began, in the system's own words; tells it from a later one with the same number. */
-  readonly began: string | undefined;
+/** A lock that is held. */
+export interface DirectoryLock {
+  /** Calls back, at once as a rule, before anything is written: with `DataInUse` if the lock is lost. */
+  sure(done: Done): void;
+  release(done: Done): void;
 }
 
-/** Directories that this very process holds: it may run several replicas. */
+/** Directories that this very program holds: it may run several replicas. */
 const held = new Set<string>();
 
 export function isLockName(name: string): boolean {
   return NAME.test(name);
 }
 
-/**
- * Takes the lock; the result gives it back.
- * @throws {ViewstampError} `DataInUse`
- */
-export function lockDirectory(directory: string): () => void {
-  if (held.has(directory)) throw inUse(directory, "another replica in this process");
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const numbers = lockNumbers(directory);
-    const newest = numbers.at(-1) ?? 0;
-    const lock = join(directory, `lock-${newest}`);
-    const owner = newest === 0 ? undefined : liveOwner(lock);
-    if (owner !== undefined) throw inUse(directory, `${owner} (if you are sure that it is not, delete ${lock})`);
-    const path = join(directory, `lock-${newest + 1}`);
-    if (!create(path)) continue;
-    for (const number of numbers) remove(join(directory, `lock-${number}`));
-    held.add(directory);
-    return () => {
-      held.delete(directory);
-      remove(path);
-    };
-  }
-  throw inUse(directory, "others that take it again and again");
+/** Takes the lock of a directory that exists. An error may be `DataInUse`. */
+export function lockDirectory(directory: string, done: Got<DirectoryLock>, times: LockTimes = LOCK_TIMES): void {
+  attempt(directory, times, 0, done);
 }
 
 /** Who holds the lock, for people; nothing is touched. `undefined` if nobody does. */
-export function holderOf(directory: string): string | undefined {
-  const newest = lockNumbers(directory).at(-1);
-  return newest === undefined ? undefined : liveOwner(join(directory, `lock-${newest}`));
+export function holderOf(directory: string, done: Got<string>, times: LockTimes = LOCK_TIMES): void {
+  const found = failing(() => locksIn(directory), done);
+  if (found !== undefined) judge(found, times, done);
 }
 
-function lockNumbers(directory: string): number[] {
+function attempt(directory: string, times: LockTimes, count: number, done: Got<DirectoryLock>): void {
+  const failed = (who: string): void => done(inUse(directory, who), undefined);
+  if (count === ATTEMPTS) return failed("others that take it again and again");
+  const real = failing(() => realpathSync(directory), done);
+  if (real === undefined) return;
+  if (held.has(real)) return failed("another replica in this process");
+  const found = failing(() => locksIn(directory), done);
+  if (found === undefined) return;
+  judge(found, times, (error, holder) => {
+    if (error !== undefined) return done(error, undefined);
+    const newest = found.at(-1)?.path;
+    if (holder !== undefined) return failed(`${holder} (if you are sure that it is not, delete ${newest})`);
+    const taken = failing(() => take(directory, real, found, times), done);
+    if (taken === "lost a race") attempt(directory, times, count + 1, done);
+    else if (taken !== undefined) done(undefined, taken);
+  });
+}
+
+interface FoundLock {
+  readonly number: number;
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Those that are there, with what they say. */
+function locksIn(directory: string): FoundLock[] {
   return readdirSync(directory)
     .map((name) => NAME.exec(name)?.[1])
     .filter((number) => number !== undefined)
     .map(Number)
-    .sort((a, b) => a - b);
+    .sort((a, b) => a - b)
+    .flatMap((number) => {
+      const path = join(directory, `lock-${number}`);
+      const text = read(path);
+      return text === undefined ? [] : [{ number, path, text }];
+    });
 }
 
-function create(path: string): boolean {
+/** Who holds one of these locks; `undefined` if nobody does. */
+function judge(locks: readonly FoundLock[], { watchMs }: LockTimes, done: Got<string>): void {
+  const verdicts = locks.map(({ text }) => verdictOn(ownerIn(text)));
+  const alive = locks[verdicts.indexOf("alive")];
+  if (alive !== undefined) return done(undefined, nameOf(ownerIn(alive.text)));
+  const doubtful = locks.filter((_, index) => verdicts[index] === "unknown");
+  const look = (looks: number): void => {
+    const seen = failing(() => watched(doubtful), done);
+    if (seen === undefined) return;
+    if (seen.living !== undefined) done(undefined, nameOf(ownerIn(seen.living.text)));
+    else if (looks === LOOKS_PER_WATCH || !seen.isAnyLeft) done(undefined, undefined);
+    else setTimeout(() => look(looks + 1), watchMs / LOOKS_PER_WATCH);
+  };
+  look(0);
+}
+
+function watched(locks: readonly FoundLock[]): { living: FoundLock | undefined; isAnyLeft: boolean } {
+  return { living: locks.find(hasChanged), isAnyLeft: locks.some(({ path }) => read(path) !== undefined) };
+}
+
+/** Its owner has written it since it was found. */
+function hasChanged({ path, text }: FoundLock): boolean {
+  const now = read(path);
+  return now !== undefined && now !== text;
+}
+
+/** Nobody holds any of the locks that were found. */
+function take(
+  directory: string,
+  real: string,
+  found: readonly FoundLock[],
+  times: LockTimes,
+): DirectoryLock | "lost a race" {
+  const number = (found.at(-1)?.number ?? 0) + 1;
+  const path = join(directory, `lock-${number}`);
+  const owner = thisProcess();
+  const id = crypto.randomUUID();
+  if (!create(path, lockText(owner, id, 0))) return "lost a race";
+  if (found.some(hasChanged)) {
+    remove(path);
+    return "lost a race";
+  }
+  for (const old of found) remove(old.path);
+  held.add(real);
+  const lease = new Lease(path, owner, id, times, (name) => Number(NAME.exec(name)?.[1] ?? 0) > number);
+  return {
+    sure: (done) => lease.sure(done),
+    release: (done) =>
+      lease.end((error) => {
+        held.delete(real);
+        done(error);
+      }),
+  };
+}
+
+function create(path: string, text: string): boolean {
   let descriptor: number;
   try {
     descriptor = openSync(path, "wx");
   } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
     throw error;
   }
-  const owner: Owner = { pid: process.pid, began: beginningOf(process.pid) };
-  writeSync(descriptor, JSON.stringify(owner));
+  writeSync(descriptor, text);
   closeSync(descriptor);
   return true;
 }
 
-/** The process that holds the lock; `undefined` if it is gone. */
-function liveOwner(path: string): string | undefined {
-  let owner: Partial<Owner>;
+/** `undefined` if it is gone. */
+function read(path: string): string | undefined {
   try {
-    owner = JSON.parse(readFileSync(path, "utf8")) as Partial<Owner>;
-  } catch {
-    return isYoung(path) ? "a process that is just starting" : undefined;
-  }
-  const { pid, began } = owner;
-  // What this process holds is known from `held`: a lock with its number is left from a process before it.
-  if (typeof pid !== "number" || pid === process.pid || !isAlive(pid)) return undefined;
-  const beginning = beginningOf(pid);
-  return began !== undefined && beginning !== undefined && began !== beginning ? undefined : `process ${pid}`;
-}
-
-function isYoung(path: string): boolean {
-  try {
-    return Date.now() - statSync(path).mtimeMs < WRITING_MS;
-  } catch {
-    return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
+    return readFileSync(path, "utf8");
   } catch (error) {
-    return codeOf(error) !== "ESRCH";
+    if (isGone(error)) return undefined;
+    throw error;
   }
 }
 
-/** On Linux, field 22 of `/proc/PID/stat`; elsewhere unknown. */
-function beginningOf(pid: number): string | undefined {
+/** Of a lock that is just being written nothing is known. */
+function ownerIn(text: string): Partial<Owner> {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const owner: unknown = JSON.parse(text);
+    return typeof owner === "object" && owner !== null ? owner : {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -127,12 +174,18 @@ function remove(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw error;
+    if (!isGone(error)) throw error;
   }
 }
 
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
+/** What `work` gives; an error goes to `done`. */
+function failing<T>(work: () => T, done: Got<never>): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    done(error as Error, undefined);
+    return undefined;
+  }
 }
 
 function inUse(directory: string, owner: string): ViewstampError {

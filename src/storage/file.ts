@@ -11,8 +11,8 @@ import { logStorage } from "./log-storage.ts";
  * Data in a directory: what was acknowledged survives crashes and power loss. Nothing is created before the replica
  * starts; then the directory is, if it is missing. One process per directory.
  *
- * Starting fails with `DataInUse` if a running process has the directory, and with `StorageFailed` if it cannot be
- * written or was written by a newer version.
+ * Starting fails with `DataInUse` if a running process has the directory, also one of another container (that such a one is
+ * dead takes three seconds to know), and with `StorageFailed` if it cannot be written or was written by a newer version.
  *
  * @param directory a path, relative to the working directory or absolute
  * @throws {ViewstampError} `InvalidOptions` for what is no path

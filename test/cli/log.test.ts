@@ -166,11 +166,9 @@ log("warns of a node that runs there, and leaves its lock alone", async () => {
   const storage = fileStorage(directory);
   await open(storage);
   const lock = readdirSync(directory).find((name) => name.startsWith("lock-"))!;
-  // As if another process held it.
-  writeFileSync(join(directory, lock), JSON.stringify({ pid: 1 }));
   const { code, err } = await viewstamp("log", "verify", directory);
   assert.is(code, 0);
-  assert.match(err, /process 1 runs on .*its files change/);
+  assert.match(err, /process \d+ runs on .*its files change/);
   assert.ok(readdirSync(directory).includes(lock));
   await close(storage);
 });

@@ -1,9 +1,18 @@
 // The file storage keeps the contract on real files, and its lock outlives no process.
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -11,6 +20,7 @@ import { ViewstampError } from "../../src/protocol/errors.ts";
 import type { Disk, DiskFile } from "../../src/storage/disk.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import { fileDisk } from "../../src/storage/file-disk.ts";
+import type { LockTimes } from "../../src/storage/file-lease.ts";
 import { logStorage } from "../../src/storage/log-storage.ts";
 import { getRuntime, type RuntimeName } from "../runtimes.ts";
 import { testStorage } from "./conformance.ts";
@@ -143,11 +153,40 @@ files("can be opened again after close, as the same object", async () => {
   await close(storage);
 });
 
+/** What a lock of this very process says. */
+async function ownLock(): Promise<Record<string, unknown>> {
+  const directory = newDirectory();
+  const storage = fileStorage(directory);
+  await open(storage);
+  const said = JSON.parse(readFileSync(join(directory, "lock-1"), "utf8")) as Record<string, unknown>;
+  await close(storage);
+  return said;
+}
+
+function leaveLock(lock: unknown, name = "lock-7"): string {
+  const directory = newDirectory();
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, name), typeof lock === "string" ? lock : JSON.stringify(lock));
+  return directory;
+}
+
+/** A storage whose lock is quick to judge, and slow to be sure of itself only if wanted. */
+function quickStorage(directory: string, times: Partial<LockTimes> = {}) {
+  return logStorage({
+    disk: fileDisk(directory, { beatMs: 20, trustMs: 100, watchMs: 240, ...times }),
+    randomId: () => "0123456789abcdef",
+    defer: (callback) => setImmediate(callback),
+  });
+}
+
 files("takes over from a lock whose owner is gone or was another process of the same number", async () => {
-  for (const lock of [{ pid: 2 ** 22 + 1 }, { pid: process.pid, began: "1" }, { pid: 1, began: "another beginning" }]) {
-    const directory = newDirectory();
-    mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, "lock-7"), JSON.stringify(lock));
+  const own = await ownLock();
+  for (const lock of [
+    { ...own, pid: 2 ** 22 + 1 },
+    { ...own, began: "1" },
+    { ...own, pid: 1, began: "another beginning" },
+  ]) {
+    const directory = leaveLock(lock);
     const storage = fileStorage(directory);
     await open(storage);
     assert.equal(readdirSync(directory).sort(), ["lock-8", "log-00000001"]);
@@ -155,15 +194,100 @@ files("takes over from a lock whose owner is gone or was another process of the 
   }
 });
 
+files("is refused to another copy of the program in the same process", async () => {
+  assert.is(await codeOf(open(fileStorage(leaveLock(await ownLock())))), "DataInUse");
+});
+
+files("is refused under another name of the same directory", async () => {
+  const directory = newDirectory();
+  const storage = fileStorage(directory);
+  await open(storage);
+  const other = `${directory}-link`;
+  symlinkSync(directory, other);
+  assert.is(await codeOf(open(fileStorage(other))), "DataInUse");
+  await close(storage);
+});
+
+files("a lock of a process that cannot be seen from here holds as long as it changes", async () => {
+  const own = await ownLock();
+  // The first process of another container is number 1, as this one may be.
+  for (const foreign of [{ ...own, home: "elsewhere" }, { pid: 1 }, "{"]) {
+    const directory = leaveLock(foreign);
+    let beat = 0;
+    const beats = setInterval(
+      () => writeFileSync(join(directory, "lock-7"), `${JSON.stringify(foreign)} ${++beat}`),
+      50,
+    );
+    const error = await open(quickStorage(directory)).catch((fault: unknown) => fault);
+    clearInterval(beats);
+    assert.is((error as ViewstampError).code, "DataInUse");
+    assert.equal(readdirSync(directory), ["lock-7"], "nothing was touched");
+    const storage = quickStorage(directory);
+    await open(storage);
+    assert.equal(readdirSync(directory).sort(), ["lock-8", "log-00000001"], "it stands still: its owner is gone");
+    await close(storage);
+    assert.equal(readdirSync(directory), ["log-00000001"]);
+  }
+});
+
+files("an older lock that is alive counts beside a newer one that is left over", async () => {
+  const own = await ownLock();
+  const directory = leaveLock({ ...own, pid: 2 ** 22 + 1 });
+  writeFileSync(join(directory, "lock-3"), JSON.stringify(own));
+  assert.is(await codeOf(open(fileStorage(directory))), "DataInUse");
+});
+
+files("writes nothing any more once its lock is lost, however long it stood still", async () => {
+  for (const lose of [
+    (directory: string) => rmSync(join(directory, "lock-1")),
+    (directory: string) => writeFileSync(join(directory, "lock-1"), "another's"),
+    (directory: string) => writeFileSync(join(directory, "lock-2"), "{}"),
+  ]) {
+    const directory = newDirectory();
+    // It never looks by itself, and trusts nothing: like a process that stood still.
+    const storage = quickStorage(directory, { beatMs: 1e6, trustMs: 0 });
+    await open(storage);
+    await write(storage, { kind: "identity", incarnation: "i", clusterId: undefined });
+    const { size } = statSync(join(directory, "log-00000001"));
+    lose(directory);
+    const refused = await codeOf(write(storage, { kind: "identity", incarnation: "i", clusterId: "c" }));
+    assert.is(refused, "DataInUse");
+    assert.is(statSync(join(directory, "log-00000001")).size, size);
+    await close(storage);
+  }
+});
+
+files("who holds a lock looks at it by itself, too", async () => {
+  const directory = newDirectory();
+  const storage = quickStorage(directory, { trustMs: 1e9 });
+  await open(storage);
+  writeFileSync(join(directory, "lock-2"), "{}");
+  let refused: unknown = "none";
+  for (let tries = 0; tries < 200 && refused === "none"; tries++) {
+    refused = await codeOf(write(storage, { kind: "identity", incarnation: `i${tries}`, clusterId: undefined }));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.is(refused, "DataInUse");
+  await close(storage);
+});
+
 files.run();
 
 const killed = suite("file storage of a killed process");
 const holder = fileURLToPath(new URL("holder.ts", import.meta.url));
 
+/** Runs a program as number 1 among its own processes, as a container does. */
+const CONTAINER = ["unshare", "-Urfp", "--mount-proc", "--kill-child"];
+const hasContainers = spawnSync(CONTAINER[0]!, [...CONTAINER.slice(1), "true"]).status === 0;
+
 /** Holds the directory in another process, until it has acknowledged some writes. */
-function hold(runtime: RuntimeName, directory: string) {
-  const [file, ...flags] = getRuntime(runtime).command;
-  const child = spawn(file!, [...flags, holder, directory], { stdio: ["ignore", "pipe", "inherit"] });
+function hold(runtime: RuntimeName, directory: string, within: readonly string[] = []) {
+  const [file, ...flags] = [...within, ...getRuntime(runtime).command];
+  const child = spawn(file!, [...flags, holder, directory], { stdio: ["ignore", "pipe", "pipe"] });
+  let complaint = "";
+  child.stderr.on("data", (data: Uint8Array) => {
+    complaint += new TextDecoder().decode(data);
+  });
   let last = -1;
   let rest = "";
   const gone = new Promise<void>((resolve) => child.on("close", () => resolve()));
@@ -180,7 +304,7 @@ function hold(runtime: RuntimeName, directory: string) {
     await gone;
     return last;
   };
-  return { kill, busy: Promise.race([busy, gone]) };
+  return { kill, busy: Promise.race([busy, gone]), gone: gone.then(() => complaint) };
 }
 
 killed(
@@ -202,6 +326,25 @@ killed(
       );
       await close(storage);
     }
+  },
+);
+
+// Not where the system lets nobody have processes of its own: then there is no container to ask about.
+(hasContainers ? killed : killed.skip)(
+  "is refused to another container with the same directory, in which it has the same number, and free when it is dead",
+  async () => {
+    const directory = newDirectory();
+    const first = hold("node", directory, CONTAINER);
+    await first.busy;
+    const second = hold("node", directory, CONTAINER);
+    assert.match(await second.gone, "DataInUse");
+    const error = await open(fileStorage(directory)).catch((fault: unknown) => fault);
+    assert.match((error as Error).message, "in use by process 1 of another container or machine");
+    const acknowledged = await first.kill();
+    const storage = fileStorage(directory);
+    const { entries } = await open(storage);
+    assert.ok(acknowledged >= 150 && entries.length >= acknowledged, `${entries.length} of ${acknowledged}`);
+    await close(storage);
   },
 );
 

@@ -14,6 +14,7 @@ import type { Command } from "./command.ts";
 import { exitCode, UsageError } from "./exit-codes.ts";
 import { dumpLines, dumpObjects } from "./log-dump.ts";
 import { blockLine, blockObject, verificationLines } from "./log-report.ts";
+import { got } from "./promised.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const log: Command = {
@@ -43,7 +44,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   if (action !== "verify" && action !== "dump") throw new UsageError(`log ${action}: there are verify and dump`);
   if (action === "dump" && args.has("blocks")) throw new UsageError("--blocks goes with verify");
   const place = await existingDirectory(directory);
-  const holder = holderOf(place);
+  const holder = await got<string | undefined>((held) => holderOf(place, held));
   if (holder !== undefined) {
     const { yellow } = terminal.messageStyle;
     terminal.message(yellow(`viewstamp: ${holder} runs on ${place}: its files change while they are read`));

@@ -63,7 +63,7 @@ export const recover: Command = {
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const directory = await existingDirectory(args.positionals[0]!);
-  const holder = holderOf(directory);
+  const holder = await got<string | undefined>((held) => holderOf(directory, held));
   if (holder !== undefined) throw new ViewstampError("DataInUse", `${directory} is in use by ${holder}: stop it first`);
   const skip = args.number("skip", DEFAULT_SKIP);
   if (!Number.isInteger(skip)) throw new UsageError("--skip must be a whole number");
