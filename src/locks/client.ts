@@ -287,12 +287,13 @@ export class LockClient {
   async #acquireAll(names: readonly string[], options: unknown): Promise<HeldLocks | undefined> {
     const terms = readGroupTerms(names, options);
     if (this.#closed !== undefined) throw closedError();
+    const { names: wanted, ...wish } = terms;
     return new Promise((resolve, reject) => {
-      const outcome = {
-        granted: (uses?: readonly Use[]) => resolve(uses === undefined ? undefined : new HeldLocks(uses)),
-        failed: reject,
-      };
-      this.#desk.line.join(new GroupRequest(terms, this.#desk, outcome));
+      const granted = (uses?: readonly Use[]) => resolve(uses === undefined ? undefined : new HeldLocks(uses));
+      // One alone can be waited for here, as any other lock that this client keeps.
+      const one = { granted: (use?: Use) => granted(use === undefined ? undefined : [use]), failed: reject };
+      if (wanted.length === 1) this.#submit({ ...wish, name: wanted[0] as string, permits: 0 }, one);
+      else this.#desk.line.join(new GroupRequest(terms, this.#desk, { granted, failed: reject }));
     });
   }
 

@@ -51,16 +51,19 @@ export class ClusterLocks extends LockClient {
    * for await (const { term, signal } of election) await schedule({ fence: term, signal });
    * ```
    *
-   * @throws {TypeError} for a name or a signal that is none
+   * @throws {TypeError} for a name, a signal or a time that is none
    * @throws {DOMException} `NotSupportedError` for names beginning with "-"
    * @throws {ViewstampError} `InvalidInput` for a name that is too long; `InvalidOptions` for an unknown option
    */
   elect(name: string, options: ElectOptions = {}): Election {
-    refuseUnknown(options, ["signal"], "elect");
+    refuseUnknown(options, ["signal", "maxHoldMs", "lockDelayMs"], "elect");
     const { environment } = this.#core;
-    const { signal } = options;
-    const { name: text } = readTerms(name, signal === undefined || signal.aborted === true ? undefined : { signal });
-    const acquire = (wanted: string, how: { readonly signal: AbortSignal }) => this.acquire(wanted, how);
+    const { signal, ...rest } = options;
+    const terms = readTerms(name, signal === undefined || signal.aborted === true ? rest : { ...rest, signal });
+    const { name: text, maxHoldMs, lockDelayMs } = terms;
+    const limits = { lockDelayMs, ...(maxHoldMs !== undefined && { maxHoldMs }) };
+    const acquire = (wanted: string, how: { readonly signal: AbortSignal }) =>
+      this.acquire(wanted, { ...limits, ...how });
     return new Election({ environment, ended: this.#end.signal, acquire }, text, options);
   }
 

@@ -12,6 +12,16 @@ import { firstOf, pause } from "./pause.ts";
 export interface ElectOptions {
   /** Ends the candidacy, as `close` does. */
   readonly signal?: AbortSignal;
+  /**
+   * A term lasts for this many milliseconds at most: then it is lost, `data.reason` is `maxHoldMs`, and the candidate stands
+   * in line again, behind all others. Default: no limit.
+   */
+  readonly maxHoldMs?: number;
+  /**
+   * If the leader's session is lost (it is dead or cut off, and has not resigned), nobody is elected for so many
+   * milliseconds after that, at most 60 000: time for what it has sent to arrive or fail. Default 0.
+   */
+  readonly lockDelayMs?: number;
 }
 
 /** One term of office. */

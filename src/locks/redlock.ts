@@ -5,9 +5,10 @@
 import { MAX_TIMEOUT_MS, refuseUnknown } from "../client/options.ts";
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
-import { quoted } from "./client-errors.ts";
-import type { AcquiredLock } from "./client-types.ts";
+import { titled } from "./client-errors.ts";
+import type { AcquiredLocks } from "./client-types.ts";
 import { ClusterLocks, environmentOf } from "./cluster-locks.ts";
+import { MAX_GROUP } from "./machine-words.ts";
 
 /** How long to wait for a lock, as redlock says it. Times are milliseconds. */
 export interface RedlockSettings {
@@ -56,12 +57,12 @@ const SETTINGS: readonly string[] = [
 
 /** Locks on one or several resources. It is lost when its duration has passed, and when the client's session ends. */
 export class RedlockLock {
-  /** As they were asked for, each once, in the order in which they are taken. */
+  /** As they were asked for, each once. */
   readonly resources: readonly string[];
   /** The fencing token of each resource: let it refuse smaller ones. */
   readonly tokens: ReadonlyMap<string, bigint>;
   readonly #environment: Environment;
-  readonly #held: readonly AcquiredLock[];
+  readonly #held: AcquiredLocks;
   readonly #controller: AbortController = new AbortController();
   readonly #told: (error: Error) => void;
   #expiresAt: number;
@@ -69,23 +70,17 @@ export class RedlockLock {
   #end: Error | "released" | undefined;
 
   /** Of locks that are held; made by `Redlock`. */
-  constructor(
-    environment: Environment,
-    held: readonly AcquiredLock[],
-    durationMs: number,
-    told: (error: Error) => void,
-  ) {
-    this.resources = held.map(({ name }) => name);
-    this.tokens = new Map(held.map(({ name, token }) => [name, token]));
+  constructor(environment: Environment, held: AcquiredLocks, durationMs: number, told: (error: Error) => void) {
+    this.resources = held.names;
+    this.tokens = new Map(held.locks.map(({ name, token }) => [name, token]));
     this.#environment = environment;
     this.#held = held;
     this.#told = told;
     this.#expiresAt = environment.now() + durationMs;
-    for (const { signal } of held) {
-      const lose = (): void => this.#lose(signal.reason);
-      signal.addEventListener("abort", lose, { once: true });
-      if (signal.aborted) lose();
-    }
+    const { signal } = held;
+    const lose = (): void => this.#lose(signal.reason);
+    signal.addEventListener("abort", lose, { once: true });
+    if (signal.aborted) lose();
     if (durationMs !== Number.POSITIVE_INFINITY) this.#arm();
   }
 
@@ -117,8 +112,7 @@ export class RedlockLock {
    * @throws {ExecutionError} unless all resources are surely held at this moment
    */
   assertHeld(): void {
-    if (this.#end === undefined && this.#environment.now() >= this.#expiresAt) this.#expire();
-    for (const lock of this.#held) if (this.#end === undefined) asExecution(() => lock.assertHeld());
+    this.#lookAtClock();
     if (this.#end === "released") throw new ExecutionError("LockLost", "the lock is not held: it was released");
     if (this.#end !== undefined) throw this.#end;
   }
@@ -128,10 +122,20 @@ export class RedlockLock {
    * @throws {ExecutionError} if it was lost before
    */
   async release(): Promise<void> {
+    this.#lookAtClock();
     if (this.#end === "released") return;
     if (this.#end !== undefined) throw this.#end;
     this.#end = "released";
-    await this.#giveBack();
+    await this.#giveBack().catch((error: unknown) => {
+      throw asExecutionError(error);
+    });
+  }
+
+  /** A timer may not have had its turn yet. */
+  #lookAtClock(): void {
+    if (this.#end !== undefined) return;
+    if (this.#environment.now() >= this.#expiresAt) this.#expire();
+    else if (this.#held.signal.aborted) this.#lose(this.#held.signal.reason);
   }
 
   #arm(): void {
@@ -165,13 +169,14 @@ export class RedlockLock {
 
   async #giveBack(): Promise<void> {
     this.#timer?.cancel();
-    await Promise.all(this.#held.map((lock) => lock.release()));
+    await this.#held.release();
   }
 }
 
 /**
- * `using`, `acquire`, `extend` and `release` as redlock has them, over the locks of a cluster. Several resources are taken
- * in the order of their names, so that two programs cannot wait for each other.
+ * `using`, `acquire`, `extend` and `release` as redlock has them, over the locks of a cluster. Several resources (at most
+ * 64) are granted in one step: whoever waits for them holds none of them meanwhile, so there is no deadlock, in whatever
+ * order programs name them.
  *
  * A duration is counted by this client: when it has passed the lock is given back. A client that dies or is cut off keeps
  * its locks until its session ends (`sessionTtlMs`), whatever their duration. `using` extends by itself: its locks are held
@@ -223,6 +228,7 @@ export class Redlock {
    *
    * @throws {ExecutionError} if they could not be had in time: its cause is a `ResourceLockedError` if others held one
    * @throws {ViewstampError} `InvalidOptions`
+   * @throws {DOMException} `NotSupportedError` for names beginning with "-"
    */
   acquire(resources: readonly string[], durationMs: number, settings: RedlockSettings = {}): Promise<RedlockLock> {
     return this.#acquire(resources, durationMs, settings, false);
@@ -239,10 +245,11 @@ export class Redlock {
   }
 
   /**
-   * Runs the routine while it holds all resources; its result is the routine's. The signal aborts when they are lost; the
-   * routine is waited for, and its result counts, so have it watch the signal.
+   * Runs the routine while it holds all resources; its result is the routine's. The signal aborts when they are lost. The
+   * routine is waited for all the same, so have it watch the signal.
    *
    * @throws what the routine throws, else as `acquire`
+   * @throws {ExecutionError} if the resources were lost before the routine was done
    */
   async using<T>(resources: readonly string[], durationMs: number, routine: RedlockRoutine<T>): Promise<T>;
   /** The same, with settings. */
@@ -265,11 +272,15 @@ export class Redlock {
     signal.addEventListener("abort", () => {
       signal.error = signal.reason as Error;
     });
+    let result: T;
     try {
-      return await routine(signal, lock);
-    } finally {
+      result = await routine(signal, lock);
+    } catch (error) {
       await lock.release().catch(() => {});
+      throw error;
     }
+    await lock.release();
+    return result;
   }
 
   /** Closes the lock client: what is held is lost. */
@@ -283,45 +294,43 @@ export class Redlock {
     settings: RedlockSettings,
     lasts: boolean,
   ): Promise<RedlockLock> {
-    const names = readResources(resources);
+    checkResources(resources);
     checkDuration(durationMs);
     const waitMs = readWait({ ...this.#settings, ...settings });
-    const end = this.#environment.now() + waitMs;
-    const held: AcquiredLock[] = [];
-    try {
-      for (const name of names) held.push(await this.#take(name, end));
-      // The first may be lost again while the last was waited for.
-      for (const lock of held) lock.assertHeld();
-    } catch (error) {
-      await Promise.all(held.map((lock) => lock.release().catch(() => {})));
-      throw asExecutionError(error);
-    }
     const told = (error: Error): void => {
       for (const listener of this.#listeners) listener(error);
     };
-    return new RedlockLock(this.#environment, held, lasts ? Number.POSITIVE_INFINITY : durationMs, told);
+    try {
+      const held = await this.#takeAll(resources, waitMs);
+      const lock = new RedlockLock(this.#environment, held, lasts ? Number.POSITIVE_INFINITY : durationMs, told);
+      // It may be lost again already.
+      lock.assertHeld();
+      return lock;
+    } catch (error) {
+      throw asExecutionError(error);
+    }
   }
 
-  async #take(name: string, end: number): Promise<AcquiredLock> {
-    if (end === Number.POSITIVE_INFINITY) return this.#locks.acquire(name);
-    const leftMs = end - this.#environment.now();
-    if (leftMs >= TRY_MS) return this.#locks.acquire(name, { timeoutMs: Math.min(MAX_TIMEOUT_MS, leftMs) });
+  async #takeAll(names: readonly string[], waitMs: number): Promise<AcquiredLocks> {
+    if (waitMs === Number.POSITIVE_INFINITY) return this.#locks.acquireAll(names);
+    if (waitMs >= TRY_MS) return this.#locks.acquireAll(names, { timeoutMs: Math.min(MAX_TIMEOUT_MS, waitMs) });
     // So little time may not do for an answer. With none at all it is still tried once, as redlock does.
-    const free = await this.#locks.acquire(name, { ifAvailable: true, timeoutMs: TRY_MS });
+    const end = this.#environment.now() + waitMs;
+    const free = await this.#locks.acquireAll(names, { ifAvailable: true, timeoutMs: TRY_MS });
     const timeoutMs = end - this.#environment.now();
     if (free !== null) return free;
-    if (timeoutMs > 0) return this.#locks.acquire(name, { timeoutMs });
-    throw new ViewstampError("Timeout", `the lock ${quoted(name)} is held by others`);
+    if (timeoutMs > 0) return this.#locks.acquireAll(names, { timeoutMs });
+    throw new ViewstampError("Timeout", `${titled(names)} is held by others`);
   }
 }
 
-/** Sorted, so that all take them in the same order. @throws {ViewstampError} `InvalidOptions` */
-function readResources(resources: readonly string[]): string[] {
+/** @throws {ViewstampError} `InvalidOptions` */
+function checkResources(resources: readonly string[]): void {
   const isList = Array.isArray(resources) && resources.length > 0;
   if (!isList || !resources.every((name) => typeof name === "string")) {
     throw invalid("resources must be a list of at least one name");
   }
-  return [...new Set(resources)].sort();
+  if (new Set(resources).size > MAX_GROUP) throw invalid(`at most ${MAX_GROUP} resources can be held together`);
 }
 
 function checkDuration(durationMs: number): void {
@@ -342,15 +351,11 @@ function readWait(settings: RedlockSettings): number {
   return retryCount === -1 ? Number.POSITIVE_INFINITY : retryCount * retryDelay;
 }
 
-function asExecution(act: () => void): void {
-  try {
-    act();
-  } catch (error) {
-    throw asExecutionError(error);
-  }
-}
-
 function asExecutionError(error: unknown): Error {
+  // Stolen in the moment of the grant.
+  if (error instanceof DOMException && error.name === "AbortError") {
+    return new ExecutionError("LockLost", error.message, { cause: error });
+  }
   if (!(error instanceof ViewstampError) || error instanceof ExecutionError) return error as Error;
   const isLocked = error.code === "Timeout" && error.cause === undefined;
   const cause = isLocked ? new ResourceLockedError("Timeout", error.message, { cause: error }) : error;

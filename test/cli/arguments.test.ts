@@ -46,6 +46,16 @@ parsing("keep the command after -- as it is", () => {
   assert.ok(args.has("json"));
 });
 
+parsing("may have as many names as there are, where the last one repeats", () => {
+  const names: Shape = { ...withCommand, positionals: ["NAME", "[NAME …]"] };
+  assert.equal(parseArguments(["a", "b", "--json", "c", "--", "ls"], names).positionals, ["a", "b", "c"]);
+  assert.equal(parseArguments(["a", "--", "ls"], names).positionals, ["a"]);
+  assert.is(
+    refusal(() => parseArguments(["--", "ls"], names)),
+    "NAME is missing",
+  );
+});
+
 parsing("an empty argument is an argument", () => {
   assert.equal(parseArguments(["key", ""], shape).positionals, ["key", ""]);
 });
@@ -100,6 +110,11 @@ parsing("that should be numbers and are none are refused", () => {
     '--timeout-ms must be a number of at least 1, not "0"',
   );
   assert.is(parseArguments(["k"], shape).number("timeout-ms", 5), 5);
+  assert.is(parseArguments(["k", "--timeout-ms=9"], shape).number("timeout-ms", 5, 1, 9), 9);
+  assert.is(
+    refusal(() => parseArguments(["k", "--timeout-ms=10"], shape).number("timeout-ms", 5, 1, 9)),
+    '--timeout-ms must be a number from 1 to 9, not "10"',
+  );
 });
 
 parsing.run();

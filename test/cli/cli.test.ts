@@ -20,6 +20,22 @@ program("refuses impossible options before it touches anything", async () => {
   saysOnly(await viewstamp("members", "ban", "b", "--cluster", "ws://h:1"), 2, /there are add, remove and lift/);
   saysOnly(await viewstamp("members", "add", "b", "--cluster", "ws://h:1"), 2, /needs the URL/);
   saysOnly(await viewstamp("put", "k", "--cluster", "ws://h:1"), 2, /VALUE is missing/);
+  for (const [name, ...wrong] of [
+    ["lock", "--max-hold-ms", "0"],
+    ["lock", "--max-hold-ms", "1e10"],
+    ["lock", "--lock-delay-ms", "60001"],
+    ["lock", "--lock-delay-ms=-1"],
+    ["lock", "--timeout-ms", "soon"],
+    ["lock", "--grace-ms=-1"],
+    ["elect", "--max-hold-ms", "0"],
+    ["elect", "--lock-delay-ms", "60001"],
+    ["elect", "--grace-ms", "long"],
+  ] as const) {
+    const ended = await viewstamp(name, "door", "--cluster", "ws://127.0.0.1:9", ...wrong, "--", "true");
+    saysOnly(ended, 2, new RegExp(`${wrong[0].split("=")[0]} must be a number`));
+  }
+  const both = ["--shared", "--lock-delay-ms", "5", "--", "true"];
+  saysOnly(await viewstamp("lock", "door", "--cluster", "ws://127.0.0.1:9", ...both), 2, /exclude each other/);
 });
 
 program("says when nobody is there", async () => {
@@ -119,6 +135,65 @@ program("runs a command while it holds a lock, and stops it when the lock is los
   // The command itself ends the node, so it is held when the lock is lost.
   const lost = await shell(`kill -KILL ${node.pid}; exec sleep 30`);
   saysOnly(lost, 4, /the lock "door" was lost; the command was stopped/);
+});
+
+program("holds several locks for a command, and says all their tokens", async () => {
+  const [url] = await serve("--memory");
+  const cluster = ["--cluster", url];
+  const written = join(folder, "tokens");
+  const script = `echo "$VIEWSTAMP_LOCK $VIEWSTAMP_TOKEN $VIEWSTAMP_TOKENS" > ${written}`;
+  const locks = await connectLocks({ cluster: [url] });
+  const held = await locks.acquire("the window");
+  const names = ["door", "the window", "door"];
+  const refused = await viewstamp("lock", ...names, "--if-available", ...cluster, "--", "sh", "-c", script);
+  saysOnly(refused, 8, /one of the locks "door" … \(3\) is held, or others wait for it/);
+  const waiter = viewstamp("lock", ...names, ...cluster, "--", "sh", "-c", script);
+  while ((await locks.query()).pending.length !== 2);
+  await held.release();
+  assert.is((await waiter).code, 0);
+  const [name, token, tokens] = readFileSync(written, "utf8")
+    .trim()
+    .split(/ (.*?) (.*)/s);
+  const all = JSON.parse(tokens!) as Record<string, string>;
+  assert.equal(Object.keys(all), ["door", "the window"]);
+  assert.equal([name, token], ["door", all["door"]]);
+  assert.ok(BigInt(all["the window"]!) > held.token);
+  assert.equal((await locks.query()).held, []);
+  await locks.close();
+});
+
+program(
+  "does not wait where it shall not, shares what it may, and stops a command that holds for too long",
+  async () => {
+    const [url] = await serve("--memory");
+    const door = (...rest: string[]) => viewstamp("lock", "door", "--cluster", url, "--if-available", ...rest);
+    const locks = await connectLocks({ cluster: [url] });
+    const lock = await locks.acquire("door", { mode: "shared" });
+    saysOnly(await door("--", "true"), 8, /the lock "door" is held, or others wait for it/);
+    assert.is((await door("--shared", "--", "sh", "-c", "exit 7")).code, 7);
+    await lock.release();
+    const late = await door("--max-hold-ms", "200", "--", "sh", "-c", "exec sleep 30");
+    saysOnly(late, 4, /the lock "door" was lost after --max-hold-ms; the command was stopped/);
+    assert.is((await door("--", "sh", "-c", "exit 7")).code, 7);
+    await locks.close();
+  },
+);
+
+program("keeps a lock away for a while after its holder was killed", async () => {
+  const [url] = await serve("--memory");
+  const delay = ["--ttl-ms", "1000", "--lock-delay-ms", "60000"];
+  await using locks = await connectLocks({ cluster: [url] });
+  const killed = start("lock", "door", "--cluster", url, ...delay, "--", "sh", "-c", "kill -KILL $PPID");
+  await within(PROCESS_START_MS, "it is killed", killed.exited);
+  const whenLost = async (): Promise<number> => {
+    for (;;) {
+      const [holder] = (await locks.query()).held;
+      assert.ok(holder, "nobody else can have it");
+      if (holder.availableInMs !== undefined) return holder.availableInMs;
+    }
+  };
+  // While a busy machine gives a node no time its clock stands still, and so do its clients' sessions.
+  assert.ok((await within(2 * PROCESS_START_MS, "its session is lost", whenLost())) > 50_000);
 });
 
 program("lets the next one in when a signal ends the wait for a lock", async () => {

@@ -122,6 +122,24 @@ program("runs a command while elected, and again after a loss", async () => {
   await locks.close();
 });
 
+program("leads for --max-hold-ms, and is elected again", async () => {
+  const [url] = await serve("--memory");
+  const script = 'echo "{\\"event\\":\\"term\\",\\"term\\":\\"$VIEWSTAMP_TERM\\"}"; exec sleep 30';
+  const candidate = start("elect", "chief", "--cluster", url, "--max-hold-ms", "300", "--", "sh", "-c", script);
+  const leads = (since: number): Promise<Fact> =>
+    within(
+      PROCESS_START_MS,
+      "it leads",
+      candidate.waitFor(({ event }) => event === "term", since),
+    );
+  const first = await leads(0);
+  const second = await leads(1);
+  assert.ok(BigInt(second["term"] as string) > BigInt(first["term"] as string));
+  assert.match(candidate.complaints, /the leadership of "chief" was lost after --max-hold-ms; the command was stopped/);
+  candidate.signal("SIGTERM");
+  await within(PROCESS_START_MS, "it ends", candidate.exited);
+});
+
 program("shows strange names so that they break no line", () => {
   const info = { mode: "exclusive", clientId: "1.2", owner: "", ageMs: 3_723_000, token: 5n } as const;
   const table = locksTable({

@@ -182,6 +182,19 @@ test("locks that are kept and free are taken together without a message", async 
   assert.equal(core.done.slice(before), ["release b", "acquireAll "]);
 });
 
+test("a group of one waits for a kept lock without a message, as any other request", async () => {
+  const world = new World({ cache: {} });
+  const { locks, core } = world.client();
+  const lock = await inTime(world, locks.acquire("a"));
+  const before = core.done.length;
+  const next = watch(locks.requestAll(["a"], (all) => all.names));
+  await world.clock.advance(5);
+  assert.not(next.isSettled);
+  await inTime(world, lock.release());
+  assert.equal(next.value, ["a"]);
+  assert.is(core.done.length, before);
+});
+
 eitherWay("groups that are none are refused", async (cache) => {
   const { locks } = new World({ cache }).client();
   const refused = (names: unknown, options?: object): Promise<string> =>

@@ -5,6 +5,7 @@ import type { CacheOptions } from "../../src/locks/client-options.ts";
 import { ClusterLocks } from "../../src/locks/cluster-locks.ts";
 import type { Election, Leadership } from "../../src/locks/election.ts";
 import type { Leader } from "../../src/locks/observer.ts";
+import type { ViewstampError } from "../../src/protocol/errors.ts";
 import { codeOf, eitherWay, held, inTime, seen, timersLeft, watch } from "./support.ts";
 import { FakeCore, World } from "./world.ts";
 
@@ -87,6 +88,40 @@ eitherWay("a stolen election goes back to its candidate when the thief is done",
   await inTime(world, stolen.release());
   await world.clock.advance(100);
   assert.is(told.list.length, 2);
+});
+
+eitherWay("a term lasts for maxHoldMs at most, then others have their turn", async (cache) => {
+  const world = newWorld(cache);
+  const [a, b] = [candidate(world), candidate(world)];
+  const first = a.locks.elect("x", { maxHoldMs: 500 });
+  const ofA = terms(first);
+  await world.clock.advance(600);
+  assert.is(ofA.list.length, 2, "it is elected again where nobody else stands");
+  assert.ok(ofA.list[0]!.signal.aborted);
+  assert.is((ofA.list[0]!.signal.reason as ViewstampError).data["reason"], "maxHoldMs");
+  const ofB = terms(b.locks.elect("x"));
+  await world.clock.advance(600);
+  assert.equal([ofA.list.length, ofB.list.length], [2, 1]);
+  assert.ok(ofB.list[0]!.term > ofA.list[1]!.term);
+});
+
+eitherWay("nobody is elected for lockDelayMs after a leader's session was lost", async (cache) => {
+  const world = newWorld(cache);
+  const [a, b] = [candidate(world), candidate(world)];
+  const ofA = terms(a.locks.elect("x", { lockDelayMs: 1000 }));
+  await world.clock.advance(100);
+  const ofB = terms(b.locks.elect("x"));
+  await world.clock.advance(100);
+  a.core.lose("planted", "SessionExpired", true);
+  assert.ok(ofA.list[0]!.signal.aborted);
+  await world.clock.advance(900);
+  world.tick();
+  await world.clock.advance(10);
+  assert.is(ofB.list.length, 0);
+  await world.clock.advance(100);
+  world.tick();
+  await world.clock.advance(10);
+  assert.is(ofB.list.length, 1);
 });
 
 const endings: readonly [string, (election: Election, locks: ClusterLocks, abort: () => void) => void][] = [
@@ -177,6 +212,12 @@ test("bad arguments are refused before anything happens", async () => {
     refused(() => locks.elect("x", { signal: 5 as never })),
     "TypeError",
   );
+  for (const wrong of [{ maxHoldMs: 0 }, { maxHoldMs: "1" as never }, { lockDelayMs: -1 }, { lockDelayMs: 60_001 }]) {
+    assert.is(
+      refused(() => locks.elect("x", wrong)),
+      "TypeError",
+    );
+  }
   assert.is(
     refused(() => locks.elect("x", { ttl: 5 } as never)),
     "InvalidOptions",

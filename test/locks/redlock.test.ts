@@ -3,7 +3,13 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { CacheOptions } from "../../src/locks/client-options.ts";
 import { ClusterLocks } from "../../src/locks/cluster-locks.ts";
-import { ExecutionError, Redlock, type RedlockSettings, ResourceLockedError } from "../../src/locks/redlock.ts";
+import {
+  ExecutionError,
+  Redlock,
+  type RedlockAbortSignal,
+  type RedlockSettings,
+  ResourceLockedError,
+} from "../../src/locks/redlock.ts";
 import { codeOf, eitherWay, gate, held, inTime, timersLeft, watch } from "./support.ts";
 import { FakeCore, World } from "./world.ts";
 
@@ -46,8 +52,8 @@ eitherWay("resources are held by one, each with a token, until they are released
   const world = newWorld(cache);
   const [a, b] = [user(world).redlock, user(world).redlock];
   const lock = await inTime(world, a.acquire(["y", "x", "y"], 60_000));
-  assert.equal(lock.resources, ["x", "y"]);
-  assert.equal([...lock.tokens.keys()], ["x", "y"]);
+  assert.equal(lock.resources, ["y", "x"]);
+  assert.equal([...lock.tokens.keys()], ["y", "x"]);
   const next = watch(b.acquire(["x"], 60_000, { retryCount: -1 }));
   await world.clock.advance(5000);
   assert.not(next.isSettled);
@@ -76,6 +82,25 @@ eitherWay(
     await inTime(world, holder.release());
   },
 );
+
+eitherWay("whoever waits for several resources holds none of them, and has them in one step", async (cache) => {
+  const world = newWorld(cache);
+  const [a, b] = [user(world).redlock, user(world)];
+  const holder = await inTime(world, a.acquire(["y"], 60_000));
+  const waiter = watch(b.redlock.acquire(["x", "y"], 60_000, { retryCount: -1 }));
+  await world.clock.advance(1000);
+  assert.not(waiter.isSettled);
+  assert.equal(await held(world), ["y 1.1"]);
+  await inTime(world, holder.release());
+  await world.clock.advance(100);
+  assert.equal(await held(world), ["x 1.2", "y 1.2"]);
+  assert.equal(
+    b.core.done.map((one) => one.split(" ")[0]).filter((name) => name === "acquireAll"),
+    ["acquireAll"],
+  );
+  await inTime(world, waiter.value!.release());
+  assert.is(await timersLeft(world), 0);
+});
 
 eitherWay("with no time to wait, or hardly any, a free lock is had and a held one refused at once", async (cache) => {
   const world = newWorld(cache);
@@ -143,6 +168,9 @@ test("a process that wakes after the duration knows it before a timer says so", 
   world.clock.jump(2000);
   assert.throws(() => lock.assertHeld());
   assert.is(codeOf(await lock.extend(1000).catch((error: unknown) => error)), "LockLost");
+  const late = await inTime(world, redlock.acquire(["x"], 1000));
+  world.clock.jump(2000);
+  assert.is(codeOf(await late.release().catch((error: unknown) => error)), "LockLost");
 });
 
 eitherWay("using holds its locks while the routine runs, however long, and gives its result", async (cache) => {
@@ -165,21 +193,51 @@ eitherWay("using holds its locks while the routine runs, however long, and gives
   assert.equal(await held(world), []);
 });
 
-eitherWay("using aborts its signal when the session is lost, and says why", async (cache) => {
+eitherWay("using aborts its signal when the session is lost, says why, and rejects in the end", async (cache) => {
   const world = newWorld(cache);
   const { redlock, core } = user(world);
-  const result = watch(
-    redlock.using(
-      ["x"],
-      100,
-      (signal) => new Promise((end) => signal.addEventListener("abort", () => end(signal.error))),
-    ),
-  );
+  let told: unknown;
+  const heard = (signal: RedlockAbortSignal): Promise<string> =>
+    new Promise((end) => {
+      signal.addEventListener("abort", () => {
+        told = signal.error;
+        end("done all the same");
+      });
+    });
+  const result = watch(redlock.using(["x", "y"], 100, heard));
   await world.clock.advance(500);
   core.lose("planted");
   await world.clock.advance(500);
-  assert.instance(result.value, ExecutionError);
-  assert.is(codeOf(result.value), "LockLost");
+  assert.instance(told, ExecutionError);
+  assert.is(codeOf(told), "LockLost");
+  assert.is(result.error, told, "as of redlock, whose release fails then");
+});
+
+eitherWay("a routine that fails rejects with its own error, also when its resources were lost", async (cache) => {
+  const world = newWorld(cache);
+  const { redlock, core } = user(world);
+  const { opened, open } = gate();
+  const routine = async (): Promise<void> => {
+    await opened;
+    throw new Error("planted");
+  };
+  const result = watch(redlock.using(["x"], 100, routine));
+  await world.clock.advance(500);
+  core.lose("planted");
+  open();
+  await world.clock.advance(500);
+  assert.is((result.error as Error).message, "planted");
+});
+
+eitherWay("resources of which one is stolen are all lost, and the others go back", async (cache) => {
+  const world = newWorld(cache);
+  const { redlock } = user(world);
+  const lock = await inTime(world, redlock.acquire(["x", "y"], 60_000));
+  const robber = await inTime(world, world.client().locks.acquire("y", { steal: true }));
+  await world.clock.advance(100);
+  assert.ok(lock.signal.aborted);
+  assert.equal((await held(world)).length, 1);
+  await inTime(world, robber.release());
 });
 
 eitherWay("a listener that throws keeps no lock from going back", async (cache) => {
@@ -215,6 +273,7 @@ test("what is no list, duration or setting is refused", async () => {
     [["x"], "1000"],
     [["x"], 1000, { retryCount: -2 }],
     [["x"], 1000, { retries: 2 }],
+    [Array.from({ length: 65 }, (_, n) => `${n}`), 1000],
   ];
   for (const [names, duration, settings] of wrong) {
     const error = await redlock.acquire(names as string[], duration as number, settings as object).catch((e) => e);

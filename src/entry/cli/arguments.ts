@@ -17,7 +17,10 @@ export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
 export interface Shape {
   readonly options: OptionSpecs;
-  /** Names of the required arguments, then of the optional ones in brackets, as in `["KEY", "[VALUE]"]`. */
+  /**
+   * Names of the required arguments, then of the optional ones in brackets, as in `["KEY", "[VALUE]"]`; the last one may be
+   * said again and again, as in `["NAME", "[NAME …]"]`.
+   */
   readonly positionals: readonly string[];
   /** Whether `-- COMMAND` has to follow. */
   readonly takesCommand?: boolean;
@@ -31,8 +34,8 @@ export interface Arguments {
   has(name: string): boolean;
   /** @throws {UsageError} if it is missing and has no fallback */
   text(name: string, fallback?: string): string;
-  /** A number of at least `least`. @throws {UsageError} if it is none, or missing without a fallback */
-  number(name: string, fallback?: number, least?: number): number;
+  /** A number from `least` to `most`. @throws {UsageError} if it is none, or missing without a fallback */
+  number(name: string, fallback?: number, least?: number, most?: number): number;
 }
 
 /** @throws {UsageError} */
@@ -110,7 +113,7 @@ export function isNear(name: string, given: string): boolean {
 function checkPositionals(given: readonly string[], { positionals: names, takesCommand }: Shape): void {
   const missing = names.slice(given.length).find((name) => !name.startsWith("["));
   if (missing !== undefined) throw new UsageError(`${missing} is missing`);
-  if (given.length <= names.length) return;
+  if (given.length <= names.length || names.at(-1)?.includes("…")) return;
   const hint = takesCommand === true ? "; write the command after --" : "";
   throw new UsageError(`too many arguments: ${JSON.stringify(given[names.length])}${hint}`);
 }
@@ -134,12 +137,17 @@ function readers(values: ReadonlyMap<string, string | true>): Pick<Arguments, "h
   return {
     has: (name) => values.has(name),
     text,
-    number: (name, fallback, least = 0) => {
+    number: (name, fallback, least = 0, most = Number.POSITIVE_INFINITY) => {
       const value = text(name, fallback === undefined ? undefined : String(fallback));
       const number = Number(value);
-      if (value.trim() === "" || !Number.isFinite(number) || number < least)
-        throw new UsageError(`--${name} must be a number${least > 0 ? ` of at least ${least}` : ""}, not "${value}"`);
+      if (value.trim() === "" || !Number.isFinite(number) || number < least || number > most)
+        throw new UsageError(`--${name} must be a number${rangeText(least, most)}, not "${value}"`);
       return number;
     },
   };
+}
+
+function rangeText(least: number, most: number): string {
+  if (Number.isFinite(most)) return ` from ${least} to ${most}`;
+  return least > 0 ? ` of at least ${least}` : "";
 }

@@ -6,7 +6,18 @@ import type { Election } from "../locks.ts";
 import type { Arguments } from "./arguments.ts";
 import { runChild, signalCode } from "./child.ts";
 import { type Command, clusterOption } from "./command.ts";
-import { connectAsHolder, graceOf, graceOption, onEndSignal, ownerOption, ttlOption } from "./lock-options.ts";
+import {
+  connectAsHolder,
+  graceOf,
+  graceOption,
+  limitsOf,
+  lockDelayOption,
+  lossText,
+  maxHoldOption,
+  onEndSignal,
+  ownerOption,
+  ttlOption,
+} from "./lock-options.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const elect: Command = {
@@ -14,7 +25,14 @@ export const elect: Command = {
   summary: "Stand for election, and run a command while elected",
   positionals: ["NAME"],
   takesCommand: true,
-  options: { cluster: clusterOption, owner: ownerOption, "ttl-ms": ttlOption, "grace-ms": graceOption },
+  options: {
+    cluster: clusterOption,
+    "max-hold-ms": maxHoldOption,
+    "lock-delay-ms": lockDelayOption,
+    owner: ownerOption,
+    "ttl-ms": ttlOption,
+    "grace-ms": graceOption,
+  },
   details: [
     "The command finds its term, a fencing token, in VIEWSTAMP_TERM and the name in VIEWSTAMP_ELECTION.",
     "If the leadership is lost, the command gets SIGTERM, then SIGKILL, and this program stands for election again.",
@@ -25,16 +43,23 @@ export const elect: Command = {
 };
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
+  const limits = limitsOf(args);
+  const graceMs = graceOf(args);
   const locks = await connectAsHolder(args);
   try {
-    const election = locks.elect(args.positionals[0]!);
-    return await lead(election, args, terminal);
+    const election = locks.elect(args.positionals[0]!, limits);
+    return await lead(election, args.command, graceMs, terminal);
   } finally {
     await locks.close();
   }
 }
 
-async function lead(election: Election, args: Arguments, terminal: Terminal): Promise<number> {
+async function lead(
+  election: Election,
+  command: readonly string[],
+  graceMs: number,
+  terminal: Terminal,
+): Promise<number> {
   let isRunning = false;
   let ended: NodeJS.Signals | null = null;
   const stopWatching = onEndSignal((signal) => {
@@ -47,11 +72,11 @@ async function lead(election: Election, args: Arguments, terminal: Terminal): Pr
       isRunning = true;
       terminal.message(`viewstamp: elected as the leader of "${election.name}", term ${term}`);
       const env = { VIEWSTAMP_ELECTION: election.name, VIEWSTAMP_TERM: String(term) };
-      const outcome = await runChild(args.command, { env, signal, graceMs: graceOf(args) });
+      const outcome = await runChild(command, { env, signal, graceMs });
       isRunning = false;
-      if (outcome.trouble !== "") terminal.message(`viewstamp: cannot run ${args.command[0]}: ${outcome.trouble}`);
+      if (outcome.trouble !== "") terminal.message(`viewstamp: cannot run ${command[0]}: ${outcome.trouble}`);
       if (outcome.trouble !== "" || !signal.aborted) return outcome.code;
-      terminal.message(`viewstamp: the leadership of "${election.name}" was lost; the command was stopped`);
+      terminal.message(lossText(`the leadership of "${election.name}"`, signal));
       if (ended !== null) break;
     }
     return signalCode(ended);

@@ -13,6 +13,7 @@ export const exitCode = {
   notFound: 5,
   damaged: 6,
   wrongVersion: 7,
+  notAvailable: 8,
   notExecutable: 126,
   commandNotFound: 127,
 } as const;
@@ -27,6 +28,7 @@ export const exitCodeTable: readonly (readonly [code: string, meaning: string])[
   ["5", "get: there is no such key; steal: nobody holds the lock; log: there is no data in the directory"],
   ["6", "log, snapshot, recover: the data is damaged, or was set aside"],
   ["7", "the data or the cluster needs another version of the machines; the message says which"],
+  ["8", "lock --if-available: the lock is held, or others wait for it"],
   ["126", "lock, elect: the command cannot be executed"],
   ["127", "lock, elect: the command was not found"],
   ["128+N", "lock, elect: signal N ended the command, or the wait for the lock"],

@@ -3,11 +3,11 @@
  * @module
  */
 import { hostname } from "node:os";
-import { type ClusterLocks, connectLocks } from "../locks.ts";
+import { MAX_TIMEOUT_MS } from "../../client/options.ts";
+import { MAX_LOCK_DELAY_MS, MAX_OWNER_LENGTH } from "../../locks/machine-words.ts";
+import { type ClusterLocks, connectLocks, ViewstampError } from "../locks.ts";
 import type { Arguments, OptionSpec } from "./arguments.ts";
 import { parseClusterList } from "./cluster-list.ts";
-
-const MAX_OWNER_LENGTH = 256;
 
 export const ttlOption: OptionSpec = {
   type: "string",
@@ -27,8 +27,38 @@ export const ownerOption: OptionSpec = {
   help: "who this is, for those who look (default: host and process)",
 };
 
+export const maxHoldOption: OptionSpec = {
+  type: "string",
+  value: "MS",
+  help: "it is lost after it was held for so long, and the command stopped (default: never)",
+};
+
+export const lockDelayOption: OptionSpec = {
+  type: "string",
+  value: "MS",
+  help: "if contact is lost, nobody gets it for so long after that (default 0; not with --shared)",
+};
+
 export function graceOf(args: Arguments): number {
-  return args.number("grace-ms", 5000);
+  return args.number("grace-ms", 5000, 0, MAX_TIMEOUT_MS);
+}
+
+/** Of `--max-hold-ms` and `--lock-delay-ms`. */
+export function limitsOf(args: Arguments): { readonly maxHoldMs?: number; readonly lockDelayMs: number } {
+  const lockDelayMs = args.number("lock-delay-ms", 0, 0, MAX_LOCK_DELAY_MS);
+  return args.has("max-hold-ms") ? { lockDelayMs, maxHoldMs: waitOf(args, "max-hold-ms") } : { lockDelayMs };
+}
+
+/** A time that is not nothing. */
+export function waitOf(args: Arguments, option: string): number {
+  return args.number(option, undefined, 1, MAX_TIMEOUT_MS);
+}
+
+/** What became of a lock or a leadership while its command ran. */
+export function lossText(what: string, signal: AbortSignal): string {
+  const loss: unknown = signal.reason;
+  const isOverdue = loss instanceof ViewstampError && loss.data["reason"] === "maxHoldMs";
+  return `viewstamp: ${what} was lost${isOverdue ? " after --max-hold-ms" : ""}; the command was stopped`;
 }
 
 /** Whoever waits for a lock for less than this still has so long to reach the cluster. */
