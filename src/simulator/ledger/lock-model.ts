@@ -94,11 +94,10 @@ export class LockModel {
       this.count("delay over");
       this.#touched.add(lock);
     }
-    const step = this.#finish(result, undefined);
-    return { ...step, falsehood: step.falsehood ?? this.#faultOfThieves() };
+    return { ...this.#finish(result, undefined), stuck: this.#stuckThief() };
   }
 
-  #faultOfThieves(): string | undefined {
+  #stuckThief(): string | undefined {
     for (const { name, queue } of this.#locks.values()) {
       const late = queue.find(({ stealsSince = this.#time }) => this.#time - stealsSince >= STEAL_WAITS_MS);
       if (late !== undefined) return `${late.session}/${late.xid} waits for ever to steal ${name}`;
@@ -252,7 +251,7 @@ export class LockModel {
     }
     this.#falsehood ??= this.#faultOfGroups();
     const [refills, falsehood] = [this.#refills, this.#falsehood];
-    return { grants: this.#grants, refills, falsehood, touched: this.#touched, ended };
+    return { grants: this.#grants, refills, falsehood, stuck: undefined, touched: this.#touched, ended };
   }
 
   /** A group is granted in one step, all of it. */

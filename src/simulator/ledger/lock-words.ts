@@ -81,6 +81,8 @@ export interface LockStep {
   readonly refills: readonly (Block & { readonly name: string; readonly before: bigint | undefined })[];
   /** What cannot be said of a kept lock, and was. */
   readonly falsehood: string | undefined;
+  /** Who waits for longer than anybody should. */
+  readonly stuck: string | undefined;
   /** The locks in which anything changed. */
   readonly touched: ReadonlySet<ModelLock>;
   /** The session that this entry ended. */

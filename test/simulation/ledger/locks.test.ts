@@ -78,6 +78,10 @@ twelve("a steal from a client that may not use the lock, before it could say so,
   const used = asking();
   used.settle(used.one, [1, 10n], [[2, 11n, "exclusive"]], [granted(used.two, 1, 30n)]);
   for (const { broken } of [late, unused, used]) assert.equal(broken, []);
+  const never = asking();
+  never.pass(1);
+  never.tick();
+  assert.equal(never.broken, [14]);
 });
 
 twelve("a settlement of what was not kept, or into what was not had, is seen", () => {

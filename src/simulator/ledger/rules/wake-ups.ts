@@ -108,7 +108,8 @@ function listOf(lists: Map<string, Set<number>>, key: string): Set<number> {
   return list;
 }
 
-function faultOfStep(model: LockModel, { grants, touched }: LockStep): string | undefined {
+function faultOfStep(model: LockModel, { grants, touched, stuck }: LockStep): string | undefined {
+  if (stuck !== undefined) return stuck;
   for (const grant of grants) {
     const fault = faultOfTurn(grant);
     if (fault !== undefined) return fault;
