@@ -40,7 +40,7 @@ export interface LockOptions {
   /**
    * If this client's session is lost while it holds the lock (it is dead or cut off, and has not released it), nobody gets
    * the lock for so many milliseconds after that, at most 60 000: time for what it has sent to arrive or fail. Only for
-   * exclusive requests; a steal does not wait for it. Default 0.
+   * exclusive requests; a steal does not wait for it. Such a lock is not kept after use. Default 0.
    */
   readonly lockDelayMs?: number;
 }

@@ -337,6 +337,16 @@ test("a lock that is kept without a delay is asked for anew where a delay is wan
   assert.is(await inTime(world, b.locks.acquire("x", { ifAvailable: true })), null);
 });
 
+test("a lock that was asked for with a delay is not kept: a client that dies without using it leaves it free", async () => {
+  const world = new World({ cache: {} });
+  const [a, b] = [world.client("a"), world.client("b")];
+  await inTime(world, (await inTime(world, a.locks.acquire("x", { lockDelayMs: 1000 }))).release());
+  const both = await inTime(world, a.locks.acquireAll(["y", "z"], { lockDelayMs: 1000 }));
+  await inTime(world, both.release());
+  await die(world, a);
+  assert.ok(await inTime(world, b.locks.acquireAll(["x", "y", "z"], { ifAvailable: true })));
+});
+
 test("a delay that is none is refused", async () => {
   const { locks } = new World().client();
   const refused = async (options: object): Promise<string> =>
