@@ -76,9 +76,9 @@ export class Cache {
   }
 
   /** A use of a lock that is kept and free; most locks are taken here. */
-  take(name: string, mode: LockMode, delayMs: number): Use | undefined {
+  take(name: string, mode: LockMode): Use | undefined {
     const keeping = this.#keepings.get(name);
-    if (keeping === undefined || !isFree(keeping.claim, mode, delayMs)) return undefined;
+    if (keeping === undefined || !isFree(keeping.claim, mode)) return undefined;
     const now = this.#environment.now();
     const isSure = now < this.#trustedUntil || (this.#isNewTurn() && this.#isTrusted(keeping));
     return isSure ? this.#use(keeping, mode, now) : undefined;
@@ -92,18 +92,19 @@ export class Cache {
     const keeping = this.#keepings.get(name);
     if (keeping === undefined) return false;
     const { claim } = keeping;
-    const isEnough = how !== "steal" && (claim.mode === "exclusive" || mode === "shared");
-    if (isEnough && isAsDelayed(claim, lockDelayMs) && hasTokens(claim) && this.#isTrusted(keeping)) return true;
+    const isEnough = how !== "steal" && lockDelayMs === 0 && (claim.mode === "exclusive" || mode === "shared");
+    if (isEnough && hasTokens(claim) && this.#isTrusted(keeping)) return true;
     this.withdraw(keeping);
     return false;
   }
 
   /** Whether all of these locks are kept, and free. */
   areFree({ names, mode, lockDelayMs }: GroupTerms): boolean {
+    if (lockDelayMs > 0) return false;
     return names.every((name) => {
       const keeping = this.#keepings.get(name);
       if (keeping === undefined || keeping.waiting.length > 0) return false;
-      return isFree(keeping.claim, mode, lockDelayMs) && this.#isTrusted(keeping);
+      return isFree(keeping.claim, mode) && this.#isTrusted(keeping);
     });
   }
 
@@ -287,14 +288,9 @@ export class Cache {
   }
 }
 
-function isFree(claim: Claim, mode: LockMode, delayMs: number): boolean {
+function isFree(claim: Claim, mode: LockMode): boolean {
   const isEnough = claim.mode === "exclusive" || mode === "shared";
-  return claim.uses.length === 0 && hasTokens(claim) && isEnough && isAsDelayed(claim, delayMs);
-}
-
-/** What happens when the session is lost is the cluster's to do, and it knows of the tenure only. */
-function isAsDelayed(claim: Claim, delayMs: number): boolean {
-  return claim.delayMs === delayMs;
+  return claim.uses.length === 0 && hasTokens(claim) && isEnough;
 }
 
 function hasTokens({ taken, keep }: Claim): boolean {

@@ -69,8 +69,6 @@ export class Claim {
   revoked: "politely" | "with an answer" | undefined = undefined;
   /** Its uses have become claims of their own: these; the cluster is being told. */
   settledAs: readonly Claim[] = [];
-  /** As asked for: how long nobody gets the lock if the session is lost while it is held exclusively. */
-  delayMs = 0;
   /** It came to be by a settlement: whether the cluster knows of it. */
   settled: Promise<boolean> | undefined = undefined;
   /** Settles when a claim that is let go is back. */

@@ -96,7 +96,7 @@ export class Claims implements ClaimKeeper {
   open(session: SessionId, terms: Terms, ageMs: number, waiter: ClaimWaiter): Claim {
     const claim = this.#ask(session, terms.name, terms, waiter);
     const { permits } = terms;
-    const keep = this.#keeps && permits === 0;
+    const keep = this.#mayKeep(terms) && permits === 0;
     const wanted = { name: terms.name, ...this.#wanted(claim, terms, ageMs), keep, ...(permits > 0 && { permits }) };
     const input: Acquisition = wanted;
     this.#outbox
@@ -112,7 +112,8 @@ export class Claims implements ClaimKeeper {
   openAll(session: SessionId, terms: GroupTerms, ageMs: number, waiters: readonly ClaimWaiter[]): Claim[] {
     const { names } = terms;
     const claims = waiters.map((waiter, index) => this.#ask(session, names[index] as string, terms, waiter));
-    const input: GroupAcquisition = { names, ...this.#wanted(claims[0] as Claim, terms, ageMs), keep: this.#keeps };
+    const keep = this.#mayKeep(terms);
+    const input: GroupAcquisition = { names, ...this.#wanted(claims[0] as Claim, terms, ageMs), keep };
     this.#outbox
       .post(session, "acquireAll", input, () => claims.every(({ state }) => state === "acquiring"))
       .then(
@@ -124,12 +125,19 @@ export class Claims implements ClaimKeeper {
     return claims;
   }
 
-  #ask(session: SessionId, name: string, { mode, lockDelayMs }: Wish, waiter: ClaimWaiter): Claim {
+  #ask(session: SessionId, name: string, { mode }: Wish, waiter: ClaimWaiter): Claim {
     const claim = new Claim(this, name, mode, session, this.#book.nextXid(), "acquiring");
     claim.waiter = waiter;
-    claim.delayMs = lockDelayMs;
     this.#book.ask(claim);
     return claim;
+  }
+
+  /**
+   * A lock that nobody gets for a while when the session of its user is lost is not kept: when the session is lost of a
+   * client that keeps one, nobody could say whether it had a user.
+   */
+  #mayKeep({ lockDelayMs }: Wish): boolean {
+    return this.#keeps && lockDelayMs === 0;
   }
 
   #wanted<How>({ xid }: Claim, { mode, how, lockDelayMs }: Wish & { readonly how: How }, ageMs: number): Wanted<How> {

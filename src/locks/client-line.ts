@@ -45,9 +45,9 @@ export class Line {
   }
 
   /** A use of a lock that is kept and free, if nobody stands before whoever asks. */
-  take(name: string, mode: LockMode, delayMs = 0): Use | undefined {
+  take(name: string, mode: LockMode): Use | undefined {
     if (this.#waiting.length > 0 || this.#late > 0 || this.#claims.hasUnanswered) return undefined;
-    return this.#cache.take(name, mode, delayMs);
+    return this.#cache.take(name, mode);
   }
 
   /** A new request: to the end. */

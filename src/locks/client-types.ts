@@ -18,8 +18,11 @@ export interface LockOptions {
   readonly ifAvailable?: boolean;
   /**
    * Takes the lock from whoever holds it, before those that wait. The robbed holder's `lock.signal` is aborted as soon as
-   * the news reaches it, which is after this request has the lock: only fencing tokens protect what it still does, and a
-   * client that keeps the lock unused may even take it anew until then.
+   * the news reaches it, which is after this request has the lock: only fencing tokens protect what it still does.
+   *
+   * A client that may keep the lock without using it is asked first, which takes a round trip; what it does not use it
+   * gives back, and loses nothing. If it does not answer for a second (it is dead, cut off, or stands still) it is robbed
+   * all the same, and may take itself for the holder, also anew, until the news reaches it or its session is over.
    * Default `false`.
    */
   readonly steal?: boolean;
@@ -37,7 +40,7 @@ export interface LockOptions {
   /**
    * If this client's session is lost while it holds the lock (it is dead or cut off, and has not released it), nobody gets
    * the lock for so many milliseconds after that, at most 60 000: time for what it has sent to arrive or fail. Only for
-   * exclusive requests; a steal does not wait for it. Default 0.
+   * exclusive requests; a steal does not wait for it. Such a lock is not kept after use. Default 0.
    */
   readonly lockDelayMs?: number;
 }

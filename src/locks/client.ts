@@ -300,7 +300,7 @@ export class LockClient {
   #submit(terms: Terms, outcome: Outcome): void {
     if (this.#closed !== undefined) throw closedError();
     const { line } = this.#desk;
-    const use = isPlain(terms) ? line.take(terms.name, terms.mode, terms.lockDelayMs) : undefined;
+    const use = isPlain(terms) ? line.take(terms.name, terms.mode) : undefined;
     if (use === undefined) {
       line.join(new LockRequest(terms, this.#desk, outcome));
       return;
@@ -336,8 +336,8 @@ function asRejected(loss: ViewstampError): unknown {
 }
 
 /** Whether it can have a kept lock on the spot. */
-function isPlain({ how, signal, permits }: Terms): boolean {
-  return how !== "steal" && signal === undefined && permits === 0;
+function isPlain({ how, signal, permits, lockDelayMs }: Terms): boolean {
+  return how !== "steal" && signal === undefined && permits === 0 && lockDelayMs === 0;
 }
 
 /** What a callback comes to; one that throws rejects. It is never called within the call that asked for the lock. */

@@ -5,10 +5,12 @@
  */
 import { MachineError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
-import { type At, letIn, revoke, tenureOf } from "./machine-line.ts";
+import { type At, ask, letIn, revoke, tellRobbed, tenureOf } from "./machine-line.ts";
 import {
   type Bar,
   isCompatible,
+  isKept,
+  isThief,
   isUsedAgainst,
   type Lock,
   type LockTable,
@@ -31,8 +33,14 @@ import type {
 /** Requests of one session that may wait or hold at a time. */
 export const MAX_REQUESTS_PER_SESSION = 16_384;
 
-/** Bars that one tick ends; more are ended by the next. */
-const ENDED_AT_ONCE = 256;
+/**
+ * For so long, in milliseconds of replicated time, a steal waits for the answer of those who may have the lock unused: many
+ * round trips, and little for somebody who would free a lock whose holder hangs.
+ */
+const ANSWER_MS = 1000;
+
+/** Locks at which one tick does something; the others are the next one's. */
+const DUE_AT_ONCE = 256;
 
 export function acquire(table: LockTable, session: SessionId, wanted: Acquisition, at: At): AcquireReply {
   const { name, how } = wanted;
@@ -87,7 +95,8 @@ function waiterOf(session: SessionId, wanted: Acquisition | GroupAcquisition, at
   const { xid, mode, owner, how, keep, ageMs, delayMs = 0 } = wanted;
   const permits = "permits" in wanted ? (wanted.permits ?? 0) : 0;
   const base = { session, xid, mode, since: at.now - ageMs, owner, permits, delayMs, group: 0 };
-  return { ...base, keeps: keep, probes: how === "ifAvailable" };
+  const robsAt = how === "steal" ? at.now + ANSWER_MS : 0;
+  return { ...base, keeps: keep, probes: how === "ifAvailable", robsAt };
 }
 
 function grantNow(table: LockTable, name: string, waiter: Waiter, at: At): AcquireReply {
@@ -112,16 +121,32 @@ function mayBeAvailable(lock: Lock, waiter: Waiter): boolean {
   return lock.queue.every(({ probes }) => probes) && !isUsedAgainst(lock, waiter);
 }
 
-/** Takes the lock from whoever holds it, and from nobody if it is barred; those in line stay in line. */
+/**
+ * Takes the lock from whoever uses it, and from nobody if it is barred; those in line stay in line. Those who may have it
+ * unused are asked first: one that has gives it back, and is not robbed of what it does not use.
+ */
 function stealFor(table: LockTable, name: string, waiter: Waiter, at: At): AcquireReply {
   const lock = table.get(name);
+  if (isKept(lock)) {
+    standBeforeWaiters(table, name, waiter, at);
+    return { status: "queued" };
+  }
   const tenure = tenureOf({ ...waiter, keeps: waiter.keeps && lock.queue.length === 0 }, at, false);
   table.enter(waiter.session, name);
   const stolen = [...lock.stolen, ...lock.holders];
   table.put(name, { ...lock, holders: [tenure], stolen, barred: undefined });
   letIn(table, [name], at);
-  for (const { session, xid, token } of lock.holders) at.notify(session, { type: "stolen", name, xid, token });
+  tellRobbed(name, lock.holders, at);
   return granted(tenure);
+}
+
+function standBeforeWaiters(table: LockTable, name: string, waiter: Waiter, at: At): void {
+  const lock = table.get(name);
+  table.enter(waiter.session, name);
+  const first = lock.queue.findIndex((one) => !one.probes && !isThief(one));
+  const place = first === -1 ? lock.queue.length : first;
+  const queue = [...lock.queue.slice(0, place), waiter, ...lock.queue.slice(place)];
+  table.put(name, { ...lock, queue, holders: ask(name, lock.holders, at) });
 }
 
 /** Gives a tenure back; says whether it lasted until now. A release of any other tenure changes nothing. */
@@ -202,11 +227,11 @@ function barAfter(lost: Tenure | undefined, at: At): Bar | undefined {
   return { session, owner, since, token, until: at.now + delayMs };
 }
 
-/** Time has come for locks that were barred. */
-export function endBars(table: LockTable, at: At): void {
-  const ended = table.barredUntil(at.now, ENDED_AT_ONCE);
-  for (const name of ended) table.put(name, { ...table.get(name), barred: undefined });
-  letIn(table, ended, at);
+/** Time has come for locks that were barred, and for steals that got no answer. */
+export function timeIsUp(table: LockTable, at: At): void {
+  const due = table.dueBy(at.now, DUE_AT_ONCE);
+  for (const name of due) table.put(name, { ...table.get(name), barred: undefined });
+  letIn(table, due, at);
 }
 
 function granted({ token, keep }: Tenure): AcquireReply {

@@ -6,11 +6,14 @@
 import type { SessionId } from "../protocol/session.ts";
 import {
   isCompatible,
+  isKept,
+  isThief,
   isUse,
   isUsedAgainst,
   type Lock,
   type LockTable,
   type Named,
+  placeOfThief,
   type Tenure,
   type Waiter,
 } from "./machine-state.ts";
@@ -34,13 +37,16 @@ type Entered = Map<string, Waiter[]>;
 
 /**
  * Lets in, from the heads of the lines of these locks, whoever may have them now, and ends probes that have found a use. A
- * group that enters or ends at one lock makes room at its others. The tokens of this entry are shared out when it is
- * known among how many.
+ * group that enters or ends at one lock makes room at its others. When nobody moves any more those that steal do, and so on.
+ * The tokens of this entry are shared out when it is known among how many.
  */
 export function letIn(table: LockTable, changed: Iterable<string>, at: At): void {
   const names = [...changed];
   const entered: Entered = new Map();
-  for (let next = 0; next < names.length; next++) names.push(...advance(table, names[next]!, entered, at));
+  for (let next = 0; next < names.length; next++) {
+    names.push(...advance(table, names[next]!, entered, at));
+    if (next === names.length - 1) names.push(...robbedOf(table, names, entered, at));
+  }
   for (const [name, waiters] of entered) shareTokens(table, name, waiters, at);
 }
 
@@ -57,6 +63,31 @@ function advance(table: LockTable, name: string, entered: Entered, at: At): stri
     if (head.group > 0) others.push(...table.groups.names(head.session, head.group));
     if (head.group > 0) table.groups.delete(head.session, head.group);
   }
+}
+
+/** Of these locks, those that are stolen now. */
+function robbedOf(table: LockTable, names: readonly string[], entered: Entered, at: At): string[] {
+  return [...new Set(names)].filter((name) => rob(table, name, entered, at));
+}
+
+/** The first that steals robs whoever holds the lock, unless one of them may not use it and can still say so. */
+function rob(table: LockTable, name: string, entered: Entered, at: At): boolean {
+  const lock = table.get(name);
+  const place = placeOfThief(lock);
+  const thief = lock.queue[place];
+  if (thief === undefined || (isKept(lock) && thief.robsAt > at.now)) return false;
+  const known = lock.holders.slice(0, lock.holders.length - stillIn(entered.get(name) ?? []));
+  tellRobbed(name, known, at);
+  const queue = [thief, ...lock.queue.filter((one) => one !== thief)];
+  const stolen = [...lock.stolen, ...lock.holders];
+  table.put(name, { ...lock, holders: [], queue, stolen, barred: undefined });
+  enter(table, name, 1, entered, at);
+  return true;
+}
+
+/** Of those that this entry lets in, how many are not robbed by it. */
+function stillIn(entered: readonly Waiter[]): number {
+  return entered.length - Math.max(0, entered.findLastIndex(isThief));
 }
 
 function advanceOne(table: LockTable, name: string, lock: Lock, entered: Entered, at: At): boolean {
@@ -98,14 +129,22 @@ function enter(table: LockTable, name: string, count: number, entered: Entered, 
   table.put(name, { ...lock, holders: [...lock.holders, ...tenures], queue });
 }
 
-/** The last of the holders are those who were let in. */
+/** The last of the holders are those who were let in, the last of the robbed those who were let in and robbed at once. */
 function shareTokens(table: LockTable, name: string, entered: readonly Waiter[], at: At): void {
   const lock = table.get(name);
+  const robbed = entered.length - stillIn(entered);
   const tenures = entered.map((waiter, index) => tenureOf(waiter, at, true, index, entered.length));
   for (const { session, xid, token, keep } of tenures) {
     at.notify(session, { type: "granted", name, xid, token, keep });
   }
-  table.put(name, { ...lock, holders: [...lock.holders.slice(0, -entered.length), ...tenures] });
+  tellRobbed(name, tenures.slice(0, robbed), at);
+  const holders = [...lock.holders.slice(0, robbed - entered.length), ...tenures.slice(robbed)];
+  const stolen = [...lock.stolen.slice(0, lock.stolen.length - robbed), ...tenures.slice(0, robbed)];
+  table.put(name, { ...lock, holders, stolen });
+}
+
+export function tellRobbed(name: string, robbed: readonly Tenure[], at: At): void {
+  for (const { session, xid, token } of robbed) at.notify(session, { type: "stolen", name, xid, token });
 }
 
 function decline(table: LockTable, name: string, count: number, at: At): void {
@@ -173,4 +212,9 @@ export function revoke(name: string, holders: readonly Tenure[], isAsked: boolea
     at.notify(session, { type: "revoke", name, xid, token, answer: asked });
     return { ...holder, asked };
   });
+}
+
+/** Has those of them say what they use it for that have not been asked yet; gives the holders. */
+export function ask(name: string, holders: readonly Tenure[], at: At): readonly Tenure[] {
+  return holders.flatMap((holder) => (holder.asked ? [holder] : revoke(name, [holder], true, at)));
 }

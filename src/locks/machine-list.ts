@@ -2,7 +2,7 @@
  * Who holds and who waits, page by page: a reply is bounded, the number of locks is not.
  * @module
  */
-import type { Bar, LockTable, Tenure, Waiter } from "./machine-state.ts";
+import { type Bar, isThief, type LockTable, type Tenure, type Waiter } from "./machine-state.ts";
 import type { ListCursor, Listed, ListPage } from "./machine-words.ts";
 
 /** A page holds requests worth about this many bytes on the wire. */
@@ -16,7 +16,7 @@ export function listPage(table: LockTable, from: ListCursor, now: number): ListP
     // By what each uses the lock for, not by when its client came to keep it.
     const uses = [...holders].sort((a, b) => a.since - b.since);
     // Who does not wait for the lock is not shown as waiting, though for a moment it stands in line.
-    const line = queue.filter(({ probes }) => !probes);
+    const line = queue.filter((waiter) => !waiter.probes && !isThief(waiter));
     const all: readonly (Bar | Tenure | Waiter)[] = [...(barred === undefined ? uses : [barred]), ...line];
     for (let index = name === from.name ? from.index : 0; index < all.length; index++) {
       if (room <= 0) return { requests, next: { name, index } };

@@ -19,7 +19,7 @@ type AskedRow = [
   permits: number,
   delayMs: number,
 ];
-type WaiterRow = [...AskedRow, group: number, keeps: boolean, probes: boolean];
+type WaiterRow = [...AskedRow, group: number, keeps: boolean, probes: boolean, robsAt: number];
 type TenureRow = [...AskedRow, token: bigint, waited: boolean, keep: number, asked: boolean];
 type NamedRow = [session: string, xid: number];
 type BarRow = [session: string, owner: string, since: number, token: bigint, until: number];
@@ -33,7 +33,7 @@ type Part = [
 ];
 
 const askedEntries = [v.string(), v.number(), modeSchema, v.number(), v.string(), v.number(), v.number()] as const;
-const waiterRow = v.strictTuple([...askedEntries, v.number(), v.boolean(), v.boolean()]);
+const waiterRow = v.strictTuple([...askedEntries, v.number(), v.boolean(), v.boolean(), v.number()]);
 const tenureRow = v.strictTuple([...askedEntries, v.bigint(), v.boolean(), v.number(), v.boolean()]);
 const partSchema: v.GenericSchema<Part> = v.strictTuple([
   v.string(),
@@ -120,8 +120,9 @@ function bytesOf([name, holders, queue, stolen, declined]: Part): number {
   return bytes;
 }
 
-function waiterToRow({ session, xid, mode, since, owner, permits, delayMs, group, keeps, probes }: Waiter): WaiterRow {
-  return [session, xid, mode, since, owner, permits, delayMs, group, keeps, probes];
+function waiterToRow(waiter: Waiter): WaiterRow {
+  const { session, xid, mode, since, owner, permits, delayMs, group, keeps, probes, robsAt } = waiter;
+  return [session, xid, mode, since, owner, permits, delayMs, group, keeps, probes, robsAt];
 }
 
 function tenureToRow(tenure: Tenure): TenureRow {
@@ -134,8 +135,8 @@ function barToRow({ session, owner, since, token, until }: Bar): BarRow {
 }
 
 function waiterFromRow(row: WaiterRow): Waiter {
-  const [session, xid, mode, since, owner, permits, delayMs, group, keeps, probes] = row;
-  return { session, xid, mode, since, owner, permits, delayMs, group, keeps, probes };
+  const [session, xid, mode, since, owner, permits, delayMs, group, keeps, probes, robsAt] = row;
+  return { session, xid, mode, since, owner, permits, delayMs, group, keeps, probes, robsAt };
 }
 
 function tenureFromRow(row: TenureRow): Tenure {

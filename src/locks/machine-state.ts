@@ -32,10 +32,15 @@ export interface Waiter {
   readonly keeps: boolean;
   /** It does not wait for anybody's use of the lock, only for the answer of those who may keep it unused. */
   readonly probes: boolean;
+  /**
+   * Not 0: it steals, and is in line only for the same answer. What is in use it robs as soon as it knows that, and what it
+   * has no answer about, at this moment of replicated time.
+   */
+  readonly robsAt: number;
 }
 
 /** A request that was granted; `since` is when. */
-export interface Tenure extends Omit<Waiter, "keeps" | "probes" | "group"> {
+export interface Tenure extends Omit<Waiter, "keeps" | "probes" | "robsAt" | "group"> {
   /** The fencing token; of a kept tenure the first of several. */
   readonly token: bigint;
   /** Granted out of the queue: its client knows of it by a notice, not by the reply. */
@@ -75,7 +80,7 @@ export interface Bar {
  * One lock. Invariants: holders are either one exclusive or any number of shared ones, of a semaphore at most as many as it
  * has permits; while it is barred nobody holds it; the first of the queue cannot be granted (with all of its group, which
  * is first in line everywhere), and if it probes, those in its way may all have the lock unused; those that probe are
- * before all that wait; whoever was granted while others stayed in line does not keep the lock; something in it is not
+ * first in line, then those that steal, then all that wait; while anybody steals, a holder may have the lock unused; whoever was granted while others stayed in line does not keep the lock; something in it is not
  * empty, for a lock that nobody wants is not stored.
  */
 export interface Lock {
@@ -107,8 +112,8 @@ export class LockTable {
   /** Requests that are granted together, while they wait. */
   readonly groups: GroupTable = new GroupTable();
   readonly #locks: VersionedMap<string, Lock> = new VersionedMap();
-  /** Derived: which bar ends when. */
-  readonly #bars: VersionedMap<Due, true> = new VersionedMap<Due, true>(byTime);
+  /** Derived: where something happens by itself, and when. */
+  readonly #due: VersionedMap<Due, true> = new VersionedMap<Due, true>(byTime);
   readonly #parts: Map<SessionId, Part> = new Map();
 
   /** The lock of this name; one that nobody wants has nobody in it. */
@@ -118,10 +123,11 @@ export class LockTable {
 
   /** Stores the lock, or forgets it when nobody wants it any more. */
   put(name: string, lock: Lock): void {
-    const before = this.#locks.get(name)?.barred;
-    if (before !== lock.barred) {
-      if (before !== undefined) this.#bars.delete([before.until, name]);
-      if (lock.barred !== undefined) this.#bars.set([lock.barred.until, name], true);
+    const before = dueOf(this.get(name));
+    const due = dueOf(lock);
+    if (before !== due) {
+      if (before !== undefined) this.#due.delete([before, name]);
+      if (due !== undefined) this.#due.set([due, name], true);
     }
     if (partsIn(lock) > 0) this.#locks.set(name, lock);
     else this.#locks.delete(name);
@@ -137,16 +143,16 @@ export class LockTable {
     return this.#locks.snapshot();
   }
 
-  /** When the first bar ends. */
+  /** When a bar ends or a steal has waited for long enough, the first of all. */
   get deadline(): number | undefined {
-    for (const [[until]] of this.#bars.entries()) return until;
+    for (const [[until]] of this.#due.entries()) return until;
     return undefined;
   }
 
-  /** The locks whose bars have ended by now, so many of them at most. */
-  barredUntil(now: number, most: number): string[] {
+  /** The locks where that is so by now, so many of them at most. */
+  dueBy(now: number, most: number): string[] {
     const names: string[] = [];
-    for (const [[until, name]] of this.#bars.entries()) {
+    for (const [[until, name]] of this.#due.entries()) {
       if (until > now || names.length === most) break;
       names.push(name);
     }
@@ -213,6 +219,28 @@ export function isUsedAgainst(lock: Lock, waiter: Pick<Waiter, "mode" | "permits
   return lock.holders.some((holder) => isUse(holder) && conflicts(holder, waiter));
 }
 
+/** Whether it may be that somebody has the lock without using it. */
+export function isKept({ holders }: Lock): boolean {
+  return holders.some((holder) => !isUse(holder));
+}
+
+/** Where in the line the first stands that steals; -1: nobody does. */
+export function placeOfThief({ queue }: Lock): number {
+  // Those that probe are before all others, and may be thousands.
+  let [from, to] = [0, queue.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (queue[middle]?.probes === true) from = middle + 1;
+    else to = middle;
+  }
+  const first = queue[from];
+  return first !== undefined && isThief(first) ? from : -1;
+}
+
+export function isThief({ robsAt }: Waiter): boolean {
+  return robsAt > 0;
+}
+
 /** Whether the holder is known to use the lock. */
 export function isUse({ keep }: Tenure): boolean {
   return keep === 0;
@@ -221,6 +249,11 @@ export function isUse({ keep }: Tenure): boolean {
 /** How many permits the semaphore has; 0: it is a lock; `undefined`: nobody has a part in it yet. */
 export function permitsOf({ holders, queue }: Lock): number | undefined {
   return (holders[0] ?? queue[0])?.permits;
+}
+
+/** When something happens to it by itself. While it is barred nobody waits to steal it. */
+function dueOf(lock: Lock): number | undefined {
+  return lock.barred?.until ?? lock.queue[placeOfThief(lock)]?.robsAt;
 }
 
 type Due = readonly [until: number, name: string];

@@ -26,7 +26,10 @@ export interface Acquisition extends Request {
   readonly mode: LockMode;
   /** Who wants it, for people; may be empty. */
   readonly owner: string;
-  /** `steal` breaks the holders' tenures and goes before those in line; only for exclusive requests. */
+  /**
+   * `steal` breaks the holders' tenures and goes before those in line; only for exclusive requests. Holders that may have the
+   * lock unused are asked before, and have a second to answer.
+   */
   readonly how: "wait" | "ifAvailable" | "steal";
   /** Whether the client would keep the lock after use: until then nobody else wants it, or it is told to give it back. */
   readonly keep: boolean;

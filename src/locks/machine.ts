@@ -5,7 +5,7 @@
 
 import { command, defineMachine, query } from "../machine/define.ts";
 import type { Command, Machine, Query, StepContext } from "../machine/definition.ts";
-import { acquire, acquireAll, cancel, endBars, endSession, release } from "./machine-grants.ts";
+import { acquire, acquireAll, cancel, endSession, release, timeIsUp } from "./machine-grants.ts";
 import { outstandingNotices, refill, settle, survey } from "./machine-keeping.ts";
 import type { At } from "./machine-line.ts";
 import { listPage } from "./machine-list.ts";
@@ -91,7 +91,7 @@ export const locks: Machine<"locks", LockTable, LockCommands, LockQueries, LockN
   deadline: (table) => earlier(table.once.deadline, table.deadline),
   tick: (table, ctx) => {
     table.once.tick(ctx.now);
-    endBars(table, at(ctx));
+    timeIsUp(table, at(ctx));
   },
   snapshot: sliceTable,
   restore: restoreTable,

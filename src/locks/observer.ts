@@ -113,7 +113,8 @@ class Observer {
     const page = v.parse(pageSchema, await this.#core.ask("locks", "list", from, { signal: this.#end.signal }));
     const [first] = page.requests;
     const isIt = first?.name === this.#name && first.token !== undefined && first.mode === "exclusive";
-    return isIt ? first : undefined;
+    // Who is lost with its session leads no more, though nobody else can for a while.
+    return isIt && first.availableInMs === undefined ? first : undefined;
   }
 
   /** Has the client of a kept tenure say whether it uses it. One that does not answer is taken to. */

@@ -121,6 +121,55 @@ test("a kept lock that is stolen is gone, and whoever waited for it stands in li
   other.assertHeld();
 });
 
+test("a kept lock that is not in use is given back to a thief, and its client cannot have it meanwhile", async () => {
+  for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
+    const { world, a, b } = setUp({ seed });
+    const lost: unknown[] = [];
+    const before = await use(world, a);
+    before.signal.addEventListener("abort", () => lost.push(before.signal.reason));
+    await inTime(world, before.release());
+    world.delays = { request: 20, reply: 0, notice: 20 };
+    const thief = watch(b.locks.acquire("x", { steal: true }));
+    while (!thief.isSettled) await world.clock.advance(1);
+    const late = watch(a.locks.acquire("x"));
+    const only = watch(a.locks.acquire("x", { ifAvailable: true }));
+    await world.clock.advance(100);
+    const stolen = thief.value as AcquiredLock;
+    stolen.assertHeld();
+    assert.not(late.isSettled, `seed ${seed}`);
+    assert.ok(only.isSettled && only.value === null);
+    assert.equal(lost, []);
+    assert.not(world.log.outstanding(a.core.session?.id ?? "").some(({ type }) => type === "stolen"));
+    void stolen.release();
+    await world.clock.advance(100);
+    assert.ok((late.value as AcquiredLock).token > stolen.token);
+  }
+});
+
+test("a thief that gets no answer does without one after a second", async () => {
+  const { world, a, b } = setUp();
+  const old = watch(a.locks.request("x", () => new Promise<void>(() => {})));
+  await world.clock.advance(10);
+  a.core.isCutOff = true;
+  const thief = watch(b.locks.acquire("x", { steal: true }));
+  await world.clock.advance(990);
+  assert.not(thief.isSettled);
+  await world.clock.advance(30);
+  (thief.value as AcquiredLock).assertHeld();
+  assert.not(old.isSettled);
+  a.core.isCutOff = false;
+  a.core.tellAgain();
+  await world.clock.advance(10);
+  assert.is(codeOf(old.error), "AbortError");
+  const impatient = watch(a.locks.acquire("x", { steal: true, timeoutMs: 5 }));
+  b.core.isCutOff = true;
+  await world.clock.advance(20);
+  assert.is(codeOf(impatient.error), "Timeout");
+  b.core.isCutOff = false;
+  await world.clock.advance(2000);
+  assert.equal(await held(world), ["x 1.2"]);
+});
+
 test("a client that steals from itself leaves nothing to hand out meanwhile", async () => {
   const { world, a } = setUp();
   await keep(world, a);

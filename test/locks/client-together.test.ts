@@ -313,10 +313,8 @@ eitherWay("a lock stays away for a while after its holder's session was lost", a
   assert.is(barred?.owner, "a");
   assert.ok(barred!.availableInMs! > 900 && barred!.availableInMs! <= 1000);
   await world.clock.advance(900);
-  world.tick();
   assert.not(next.isSettled);
   await world.clock.advance(100);
-  world.tick();
   await world.clock.advance(5);
   (next.value as AcquiredLock).assertHeld();
 });
@@ -350,6 +348,16 @@ test("a lock that is kept without a delay is asked for anew where a delay is wan
   await inTime(world, a.locks.acquire("x", { lockDelayMs: 1000 }));
   await die(world, a);
   assert.is(await inTime(world, b.locks.acquire("x", { ifAvailable: true })), null);
+});
+
+test("a lock that was asked for with a delay is not kept: a client that dies without using it leaves it free", async () => {
+  const world = new World({ cache: {} });
+  const [a, b] = [world.client("a"), world.client("b")];
+  await inTime(world, (await inTime(world, a.locks.acquire("x", { lockDelayMs: 1000 }))).release());
+  const both = await inTime(world, a.locks.acquireAll(["y", "z"], { lockDelayMs: 1000 }));
+  await inTime(world, both.release());
+  await die(world, a);
+  assert.ok(await inTime(world, b.locks.acquireAll(["x", "y", "z"], { ifAvailable: true })));
 });
 
 test("a delay that is none is refused", async () => {

@@ -40,6 +40,7 @@ export class LockLog {
   /** The primary has a tick executed when the machine's deadline has come; says whether it had. */
   tick(): boolean {
     const due = this.#machine.nextDeadline();
+    this.told = [];
     if (due === undefined || due > this.now) return false;
     this.told = this.#machine.tick(this.#next()).map(toldOf);
     return true;

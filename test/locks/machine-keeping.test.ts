@@ -171,7 +171,7 @@ test("a refill gives tokens above all others, to whoever keeps the lock and nobo
   const token = kept(log, "1.1");
   assert.equal(log.apply("1.1", "refill", { name: "x", xid: 1, token }), { token: 2n * block, keep: 1 << 24 });
   assert.is(log.apply("1.2", "refill", { name: "x", xid: 1, token }), null);
-  acquire(log, "1.2", { how: "steal" });
+  settle(log, "1.1", token, [{ xid: 2, token, mode: "exclusive", ageMs: 0 }]);
   assert.is(log.apply("1.1", "refill", { name: "x", xid: 1, token }), null);
 });
 
@@ -196,15 +196,95 @@ test("a survey asks every client that may have a lock unused, once", () => {
   assert.equal(log.restored(log.snapshot()).outstanding("1.1"), [notice]);
 });
 
-test("a steal takes what is kept, and leaves those in line behind it", () => {
+test("a steal asks whoever may have the lock unused, before those in line; what is unused is given back, not robbed", () => {
   const log = new LockLog();
   const token = kept(log, "1.1");
   acquire(log, "1.2");
-  acquire(log, "1.3", { how: "steal", keep: true });
-  assert.equal(log.told, [{ session: "1.1", notice: { type: "stolen", name: "x", xid: 1, token } }]);
-  assert.is(release(log, "1.1", token), false);
-  assert.equal(log.outstanding("1.1"), []);
+  assert.equal(acquire(log, "1.3", { how: "steal", keep: true }), { status: "queued" });
+  assert.equal(log.told, [{ session: "1.1", notice: { type: "revoke", name: "x", xid: 1, token, answer: true } }]);
+  assert.equal(list(log), ["x 1.1 exclusive holds", "x 1.2 exclusive waits"]);
+  assert.equal(acquire(log, "1.4", { how: "ifAvailable" }), { status: "unavailable" });
+  assert.is(release(log, "1.1", token), true);
+  assert.equal(toldIn(log), ["1.3 granted"]);
+  assert.equal(list(log), ["x 1.3 exclusive holds", "x 1.2 exclusive waits"]);
+  assert.is(log.deadline, undefined);
+});
+
+test("what a steal finds in use it robs as soon as it knows", () => {
+  const log = new LockLog();
+  const token = kept(log, "1.1", { mode: "shared" });
+  const other = kept(log, "1.2", { mode: "shared" });
+  acquire(log, "1.3", { how: "steal" });
+  settle(log, "1.1", token, [{ xid: 2, token, mode: "shared", ageMs: 0 }]);
+  assert.equal(log.told, []);
+  release(log, "1.2", other);
+  assert.equal(toldIn(log), ["1.1 stolen", "1.3 granted"]);
+  assert.equal(log.outstanding("1.1"), [{ type: "stolen", name: "x", xid: 2, token }]);
+  assert.equal(acquire(log, "1.4", { how: "steal" }).status, "granted", "what is in use is robbed at once");
+});
+
+test("a steal waits for a second, also under another primary, and robs who has not answered by then", () => {
+  const log = new LockLog();
+  const token = kept(log, "1.1");
+  acquire(log, "1.2", { how: "ifAvailable" });
+  log.now = 500;
+  acquire(log, "1.3", { how: "steal" });
+  const other = log.restored(log.snapshot());
+  for (const one of [log, other]) {
+    assert.is(one.deadline, 1500);
+    one.now = 1499;
+    assert.not(one.tick());
+    one.now = 1500;
+    assert.ok(one.tick());
+    assert.equal(toldIn(one), ["1.1 stolen", "1.2 declined", "1.3 granted"]);
+    assert.is(settle(one, "1.1", token, [{ xid: 2, token, mode: "exclusive", ageMs: 0 }]), false);
+    assert.is(one.deadline, undefined);
+  }
+});
+
+test("those who ask at the same time have the lock one after the other, and the last thief has it", () => {
+  const log = new LockLog();
+  const token = kept(log, "1.1");
+  acquire(log, "1.2", { how: "ifAvailable" });
+  acquire(log, "1.3", { how: "steal" });
+  acquire(log, "1.4", { how: "steal" });
+  acquire(log, "1.5");
+  release(log, "1.1", token);
+  assert.equal(toldIn(log), ["1.2 granted", "1.3 granted", "1.4 granted", "1.2 stolen", "1.3 stolen"]);
+  assert.equal(list(log), ["x 1.4 exclusive holds", "x 1.5 exclusive waits"]);
+  const tokens = log.told.flatMap(({ notice }) => (notice.type === "granted" ? [notice.token] : []));
+  assert.equal(log.outstanding("1.3"), [{ type: "stolen", name: "x", xid: 1, token: tokens[1] }]);
+  assert.is(release(log, "1.3", tokens[1]!), false);
   assert.equal(log.outstanding("1.3"), []);
+});
+
+test("a thief that gives up or dies while it waits for an answer leaves the lock as it was", () => {
+  const log = new LockLog();
+  kept(log, "1.1");
+  acquire(log, "1.2", { how: "steal" });
+  assert.is(log.apply("1.2", "cancel", { name: "x", xid: 1 }), "waiting");
+  acquire(log, "1.3", { how: "steal" });
+  log.end("1.3");
+  assert.is(log.deadline, undefined);
+  assert.equal(list(log), ["x 1.1 exclusive holds"]);
+});
+
+test("a steal goes before a lock delay that begins while it waits", () => {
+  const log = new LockLog();
+  log.apply("1.1", "acquire", {
+    name: "x",
+    xid: 1,
+    mode: "exclusive",
+    how: "wait",
+    owner: "",
+    keep: true,
+    ageMs: 0,
+    delayMs: 50,
+  });
+  acquire(log, "1.2", { how: "steal" });
+  log.end("1.1", true);
+  assert.equal(toldIn(log), ["1.2 granted"]);
+  assert.is(log.deadline, undefined);
 });
 
 test("thousands of probes are declined in one step", () => {

@@ -15,25 +15,27 @@ interface Request {
   /** Its client would keep the lock; of a holder: it does. */
   readonly keeps: boolean;
   readonly probes: boolean;
+  /** Since when it has the lock. */
+  readonly since?: number;
+  /** It steals, at this moment at the latest. */
+  readonly robsAt?: number;
   /** Of a holder that keeps the lock: somebody has asked what it uses it for. */
   readonly asked?: boolean;
 }
 
 /** Who is told what. */
-type Event = `${"granted" | "declined" | "revoke"} ${string}`;
+type Event = `${"granted" | "declined" | "revoke" | "stolen"} ${string}`;
 
 /** What the machine should hold, told as simply as possible. */
 class Model {
+  now = 0;
   readonly locks: Map<string, { holders: Request[]; queue: Request[]; declined: Request[] }> = new Map(
     names.map((name) => [name, { holders: [], queue: [], declined: [] }]),
   );
 
   acquire(name: string, request: Request, how: string): { status: string; events: Event[] } {
     const lock = this.locks.get(name)!;
-    if (how === "steal") {
-      lock.holders = [{ ...request, keeps: request.keeps && lock.queue.length === 0 }];
-      return { status: "granted", events: this.advance(name) };
-    }
+    if (how === "steal") return this.#steal(name, { ...request, robsAt: this.now + 1000 });
     if (how === "ifAvailable" && lock.queue.some(({ probes }) => !probes)) return { status: "unavailable", events: [] };
     const isFirst = lock.queue.length === 0;
     lock.queue.push(request);
@@ -48,6 +50,33 @@ class Model {
     return { status: "queued", events: isFirst ? this.#kept(name).map((one): Event => `revoke ${idOf(one)}`) : [] };
   }
 
+  #steal(name: string, thief: Request): { status: string; events: Event[] } {
+    const lock = this.locks.get(name)!;
+    const kept = this.#kept(name);
+    if (kept.length === 0) {
+      const events = this.#rob(name, thief).filter((event) => event.startsWith("stolen"));
+      return { status: "granted", events: [...events, ...this.advance(name)] };
+    }
+    const place = lock.queue.findIndex(({ probes, robsAt }) => !probes && robsAt === undefined);
+    lock.queue.splice(place === -1 ? lock.queue.length : place, 0, thief);
+    lock.holders = lock.holders.map((one) => ({ ...one, asked: true }));
+    const untold = kept.filter(({ asked }) => asked !== true);
+    return { status: "queued", events: untold.map((one): Event => `revoke ${idOf(one)}`) };
+  }
+
+  #rob(name: string, thief: Request): Event[] {
+    const lock = this.locks.get(name)!;
+    const robbed = lock.holders.map((one): Event => `stolen ${idOf(one)}`);
+    lock.queue = lock.queue.filter((one) => one !== thief);
+    lock.holders = [{ ...thief, since: this.now, keeps: thief.keeps && lock.queue.length === 0 }];
+    return [...robbed, `granted ${idOf(thief)}`];
+  }
+
+  get deadline(): number | undefined {
+    const times = names.flatMap((name) => this.locks.get(name)!.queue.flatMap(({ robsAt }) => robsAt ?? []));
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
   /** Lets in whoever may, and ends probes; says what it did. */
   advance(name: string): Event[] {
     const lock = this.locks.get(name)!;
@@ -57,12 +86,17 @@ class Model {
       if (inTheWay.length === 0) {
         const end = head.mode === "exclusive" ? 1 : lock.queue.findIndex(({ mode }) => mode === "exclusive");
         const group = lock.queue.splice(0, end === -1 ? lock.queue.length : end);
-        for (const one of group) lock.holders.push({ ...one, keeps: one.keeps && lock.queue.length === 0 });
+        for (const one of group)
+          lock.holders.push({ ...one, since: this.now, keeps: one.keeps && lock.queue.length === 0 });
         events.push(...group.map((one): Event => `granted ${idOf(one)}`));
       } else if (head.probes && inTheWay.some(({ keeps }) => !keeps)) {
         lock.declined.push(lock.queue.shift()!);
         events.push(`declined ${idOf(head)}`);
-      } else break;
+      } else {
+        const thief = lock.queue.find(({ robsAt }) => robsAt !== undefined);
+        if (thief === undefined || (this.#kept(name).length > 0 && thief.robsAt! > this.now)) break;
+        events.push(...this.#rob(name, thief));
+      }
     }
     return events;
   }
@@ -103,7 +137,7 @@ class Model {
       const { holders, queue } = this.locks.get(name)!;
       return [
         ...holders.map((one) => text(name, one, "holds")),
-        ...queue.filter(({ probes }) => !probes).map((one) => text(name, one, "waits")),
+        ...queue.filter(({ probes, robsAt }) => !probes && robsAt === undefined).map((one) => text(name, one, "waits")),
       ];
     });
   }
@@ -118,6 +152,7 @@ type Step =
   | { readonly do: "release" | "cancel"; which: number }
   | { readonly do: "settle"; which: number; uses: number }
   | { readonly do: "end"; session: string }
+  | { readonly do: "time"; ms: number }
   | { readonly do: "restore" };
 
 const steps = fc.array(
@@ -146,6 +181,7 @@ const steps = fc.array(
       }),
     },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("end" as const), session: fc.constantFrom(...sessions) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant("time" as const), ms: fc.constantFrom(400, 1000) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("restore" as const) }) },
   ),
   { maxLength: 60, size: "max" },
@@ -161,7 +197,7 @@ class Run {
 
   take(step: Step): void {
     const expected = this.#expect(step);
-    const told = this.log.told.filter(({ notice }) => notice.type !== "stolen");
+    const { told } = this.log;
     assert.equal(told.map(({ session, notice }) => `${notice.type} ${session}#${notice.xid}`).sort(), expected.sort());
     for (const { session, notice } of told) {
       if (notice.type === "granted") this.#granted(session, notice.name, notice.xid, notice);
@@ -183,6 +219,11 @@ class Run {
         this.log.end(step.session);
         return names.flatMap((name) => this.model.remove(name, (one) => one.session === step.session));
       }
+      case "time":
+        this.log.told = [];
+        this.model.now = this.log.now += step.ms;
+        this.log.tick();
+        return names.flatMap((name) => this.model.advance(name));
       case "restore":
         this.log.told = [];
         this.log = this.log.restored(this.log.snapshot());
@@ -193,18 +234,12 @@ class Run {
   #acquire({ name, session, mode, how: given, keeps }: Step & { do: "acquire" }): string[] {
     const how = mode === "shared" && given === "steal" ? "wait" : given;
     const request: Request = { session, xid: this.made.length + 1, mode, keeps, probes: how === "ifAvailable" };
-    const robbed = how === "steal" ? this.model.locks.get(name)!.holders : [];
     const input = { name, xid: request.xid, mode, owner: "", how, keep: keeps, ageMs: 0 };
     const reply = this.log.apply(session, "acquire", input) as AcquireReply;
     const { status, events } = this.model.acquire(name, request, how);
     assert.is(reply.status, status);
     this.made.push({ name, request, token: undefined });
     if (reply.status === "granted") this.#granted(session, name, request.xid, reply);
-    const stolen = this.log.told.filter(({ notice }) => notice.type === "stolen");
-    assert.equal(
-      stolen.map(({ session, notice }) => `${session}#${notice.xid}`),
-      robbed.map(idOf),
-    );
     return events;
   }
 
@@ -240,16 +275,22 @@ class Run {
       this.made.push({ name, request, token: token! + BigInt(n + 1) });
       return request;
     });
-    const said = uses.map(({ xid }) => ({ xid, token: this.made[xid - 1]!.token, mode, ageMs: 0 }));
+    const ageMs = this.model.now - one.since!;
+    const said = uses.map(({ xid }) => ({ xid, token: this.made[xid - 1]!.token, mode, ageMs }));
     assert.is(this.log.apply(one.session, "settle", { name, xid: one.xid, token, uses: said }), true);
-    return this.model.settle(name, one, uses);
+    return this.model.settle(
+      name,
+      one,
+      uses.map((use) => ({ ...use, since: one.since! })),
+    );
   }
 
   #granted(session: string, name: string, xid: number, { token, keep }: TokenBlock): void {
     const one = this.made[xid - 1]!;
     assert.is(one.request.session, session);
     const held = this.model.locks.get(name)!.holders.find((other) => idOf(other) === idOf(one.request));
-    assert.is(keep > 0, held?.keeps);
+    // Who is robbed in the step in which it was granted has kept nothing.
+    assert.is(keep > 0, held?.keeps ?? false);
     one.token = token;
     const tokens = this.#tokens.get(name)!;
     for (const earlier of tokens) assert.ok(token >= earlier, `token ${token} after ${earlier}`);
@@ -269,6 +310,7 @@ class Run {
     );
     for (const { does, xid } of listed) assert.is(xid > 0, does === "holds");
     this.#checkOutstanding();
+    assert.is(this.log.deadline, this.model.deadline);
     const chunks = this.log.snapshot().map(String);
     assert.equal(this.log.restored(this.log.snapshot()).snapshot().map(String), chunks);
   }

@@ -19,6 +19,8 @@ interface Request {
   readonly probes: boolean;
   readonly keeps: boolean;
   readonly delayMs: number;
+  /** It steals, at this moment at the latest. */
+  readonly robsAt?: number;
 }
 
 /** One of a request's locks, held. */
@@ -56,8 +58,8 @@ class Model {
   advance(): void {
     for (let isMoving = true; isMoving; ) {
       const moved = this.waiting.find((one) => this.#isGranted(one) || this.#isDeclined(one));
-      isMoving = moved !== undefined;
-      if (moved === undefined) return;
+      isMoving = moved !== undefined || this.#rob();
+      if (moved === undefined) continue;
       const isGranted = this.#isGranted(moved);
       this.waiting = this.waiting.filter((one) => one !== moved);
       moved.names.forEach((name, index) => {
@@ -67,6 +69,35 @@ class Model {
         if (isGranted) this.holds.push({ ...moved, xid, name, mayKeep: moved.keeps, keeps });
       });
     }
+  }
+
+  /** Those that wait for the lock stand behind it. */
+  steal(thief: Request): void {
+    const [name] = thief.names as [string];
+    const place = this.waiting.findIndex(
+      ({ names, probes, robsAt }) => names.includes(name) && !probes && robsAt === undefined,
+    );
+    this.waiting.splice(place === -1 ? this.waiting.length : place, 0, thief);
+    this.advance();
+  }
+
+  /** Where nobody moves any more, the first of those that steal do. */
+  #rob(): boolean {
+    const ready = locks.flatMap((name) => {
+      const thief = this.waiting.find(({ names, robsAt }) => robsAt !== undefined && names[0] === name);
+      const isKept = this.holds.some((one) => one.name === name && one.keeps);
+      return thief === undefined || (isKept && thief.robsAt! > this.now) ? [] : [thief];
+    });
+    for (const thief of ready) {
+      const [name] = thief.names as [string];
+      this.waiting = this.waiting.filter((one) => one !== thief);
+      this.bars.delete(name);
+      this.events.push(`granted ${thief.session}#${thief.xid}`);
+      const keeps = thief.keeps && !this.waiting.some((one) => one.names.includes(name));
+      this.holds = this.holds.filter((one) => one.name !== name);
+      this.holds.push({ ...thief, name, mayKeep: thief.keeps, keeps });
+    }
+    return ready.length > 0;
   }
 
   end(session: string, isLost: boolean): void {
@@ -83,7 +114,8 @@ class Model {
   }
 
   get deadline(): number | undefined {
-    return this.bars.size === 0 ? undefined : Math.min(...this.bars.values());
+    const times = [...this.bars.values(), ...this.waiting.flatMap(({ robsAt }) => robsAt ?? [])];
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   #isFirst(request: Request, name: string): boolean {
@@ -150,11 +182,11 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     },
     { weight: 3, arbitrary: fc.record({ do: fc.constant("settle" as const), which: fc.nat(60) }) },
     {
-      weight: 1,
+      weight: 2,
       arbitrary: fc.record({ do: fc.constant("steal" as const), session, name: fc.constantFrom(...locks) }),
     },
     { weight: 2, arbitrary: fc.record({ do: fc.constant("end" as const), session, isLost: fc.boolean() }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant("time" as const), ms: fc.constantFrom(5, 10, 20) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant("time" as const), ms: fc.constantFrom(5, 10, 20, 1000) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("restore" as const) }) },
   ),
   { maxLength: 60, size: "max" },
@@ -241,12 +273,21 @@ class Run {
   #steal({ session, name }: Step & { do: "steal" }): void {
     const xid = this.#next(1);
     const input = { name, xid, mode: "exclusive", owner: "", how: "steal", keep: false, ageMs: 0 };
-    const { token } = this.log.apply(session, "acquire", input) as AcquireReply & { status: "granted" };
-    this.model.holds = this.model.holds.filter((one) => one.name !== name);
-    this.model.bars.delete(name);
-    this.model.holds.push({ session, xid, name, mode: "exclusive", mayKeep: false, keeps: false, delayMs: 0 });
-    this.model.advance();
-    this.#granted(session, name, xid, token, 0);
+    const reply = this.log.apply(session, "acquire", input) as AcquireReply;
+    const request = {
+      session,
+      xid,
+      names: [name],
+      mode: "exclusive",
+      keeps: false,
+      probes: false,
+      delayMs: 0,
+    } as const;
+    this.model.steal({ ...request, robsAt: this.model.now + 1000 });
+    const own = `granted ${session}#${xid}`;
+    assert.is(reply.status, this.model.events.includes(own) ? "granted" : "queued");
+    this.model.events = this.model.events.filter((event) => event !== own);
+    if (reply.status === "granted") this.#granted(session, name, xid, reply.token, 0);
   }
 
   #settle(which: number): void {
@@ -286,16 +327,23 @@ class Run {
 
   #granted(session: string, name: string, xid: number, token: bigint, keep: number): void {
     const hold = this.model.holds.find((one) => one.session === session && one.name === name && one.xid === xid);
-    assert.ok(hold, `${session}#${xid} holds ${name}`);
     // A batch may keep less than it could; and those who come in one are in nobody's way.
     const isWaitedFor = this.model.waiting.some((one) => one.names.includes(name));
+    const isRobbed =
+      hold === undefined && this.model.holds.some((one) => one.name === name && one.mode === "exclusive");
+    assert.ok(isRobbed || hold !== undefined, `${session}#${xid} holds ${name}`);
+    assert.ok(!isRobbed || keep === 0, "it keeps nothing, for a thief was in line");
+    if (hold !== undefined) this.#keeps(hold, isWaitedFor, token, keep);
+    const before = this.#issued.get(name);
+    assert.ok(before === undefined || token > before, `token ${token} of ${name} after ${before}`);
+    this.#issued.set(name, token + BigInt(Math.max(1, keep)) - 1n);
+  }
+
+  #keeps(hold: Hold, isWaitedFor: boolean, token: bigint, keep: number): void {
     assert.ok(keep === 0 || hold.keeps || (hold.mayKeep && !isWaitedFor), "nobody keeps a lock that others wait for");
     if (hold.keeps !== keep > 0)
       this.model.holds = this.model.holds.map((one) => (one === hold ? { ...one, keeps: keep > 0, token } : one));
     hold.token = token;
-    const before = this.#issued.get(name);
-    assert.ok(before === undefined || token > before, `token ${token} of ${name} after ${before}`);
-    this.#issued.set(name, token + BigInt(Math.max(1, keep)) - 1n);
   }
 
   #compare(): void {
@@ -307,7 +355,7 @@ class Run {
     const expected = [
       ...holds.map(({ name, session, mode }) => `${name} ${session} ${mode} holds`),
       ...waiting
-        .filter(({ probes }) => !probes)
+        .filter(({ probes, robsAt }) => !probes && robsAt === undefined)
         .flatMap(({ names, session, mode }) => names.map((name) => `${name} ${session} ${mode} waits`)),
     ];
     assert.equal(real.sort(), expected.sort());

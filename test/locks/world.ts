@@ -15,6 +15,8 @@ interface Due {
   readonly at: number;
   readonly number: number;
   readonly callback: () => void;
+  /** It is the cluster's, not one of its clients'. */
+  readonly isBehind: boolean;
 }
 
 /** Time that stands still until it is moved. */
@@ -37,7 +39,16 @@ export class ManualClock implements Environment {
   }
 
   setTimer(ms: number, callback: () => void): Timer {
-    const due: Due = { at: this.#now + ms, number: this.#made++, callback };
+    return this.#set(this.#now + ms, callback, false);
+  }
+
+  /** A timer of the cluster's. */
+  behind(at: number, callback: () => void): Timer {
+    return this.#set(at, callback, true);
+  }
+
+  #set(at: number, callback: () => void, isBehind: boolean): Timer {
+    const due: Due = { at, number: this.#made++, callback, isBehind };
     this.#due.push(due);
     return {
       cancel: () => {
@@ -65,8 +76,9 @@ export class ManualClock implements Environment {
       .padStart(16, "0");
   }
 
+  /** Of clients. */
   get timers(): number {
-    return this.#due.length;
+    return this.#due.filter(({ isBehind }) => !isBehind).length;
   }
 
   /** Moves time on, calling back what is due on the way, and everything that follows from it in between. */
@@ -121,6 +133,7 @@ export class World {
   tokens: number = Number.POSITIVE_INFINITY;
   #sessions: Record<string, number> = {};
   #primaries = 0;
+  #ticking: Timer | undefined;
 
   /** `cache`: of its clients. */
   constructor({ seed = 1, cache = false }: { seed?: number; cache?: LockClientOptions["cache"] } = {}) {
@@ -154,12 +167,17 @@ export class World {
       return entry(this.log);
     } finally {
       for (const { session, notice } of this.log.told) this.deliver(session, notice);
+      this.#tickInTime();
     }
   }
 
-  /** What a primary does from time to time. */
-  tick(): void {
-    this.execute((log) => log.tick());
+  /** As the primary does: when the machine's deadline has come. */
+  #tickInTime(): void {
+    this.#ticking?.cancel();
+    this.#ticking = undefined;
+    const { deadline } = this.log;
+    if (deadline === undefined) return;
+    this.#ticking = this.clock.behind(deadline, () => this.execute((log) => log.tick()));
   }
 
   /** What the machine says, with fewer tokens in it. */

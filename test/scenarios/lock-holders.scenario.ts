@@ -149,6 +149,8 @@ eitherWay('30: the notice "stolen" is lost with the primary', three, async (clus
   const lost = new Promise<void>((resolve) => held.signal.addEventListener("abort", () => resolve()));
   let stolen = thief.acquire("hut");
   await stolen;
+  // Its client says that it uses it: what is only kept would not be stolen but asked for.
+  await thief.query();
   await noticeIsLost(cluster, () => {
     stolen = thief.acquire("house", { steal: true });
   });

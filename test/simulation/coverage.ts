@@ -24,7 +24,7 @@ const RARE_PATHS: readonly string[] = [
 const KEPT_LOCKS: readonly string[] = [
   ...["kept", "revoked", "asked for its use", "settled", "declined after an answer"],
   ...["granted", "revoke"].map((type) => `"${type}" said again`),
-  ...["granted in a group", "permit", "delay over"],
+  ...["granted in a group", "permit", "delay over", "stolen in use"],
 ].map((what) => `lock ${what}`);
 
 const TROUBLES: readonly string[] = ["frame dropped", "frame reordered", "frame repeated"];
@@ -35,7 +35,11 @@ export const FAULT_KINDS: readonly string[] = [...Object.keys(FAULTS), ...Object
 const REQUIRED: readonly string[] = [...FAULT_KINDS, ...RARE_PATHS.map((name) => `path ${name}`), ...KEPT_LOCKS];
 
 /** Met by one seed in thousands. */
-const RAREST: readonly string[] = ["path receptionGivenUp", 'lock "stolen" said again'];
+const RAREST: readonly string[] = [
+  "path receptionGivenUp",
+  'lock "stolen" said again',
+  "lock stolen without an answer",
+];
 
 /** So many seeds of the usual draw meet everything that is required, and so many the rarest too. */
 const ENOUGH_SEEDS = 1000;

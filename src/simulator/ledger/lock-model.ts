@@ -25,6 +25,9 @@ import type {
 
 export type { Asked, Block, Grant, Group, LockStep, Mode, ModelLock, Outstanding, Tenure } from "./lock-words.ts";
 
+/** A steal has its answer, or does without one, after so many milliseconds. */
+const STEAL_WAITS_MS = 1000;
+
 export class LockModel {
   readonly sessions: Set<string> = new Set();
   readonly ended: Set<string> = new Set();
@@ -53,7 +56,7 @@ export class LockModel {
   /** What the session has to be told about kept locks, again and again until it has acted on it. */
   *outstanding(session: string): Generator<Outstanding> {
     for (const { name, holders, queue, declined } of this.#locks.values()) {
-      const answer = queue.some(({ probes }) => probes);
+      const answer = queue.some((one) => one.probes || one.stealsSince !== undefined);
       for (const { xid, isKept, ...holder } of holders)
         if (holder.session === session && isKept && queue.length > 0) yield { type: "revoke", name, xid, answer };
       for (const { xid, ...one } of declined)
@@ -91,7 +94,15 @@ export class LockModel {
       this.count("delay over");
       this.#touched.add(lock);
     }
-    return this.#finish(result, undefined);
+    return { ...this.#finish(result, undefined), stuck: this.#stuckThief() };
+  }
+
+  #stuckThief(): string | undefined {
+    for (const { name, queue } of this.#locks.values()) {
+      const late = queue.find(({ stealsSince = this.#time }) => this.#time - stealsSince >= STEAL_WAITS_MS);
+      if (late !== undefined) return `${late.session}/${late.xid} waits for ever to steal ${name}`;
+    }
+    return undefined;
   }
 
   #end(session: string, isLost: boolean, result: AppliedEntry): LockStep {
@@ -145,22 +156,29 @@ export class LockModel {
 
   #acquire(lock: ModelLock, session: string, words: Words, reply: Answer, group?: Group): void {
     const { xid, mode = "exclusive", how, permits = 0, delayMs = 0 } = words;
-    const asked: Asked = { session, xid, mode, probes: how === "ifAvailable", permits, delayMs, group };
+    const stealsSince = how === "steal" ? this.#time : undefined;
+    const asked: Asked = { session, xid, mode, probes: how === "ifAvailable", stealsSince, permits, delayMs, group };
     const isIt = (one: Asked): boolean => one.session === session && one.xid === xid;
     const standing = lock.tenures.findLast(isIt);
     if (standing !== undefined && standing.state !== "over" && standing.token === reply.token) return;
     if (reply.status === "queued" && !lock.queue.some(isIt)) {
-      lock.queue.push(asked);
+      const isBehind = (one: Asked): boolean => !one.probes && one.stealsSince === undefined;
+      const place = stealsSince === undefined ? -1 : lock.queue.findIndex(isBehind);
+      lock.queue.splice(place === -1 ? lock.queue.length : place, 0, asked);
       this.#touched.add(lock);
     }
     if (reply.status !== "granted" || reply.token === undefined) return;
-    if (how === "steal") this.#steal(lock);
     const overtaken = how === "steal" ? undefined : lock.queue.find((one) => !isIt(one));
     lock.queue = lock.queue.filter((one) => !isIt(one));
     this.#grant(lock, asked, reply.token, reply.keep ?? 0, overtaken, false);
   }
 
-  #steal(lock: ModelLock): void {
+  /** Whoever may have it unused is asked first, and has time to answer. */
+  #steal(lock: ModelLock, since: number): void {
+    const unasked = lock.holders.find(({ isKept }) => isKept);
+    if (unasked !== undefined && this.#time - since < STEAL_WAITS_MS)
+      this.#falsehood = `${lock.name} is stolen from ${unasked.session}/${unasked.xid}, which may not use it`;
+    if (lock.holders.length > 0) this.count(unasked === undefined ? "stolen in use" : "stolen without an answer");
     for (const tenure of lock.holders) tenure.state = "stolen";
     lock.holders = [];
     lock.barredUntil = undefined;
@@ -225,14 +243,15 @@ export class LockModel {
       const first = lock.queue[0];
       lock.queue = lock.queue.filter((one) => one !== asked);
       const mode = asked?.mode ?? "exclusive";
-      const overtaken = first === asked ? undefined : first;
-      const { permits = 0, delayMs = 0, group, probes = false } = asked ?? {};
-      const one: Asked = { session, xid: said.xid, mode, probes, permits, delayMs, group };
+      const { permits = 0, delayMs = 0, group, probes = false, stealsSince } = asked ?? {};
+      // Whoever has no answer for so long overtakes those who would wait for it.
+      const overtaken = first === asked || stealsSince !== undefined ? undefined : first;
+      const one: Asked = { session, xid: said.xid, mode, probes, stealsSince, permits, delayMs, group };
       this.#grant(lock, one, said.token, said.keep ?? 0, overtaken, asked === undefined);
     }
     this.#falsehood ??= this.#faultOfGroups();
     const [refills, falsehood] = [this.#refills, this.#falsehood];
-    return { grants: this.#grants, refills, falsehood, touched: this.#touched, ended };
+    return { grants: this.#grants, refills, falsehood, stuck: undefined, touched: this.#touched, ended };
   }
 
   /** A group is granted in one step, all of it. */
@@ -272,6 +291,7 @@ export class LockModel {
     isUnasked: boolean,
   ): void {
     if (keep > 0) this.count("kept");
+    if (asked.stealsSince !== undefined) this.#steal(lock, asked.stealsSince);
     const block = blockOf(token, keep);
     const tenure: Tenure = { ...asked, token, blocks: [block], isKept: keep > 0, state: "held", told: "nothing" };
     const before = lock.issuedThrough;

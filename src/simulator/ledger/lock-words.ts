@@ -18,6 +18,8 @@ export interface Asked {
   readonly mode: Mode;
   /** It waits for an answer, not for the lock. */
   readonly probes: boolean;
+  /** It steals, and has waited since then for the answer of those who may have the lock unused. */
+  readonly stealsSince: number | undefined;
   /** Of a semaphore; 0 for a lock. */
   readonly permits: number;
   /** For how long nobody may have the lock if its session is lost. */
@@ -79,6 +81,8 @@ export interface LockStep {
   readonly refills: readonly (Block & { readonly name: string; readonly before: bigint | undefined })[];
   /** What cannot be said of a kept lock, and was. */
   readonly falsehood: string | undefined;
+  /** Who waits for longer than anybody should. */
+  readonly stuck: string | undefined;
   /** The locks in which anything changed. */
   readonly touched: ReadonlySet<ModelLock>;
   /** The session that this entry ended. */

@@ -51,6 +51,39 @@ twelve("a robbed holder does not count, and may hear of it late", () => {
   assert.equal(story.broken, []);
 });
 
+twelve("a steal from a client that may not use the lock, before it could say so, is seen", () => {
+  const keeping = (): Story => {
+    const story = new Story();
+    story.keep(story.one, 1, 10n);
+    return story;
+  };
+  const told = (story: Story): { told: Notice[] } => ({ told: [revoke(story.one, 1, 10n, true)] });
+  const atOnce = keeping();
+  atOnce.acquire(atOnce.two, 1, 30n, "steal");
+  assert.equal(atOnce.broken, [12]);
+  const asking = (): Story => {
+    const story = keeping();
+    story.acquire(story.two, 1, "queued", "steal", "exclusive", told(story));
+    story.pass(999);
+    return story;
+  };
+  const early = asking();
+  early.tick([granted(early.two, 1, 30n)]);
+  assert.equal(early.broken, [12]);
+  const late = asking();
+  late.pass(1);
+  late.tick([granted(late.two, 1, 30n)]);
+  const unused = asking();
+  unused.release(unused.one, 1, 10n, [granted(unused.two, 1, 30n)]);
+  const used = asking();
+  used.settle(used.one, [1, 10n], [[2, 11n, "exclusive"]], [granted(used.two, 1, 30n)]);
+  for (const { broken } of [late, unused, used]) assert.equal(broken, []);
+  const never = asking();
+  never.pass(1);
+  never.tick();
+  assert.equal(never.broken, [14]);
+});
+
 twelve("a settlement of what was not kept, or into what was not had, is seen", () => {
   const kept = (act: (story: Story) => void): number[] => {
     const story = new Story();
@@ -102,7 +135,7 @@ twelve("a replica's own table is looked at", () => {
     delayMs: 0,
     group: 0,
   } as const;
-  const one = { ...asked, token: 1n, waited: false, keep: 0, asked: false, keeps: false, probes: false };
+  const one = { ...asked, token: 1n, waited: false, keep: 0, asked: false, keeps: false, probes: false, robsAt: 0 };
   const two = { ...one, session: "1.2" };
   const lock = { holders: [one], queue: [], stolen: [], declined: [], barred: undefined };
   const table = new LockTable();
@@ -159,10 +192,17 @@ thirteen("a client that acts under a tenure that is over is seen, one that was r
   held.keep(held.one, 1, 10n);
   held.act(10n);
   held.act(12n);
+  held.settle(held.one, [1, 10n], [[2, 12n, "exclusive"]]);
   held.acquire(held.two, 1, 20n, "steal");
-  held.act(10n);
+  held.act(12n);
   held.act(20n);
   assert.equal(held.broken, []);
+  const anew = new Story();
+  anew.keep(anew.one, 1, 10n);
+  anew.settle(anew.one, [1, 10n], [[2, 12n, "exclusive"]]);
+  anew.acquire(anew.two, 1, 20n, "steal");
+  anew.act(13n);
+  assert.equal(anew.broken, [13], "it took the lock again after it was robbed");
   held.end(held.two);
   held.act(20n);
   assert.equal(held.broken, [13]);

@@ -135,6 +135,24 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "a steal does not ask those who may have the lock unused",
+    rules: [12],
+    patches: [
+      {
+        file: "src/locks/machine-grants.ts",
+        find: "if (isKept(lock)) {",
+        replace: "if (isKept(lock) && lock.queue.length < 0) {",
+      },
+    ],
+    why: "the client that kept it takes it once more, though another has it",
+  },
+  {
+    name: "a steal waits for an answer for as long as there is none",
+    rules: [14, 15],
+    patches: [{ file: LINE, find: "(isKept(lock) && thief.robsAt > at.now)", replace: "isKept(lock)" }],
+    why: "a client that stands still is robbed when its session is over, not after a second",
+  },
+  {
     name: "those who wait for a kept lock are forgotten when it goes",
     rules: [15],
     patches: [

@@ -99,7 +99,7 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
   {
     name: "lockDelayMs: those who wait are not let in when it is over",
     rules: [14],
-    patches: [{ file: GRANTS, find: "  letIn(table, ended, at);\n", replace: "" }],
+    patches: [{ file: GRANTS, find: "  letIn(table, due, at);\n", replace: "" }],
   },
   {
     name: "lockDelayMs: missing from the snapshot",

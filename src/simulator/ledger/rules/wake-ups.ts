@@ -3,7 +3,14 @@
  * tells a client that has come to it.
  * @module
  */
-import { isCompatible, isUsedAgainst, type Lock, type LockTable } from "../../../locks/machine-state.ts";
+import {
+  isCompatible,
+  isKept,
+  isThief,
+  isUsedAgainst,
+  type Lock,
+  type LockTable,
+} from "../../../locks/machine-state.ts";
 import { decodeNotice } from "../../../protocol/calls.ts";
 import { sessionIdOf } from "../../../protocol/session.ts";
 import { hashBytes } from "../chain.ts";
@@ -101,7 +108,8 @@ function listOf(lists: Map<string, Set<number>>, key: string): Set<number> {
   return list;
 }
 
-function faultOfStep(model: LockModel, { grants, touched }: LockStep): string | undefined {
+function faultOfStep(model: LockModel, { grants, touched, stuck }: LockStep): string | undefined {
+  if (stuck !== undefined) return stuck;
   for (const grant of grants) {
     const fault = faultOfTurn(grant);
     if (fault !== undefined) return fault;
@@ -129,9 +137,11 @@ function faultOfLine(model: LockModel, lock: ModelLock): string | undefined {
   const inTheWay = inTheWayOf(first, lock);
   if (first.probes && (barredUntil !== undefined || inTheWay.some(({ isKept }) => !isKept)))
     return `${nameOf(first)} is not told that ${name} is in use`;
-  const untold = inTheWay.find(
-    ({ isKept, told }) => isKept && (told === "nothing" || (first.probes && told !== "answer")),
-  );
+  const thief = queue.find(({ stealsSince }) => stealsSince !== undefined);
+  const kept = (thief === undefined ? inTheWay : lock.holders).filter((holder) => holder.isKept);
+  if (thief !== undefined && kept.length === 0) return `${nameOf(thief)} could steal ${name}, and does not`;
+  const isAnswerDue = first.probes || thief !== undefined;
+  const untold = kept.find(({ told }) => told === "nothing" || (isAnswerDue && told !== "answer"));
   return untold === undefined ? undefined : `${nameOf(untold)} keeps ${name} and is not told that others want it`;
 }
 
@@ -163,7 +173,9 @@ export function faultOfQueue(table: LockTable, name: string, lock: Lock): string
   if (locks.every((one) => isFirst(one) && isCompatible(one, first)))
     return `${name} could be granted to ${nameOf(first)}, which is first in line, and is not`;
   const isInUse = first.probes && locks.some((one) => isFirst(one) && isUsedAgainst(one, first));
-  return isInUse ? `${nameOf(first)} is not told that ${name} is in use` : undefined;
+  if (isInUse) return `${nameOf(first)} is not told that ${name} is in use`;
+  const thief = lock.queue.find(isThief);
+  return thief === undefined || isKept(lock) ? undefined : `${nameOf(thief)} could steal ${name}, and does not`;
 }
 
 function nameOf({ session, xid, mode }: Pick<Asked, "session" | "xid" | "mode">): string {
