@@ -37,6 +37,8 @@ interface Run {
 }
 
 const LOOK_MS = 20;
+/** As many acts of a leader last longer than most sessions live on by themselves. */
+const LONG_ACTS = 80;
 const ANSWER_MS = 2_000;
 
 export class Leading {
@@ -104,8 +106,10 @@ export class Leading {
   ): Promise<void> {
     const office = { client, term };
     this.#takes(name, office);
-    for (let acts = random.integer(1, 4); acts > 0 && this.#acts(name, office); acts--)
-      await sleep(random.between(0, this.options.termMs));
+    // Some outlive their session, if something befalls it.
+    const longer = random.chance(0.05) ? LONG_ACTS : 0;
+    for (let acts = random.integer(1, 4) + longer; acts > 0 && this.#acts(name, office); acts--)
+      await sleep(longer > 0 ? LOOK_MS : random.between(0, this.options.termMs));
     this.#offices.get(name)?.delete(office);
     // Some lead for as long as they can.
     if (random.chance(0.8)) await term.resign().catch((error: unknown) => this.#expected(error));

@@ -1,5 +1,6 @@
 /**
- * Mutants of what is asked for beside plain locks: several at once, semaphores, limits, delays after a lost session.
+ * Mutants of what is asked for beside plain locks: several at once, semaphores, limits, delays after a lost session,
+ * elections.
  * @module
  */
 import type { Mutant } from "./mutant.ts";
@@ -9,6 +10,7 @@ const LINE = "src/locks/machine-line.ts";
 const STATE = "src/locks/machine-state.ts";
 const CLAIM = "src/locks/client-claim.ts";
 const CLAIMS = "src/locks/client-claims.ts";
+const ELECTION = "src/locks/election.ts";
 
 export const TOGETHER_MUTANTS: readonly Mutant[] = [
   {
@@ -122,5 +124,10 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
         replace: "this.machine.endSession(session.id, entry.body.length > 1, context)",
       },
     ],
+  },
+  {
+    name: "election: the same term for several leaders",
+    rules: [13],
+    patches: [{ file: ELECTION, find: "return this.#lock.token;", replace: "return this.#lock.token / 4n;" }],
   },
 ];
