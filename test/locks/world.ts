@@ -234,7 +234,7 @@ export class FakeCore implements ClientCore {
   readonly #notices: Set<(notice: unknown, session: SessionId) => void> = new Set();
   readonly #sessions: Set<(change: SessionChange) => void> = new Set();
   readonly #pending: Set<Pending> = new Set();
-  #live: { id: SessionId; ttlMs: number; trustedUntil: number } | undefined;
+  #live: { id: SessionId; ttlMs: number; trustedUntil: number; driftPercent: number } | undefined;
   #opening: Promise<LiveSession> | undefined;
   #isClosed = false;
   #isDead = false;
@@ -362,6 +362,7 @@ export class FakeCore implements ClientCore {
           id: this.#world.newSession(this.#family),
           ttlMs: this.ttlMs,
           trustedUntil: Number.POSITIVE_INFINITY,
+          driftPercent: 1,
         };
         for (const handler of this.#sessions) handler({ type: "opened", session: this.#live });
         resolve(this.#live);
