@@ -34,6 +34,8 @@ export interface LiveSession {
    * confirmed keep-alive was sent, shortened by the drift allowed.
    */
   readonly trustedUntil: number;
+  /** By so many percent a clock of the cluster may run faster than this client's. */
+  readonly driftPercent: number;
 }
 
 /** What happens to a client's session. */

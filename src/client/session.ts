@@ -18,12 +18,14 @@ class Live implements LiveSession {
   readonly ttlMs: number;
   readonly at: Viewstamp;
   readonly trust: Trust;
+  readonly driftPercent: number;
 
-  constructor(at: Viewstamp, ttlMs: number, trust: Trust) {
+  constructor(at: Viewstamp, ttlMs: number, trust: Trust, driftPercent: number) {
     this.id = sessionIdOf(at);
     this.at = at;
     this.ttlMs = ttlMs;
     this.trust = trust;
+    this.driftPercent = driftPercent;
   }
 
   get trustedUntil(): number {
@@ -100,7 +102,7 @@ export class Session {
     this.#asked = undefined;
     this.#due = true;
     const trust = new Trust(this.#clock, ttlMs, sent, driftPercent);
-    if (!trust.isOver()) this.#live = new Live(at, ttlMs, trust);
+    if (!trust.isOver()) this.#live = new Live(at, ttlMs, trust, driftPercent);
   }
 
   keptAlive(driftPercent: number): void {

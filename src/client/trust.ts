@@ -1,5 +1,6 @@
 /**
- * How long a client may believe in its session: always less long than the cluster keeps it (design.md 4.7).
+ * How long a client may believe in what the cluster keeps for it for a time, its session above all: always less long than the
+ * cluster keeps it (design.md 4.7).
  * @module
  */
 import type { Environment } from "../protocol/environment.ts";
@@ -62,12 +63,12 @@ export class Trust {
     this.#until = opening + this.#shortened(driftPercent);
   }
 
-  /** Until this moment (`environment.now()`) the cluster cannot have ended the session. */
+  /** Until this moment (`environment.now()`) the cluster cannot have ended it. */
   get until(): number {
     return this.#clock.shown(this.#until);
   }
 
-  /** The cluster has confirmed the session after `sent`: the moment *before* the question left, not the answer's. */
+  /** The cluster has confirmed it after `sent`: the moment *before* the question left, not the answer's. */
   confirm(sent: number, driftPercent: number): void {
     this.#until = Math.max(this.#until, sent + this.#shortened(driftPercent));
   }

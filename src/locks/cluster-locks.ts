@@ -90,6 +90,10 @@ export class ClusterLocks extends LockClient {
    * It is claimed before it runs and stays claimed whatever becomes of it: a callback that throws rejects here and is not
    * run by others until the time is up, and neither is one whose process died. At most once, never twice.
    *
+   * Who hears of its claim late (a failover, a pause) runs only if its time is surely not over by its own clock; else it claims
+   * anew, which succeeds if nobody else has claimed since. So runs begin in the order of their claims; one that takes longer
+   * than `ttlMs` may still be at it when the next begins.
+   *
    * @example
    * ```ts
    * const { ran } = await locks.runOnce(`report ${day}`, { ttlMs: 24 * 3600_000 }, () => sendReport(day));
@@ -97,8 +101,8 @@ export class ClusterLocks extends LockClient {
    *
    * @throws what the callback throws
    * @throws {TypeError} for a callback that is none
-   * @throws {ViewstampError} `InvalidInput`, `InvalidOptions`; `Timeout`, `Overloaded`, `Closed` … : then it did not run here,
-   * and where `outcomeUnknown` says so it may be claimed all the same
+   * @throws {ViewstampError} `InvalidInput`, `InvalidOptions`; `Timeout` (also if `ttlMs` is shorter than it takes to hear of a claim), `Overloaded`,
+   * `Closed` … : then it did not run here, and where `outcomeUnknown` says so it may be claimed all the same
    */
   runOnce<T>(key: string, options: RunOnceOptions, callback: () => T): Promise<OnceResult<Awaited<T>>> {
     return runOnceWith(this.#core, key, options, callback);

@@ -16,6 +16,8 @@ export interface OnceClaim {
   readonly id: string;
   /** For how long nobody else may do it, in milliseconds of replicated time. */
   readonly ttlMs: number;
+  /** A claim of the same claimant, who heard of it too late to use it: it does not count any more. */
+  readonly instead?: string | undefined;
 }
 
 interface Claimed {
@@ -32,9 +34,12 @@ const MAX_ID_LENGTH = 64;
 const FORGOTTEN_AT_ONCE = 256;
 const CLAIMS_PER_SLICE = 256;
 
+const idSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_ID_LENGTH));
+
 export const onceSchema: v.GenericSchema<OnceClaim> = v.strictObject({
   key: v.pipe(v.string(), v.maxLength(MAX_NAME_LENGTH)),
-  id: v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_ID_LENGTH)),
+  id: idSchema,
+  instead: v.optional(idSchema),
   ttlMs: v.pipe(v.number(), v.minValue(1), v.maxValue(MAX_ONCE_TTL_MS)),
 });
 
@@ -53,9 +58,9 @@ export class OnceTable {
   readonly #due: VersionedMap<Due, true> = new VersionedMap<Due, true>(byTime);
 
   /** Whether it is this claim that counts. @throws {MachineError} `TooManyClaims` */
-  claim({ key, id, ttlMs }: OnceClaim, now: number): boolean {
+  claim({ key, id, ttlMs, instead }: OnceClaim, now: number): boolean {
     const standing = this.#claims.get(key);
-    if (standing !== undefined && standing.until > now) return standing.id === id;
+    if (standing !== undefined && standing.until > now && standing.id !== instead) return standing.id === id;
     if (standing === undefined && this.#claims.size >= MAX_CLAIMS) {
       throw new MachineError("TooManyClaims", { limit: MAX_CLAIMS });
     }

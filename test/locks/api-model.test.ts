@@ -41,8 +41,7 @@ async function play(
   const model = new Model((name) => name === CROWDED && cache !== false);
   const performance = new Performance(rig, model);
   await fc.asyncModelRun(() => ({ model, real: performance }), commands);
-  await performance.timePasses();
-  await performance.rest();
+  await performance.allPasses();
   for (let client = 0; client < CLIENTS; client++) await performance.query(client);
   await rig.finish();
 }

@@ -25,6 +25,11 @@ test("the first claim counts until its time is up, and asking twice is asking on
   assert.is(claim("b"), false);
   log.now = 100;
   assert.equal([claim("b"), claim("a")], [true, false]);
+  const instead = (id: string, of: string) => log.apply("1.1", "once", { key: "k", id, ttlMs: 100, instead: of });
+  log.now = 150;
+  assert.equal([instead("c", "a"), instead("d", "b"), instead("d", "b"), claim("b")], [false, true, true, false]);
+  log.now = 249;
+  assert.is(claim("e"), false, "the time of the new claim is its own");
 });
 
 test("a claim outlives its session, and is in snapshots", () => {
@@ -127,6 +132,48 @@ test("a client whose session ends while it claims finds its own claim", async ()
   core.lose("planted");
   await world.clock.advance(1000);
   assert.equal(fate.value, { ran: true, value: 5 });
+});
+
+/** A claim has been executed, and its claimant stands still for so long before it hears of that. */
+async function heardLate(lateMs: number, meanwhile: (world: World) => void = () => {}): Promise<unknown[]> {
+  const world = new World({});
+  const { locks: one, core } = client(world);
+  await inTime(world, core.openSession());
+  world.delays = { request: 0, reply: 50, notice: 0 };
+  const late = watch(one.runOnce("job", { ttlMs: 1000 }, () => "late"));
+  while (core.done.length === 0) await world.clock.advance(0.1);
+  world.clock.jump(lateMs);
+  meanwhile(world);
+  await world.clock.advance(200);
+  return [late.value, core.done.length];
+}
+
+test("who hears of its claim while it lasts runs, and who hears of it too late claims anew", async () => {
+  assert.equal(await heardLate(900), [{ ran: true, value: "late" }, 1]);
+  // The cluster's clock may be faster by a hundredth; the claim stands, and does not stand in the way of the new one.
+  assert.equal(await heardLate(995), [{ ran: true, value: "late" }, 2]);
+  assert.equal(await heardLate(3000), [{ ran: true, value: "late" }, 2]);
+});
+
+test("who hears of its claim too late, when another has claimed it since, does not run", async () => {
+  const claim = { key: "job", id: "other", ttlMs: 1000 };
+  const isClaimed = (world: World): void =>
+    assert.is(
+      world.execute((log) => log.apply("1.9", "once", claim)),
+      true,
+    );
+  assert.equal(await heardLate(1001, isClaimed), [{ ran: false }, 2]);
+});
+
+test("a time that is over before anybody can hear of a claim is refused, not waited for", async () => {
+  const world = new World({});
+  const { locks: one, core } = client(world);
+  await inTime(world, core.openSession());
+  world.delays = { request: 0, reply: 50, notice: 0 };
+  const fate = watch(one.runOnce("job", { ttlMs: 1 }, () => assert.unreachable("it may run elsewhere")));
+  await world.clock.advance(1000);
+  assert.is(codeOf(fate.error), "Timeout");
+  assert.is(core.done.length, 3);
 });
 
 test("bad arguments are refused, and run nothing", async () => {

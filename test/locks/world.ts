@@ -234,7 +234,7 @@ export class FakeCore implements ClientCore {
   readonly #notices: Set<(notice: unknown, session: SessionId) => void> = new Set();
   readonly #sessions: Set<(change: SessionChange) => void> = new Set();
   readonly #pending: Set<Pending> = new Set();
-  #live: { id: SessionId; ttlMs: number; trustedUntil: number } | undefined;
+  #live: { id: SessionId; ttlMs: number; trustedUntil: number; driftPercent: number } | undefined;
   #opening: Promise<LiveSession> | undefined;
   #isClosed = false;
   #isDead = false;
@@ -249,7 +249,8 @@ export class FakeCore implements ClientCore {
 
   get session(): LiveSession | undefined {
     const isOver = this.#live !== undefined && this.#world.clock.now() >= this.#live.trustedUntil;
-    if (--this.looksLeft === 0 || (this.checksItself && isOver)) this.lose("no keep-alive was confirmed in time");
+    if (--this.looksLeft === 0 || (this.checksItself && isOver))
+      this.lose("no keep-alive was confirmed in time", "SessionExpired", true);
     return this.#live;
   }
 
@@ -321,7 +322,7 @@ export class FakeCore implements ClientCore {
     this.isCutOff = true;
     this.#pending.clear();
     if (live !== undefined)
-      this.#world.clock.setTimer(this.ttlMs, () => this.#world.execute((log) => log.end(live.id)));
+      this.#world.clock.setTimer(this.ttlMs, () => this.#world.execute((log) => log.end(live.id, true)));
   }
 
   /** What a new primary does: everything outstanding is told again. */
@@ -361,6 +362,7 @@ export class FakeCore implements ClientCore {
           id: this.#world.newSession(this.#family),
           ttlMs: this.ttlMs,
           trustedUntil: Number.POSITIVE_INFINITY,
+          driftPercent: 1,
         };
         for (const handler of this.#sessions) handler({ type: "opened", session: this.#live });
         resolve(this.#live);

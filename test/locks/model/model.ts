@@ -8,17 +8,24 @@ import type { LockMode } from "../../../src/locks/client-types.ts";
 /** What somebody asks for. */
 export interface Wish {
   readonly client: number;
-  readonly name: string;
+  /** Each once; several are granted together. */
+  readonly names: readonly string[];
+  /** With `acquireAll` or `requestAll`, also if it is one. */
+  readonly isGroup: boolean;
   readonly mode: LockMode;
   readonly how: "wait" | "ifAvailable" | "steal";
-  /** With `acquire`, with `request` and a callback, or as a candidate in an election. */
-  readonly by: "acquire" | "request" | "elect";
+  /** With `acquire`, and `release` or `await using`; with `request` and a callback; or as a candidate in an election. */
+  readonly by: "acquire" | "using" | "request" | "elect";
   /** It is a semaphore's, of which so many may be held at a time; a lock's otherwise. */
   readonly permits: number | undefined;
   /** It can be taken back. */
   readonly hasSignal: boolean;
   /** Of the time at which it is asked. */
   readonly timeoutMs: number | undefined;
+  /** Of the time at which it is granted. */
+  readonly maxHoldMs: number | undefined;
+  /** For so long nobody gets it if its client falls silent. */
+  readonly lockDelayMs: number;
 }
 
 export type State =
@@ -35,6 +42,7 @@ export type State =
   | "lost: session"
   | "lost: closed"
   | "lost: stolen"
+  | "lost: maxHoldMs"
   /** Its client is dead: nobody looks any more. */
   | "nobody's";
 
@@ -45,9 +53,11 @@ export interface Ask {
   readonly id: number;
   readonly wish: Wish;
   readonly at: number;
-  /** When it was asked for, and when it was granted: not before, not after. Told by who sees it. */
+  /** When it was asked for, and when it was granted: not before, not after. */
   asked: Moment;
   granted: Moment | undefined;
+  /** Counts grants. */
+  place: number;
   state: State;
   /** Of a candidate: the request of the term before, if there was one. */
   readonly before: Ask | undefined;
@@ -60,6 +70,21 @@ interface Claimed {
   most: number;
 }
 
+/** Nobody has the lock for a while, because its holder fell silent. */
+export interface Bar {
+  readonly lost: Ask;
+  readonly delayMs: number;
+  readonly least: number;
+  most: number;
+}
+
+/** Something that happens by itself, between these moments. */
+interface Due {
+  readonly least: number;
+  readonly most: number;
+  readonly act: () => void;
+}
+
 /** Replicated time is told by the primary's clock, which is not quite right. */
 const MOST_DRIFT = 0.05;
 
@@ -70,6 +95,8 @@ export class Model {
   readonly #lines: Map<string, Ask[]> = new Map();
   readonly #holders: Map<string, Ask[]> = new Map();
   readonly #claimed: Map<string, Claimed> = new Map();
+  readonly #bars: Map<string, Bar> = new Map();
+  #grants = 0;
   now = 0;
   /** When the command that is under way began. */
   began = 0;
@@ -90,20 +117,35 @@ export class Model {
     return this.#holders.get(name) ?? [];
   }
 
+  /** Nobody has it for now, but one who is lost. */
+  barOf(name: string): Bar | undefined {
+    return this.#bars.get(name);
+  }
+
+  get names(): string[] {
+    return [...new Set([...this.#lines.keys(), ...this.#holders.keys(), ...this.#bars.keys()])];
+  }
+
   /** Those that wait or hold. */
   get open(): Ask[] {
     return this.asks.filter(({ state }) => state === "waits" || state === "held");
   }
 
+  /** Those, and those that hold a rest. */
+  get live(): Ask[] {
+    return this.asks.filter((ask) => ask.state === "waits" || ask.state === "held" || this.hasRest(ask));
+  }
+
+  /** Of a group that was robbed of one lock, the others are its holder's until it lets go. */
+  hasRest(ask: Ask): boolean {
+    return ask.state.startsWith("lost") && ask.wish.names.some((name) => this.holdersOf(name).includes(ask));
+  }
+
   ask(wish: Wish, before?: Ask): Ask {
     const ask = this.#made(wish, "waits", before);
-    const { name, how } = wish;
-    if (how === "steal") {
-      const robbed = this.holdersOf(name);
-      for (const holder of robbed) this.#remove(holder, "lost: stolen");
-      this.grant(ask);
-      for (const holder of robbed) this.#standAgain(holder);
-    } else if (how === "ifAvailable" && !this.#isAvailable(wish)) ask.state = "declined";
+    const { how } = wish;
+    if (how === "steal") this.#steal(ask);
+    else if (how === "ifAvailable" && !this.#isAvailable(wish)) ask.state = "declined";
     else this.#standInLine(ask);
     return ask;
   }
@@ -113,40 +155,63 @@ export class Model {
     return this.#made(wish, "aborted");
   }
 
+  #steal(ask: Ask): void {
+    const [name] = ask.wish.names as [string];
+    const robbed = this.holdersOf(name);
+    this.#bars.delete(name);
+    for (const holder of robbed) holder.state = "lost: stolen";
+    this.#holders.set(name, []);
+    this.grant(ask);
+    for (const holder of robbed) this.#standAgain(holder);
+  }
+
   release(ask: Ask): void {
-    this.#remove(ask, "released");
-    this.#letIn(ask.wish.name);
+    this.#remove(ask, ask.state === "held" ? "released" : ask.state);
+    this.#letIn(ask.wish.names);
     this.#standAgain(ask);
   }
 
   abort(ask: Ask): void {
     if (ask.state !== "waits") return;
     this.#remove(ask, "aborted");
-    this.#letIn(ask.wish.name);
+    this.#letIn(ask.wish.names);
   }
 
   /** A candidacy is over, waiting or in office. */
   stand(ask: Ask): void {
     this.#remove(ask, "released");
-    this.#letIn(ask.wish.name);
+    this.#letIn(ask.wish.names);
   }
 
   /** The session is over: what it held is lost, what waited stands in line anew, in its order, behind all others. */
   loseSession(client: number): void {
     const its = this.#of(client);
-    for (const ask of its) this.#remove(ask, ask.state === "held" ? "lost: session" : "waits");
-    for (const name of new Set(its.map(({ wish }) => wish.name))) this.#letIn(name);
+    this.#bar(its);
+    for (const ask of its) this.#remove(ask, ask.state === "held" ? "lost: session" : ask.state);
+    this.#letIn(its.flatMap(({ wish }) => wish.names));
     for (const ask of its) if (ask.state === "waits") this.#standInLine(ask);
     for (const ask of its) this.#standAgain(ask);
   }
 
   close(client: number): void {
-    this.#end(client, (ask) => (ask.state === "held" ? "lost: closed" : "closed"));
+    const its = this.#of(client);
+    this.#end(its, (ask) => (ask.state === "held" ? "lost: closed" : ask.state === "waits" ? "closed" : ask.state));
   }
 
   /** The client dies without a word, and its session runs out. */
   die(client: number): void {
-    this.#end(client, () => "nobody's");
+    const its = this.#of(client);
+    this.#bar(its);
+    this.#end(its, () => "nobody's");
+  }
+
+  #bar(its: readonly Ask[]): void {
+    for (const lost of its) {
+      const { lockDelayMs: delayMs, names } = lost.wish;
+      if (delayMs === 0) continue;
+      const bar = { lost, delayMs, least: this.began + delayMs * (1 - MOST_DRIFT), most: Number.POSITIVE_INFINITY };
+      for (const name of names) if (this.holdersOf(name).includes(lost)) this.#bars.set(name, { ...bar });
+    }
   }
 
   /** Whether it runs; `undefined`: its time may be up or not. */
@@ -165,43 +230,85 @@ export class Model {
   failedOver(): void {
     for (const claimed of this.#claimed.values())
       claimed.most = Math.max(claimed.most, this.now + claimed.ttlMs * (1 + MOST_DRIFT));
+    for (const bar of this.#bars.values()) bar.most = Number.POSITIVE_INFINITY;
   }
 
   /** Time has passed. */
   pass(now: number): void {
     this.now = now;
-    for (let due = this.nextDeadline; due <= now; due = this.nextDeadline) {
-      const over = this.open.filter((ask) => ask.state === "waits" && deadlineOf(ask) === due);
-      for (const ask of over) this.#remove(ask, "timed out");
-      for (const { wish } of over) this.#letIn(wish.name);
+    // The client was lost, or another primary came, before this moment.
+    for (const bar of this.#bars.values())
+      if (bar.most === Number.POSITIVE_INFINITY) bar.most = now + bar.delayMs * (1 + MOST_DRIFT);
+    this.#grantsAreOver();
+    for (;;) {
+      const [due] = this.#dues.filter(({ most }) => most <= now).sort((a, b) => a.most - b.most);
+      if (due === undefined) return;
+      due.act();
+      this.#grantsAreOver();
     }
   }
 
-  /** When the first of those that wait gives up. */
-  get nextDeadline(): number {
-    return Math.min(...this.open.filter(({ state }) => state === "waits").map(deadlineOf));
+  #grantsAreOver(): void {
+    for (const ask of this.asks)
+      if (ask.granted?.[1] === Number.POSITIVE_INFINITY) ask.granted = [ask.granted[0], this.now];
+  }
+
+  /** The moment when all has happened that may happen by itself until then; `undefined`: that is nothing. */
+  whenOver(until: number): number | undefined {
+    const mosts = this.#dues.filter(({ least }) => least <= until).map(({ most }) => most);
+    return mosts.length === 0 ? undefined : Math.max(...mosts);
+  }
+
+  get #dues(): Due[] {
+    const dues: Due[] = [];
+    for (const ask of this.asks) {
+      const { timeoutMs, maxHoldMs, names } = ask.wish;
+      const leave = (state: State): void => {
+        this.#remove(ask, state);
+        this.#letIn(names);
+      };
+      if (ask.state === "waits" && timeoutMs !== undefined) {
+        const at = ask.at + timeoutMs;
+        dues.push({ least: at, most: at, act: () => leave("timed out") });
+      }
+      const isHeld = ask.state === "held" || this.hasRest(ask);
+      if (!isHeld || maxHoldMs === undefined || ask.granted === undefined) continue;
+      const [least, most] = ask.granted;
+      const lost = ask.state === "held" ? "lost: maxHoldMs" : ask.state;
+      const times = { least: least + maxHoldMs * (1 - MOST_DRIFT), most: most + maxHoldMs * (1 + MOST_DRIFT) };
+      dues.push({ ...times, act: () => leave(lost) });
+    }
+    for (const [name, { least, most }] of this.#bars) {
+      const act = (): void => {
+        this.#bars.delete(name);
+        this.#letIn([name]);
+      };
+      dues.push({ least, most, act });
+    }
+    return dues;
   }
 
   /** Whether a judged request may be granted now, by the rules that hold in any case. */
   mayBeGranted({ wish, id }: Ask): boolean {
     const isBefore = (other: Ask): boolean => other.wish.client === wish.client && other.id < id;
-    return this.#fits(wish) && !this.lineOf(wish.name).some(isBefore);
+    return wish.names.every((name) => this.#fits(name, wish) && !this.lineOf(name).some(isBefore));
   }
 
   /** A lock that nobody has, and somebody waits for; or that all who have it and wait for it could share. */
   isStuck(name: string): boolean {
     const line = this.lineOf(name);
-    return line.length > 0 && (line.every(({ wish }) => this.#fits(wish)) || this.holdersOf(name).length === 0);
+    return line.length > 0 && (line.every(({ wish }) => this.#fits(name, wish)) || this.holdersOf(name).length === 0);
   }
 
   grant(ask: Ask): void {
-    const { name } = ask.wish;
     ask.state = "held";
-    this.#lines.set(
-      name,
-      this.lineOf(name).filter((one) => one !== ask),
-    );
-    this.#holders.set(name, [...this.holdersOf(name), ask]);
+    ask.place = ++this.#grants;
+    ask.granted = [this.began, Number.POSITIVE_INFINITY];
+    for (const name of ask.wish.names) {
+      const others = this.lineOf(name).filter((one) => one !== ask);
+      this.#lines.set(name, others);
+      this.#holders.set(name, [...this.holdersOf(name), ask]);
+    }
   }
 
   #made(wish: Wish, state: State, before?: Ask): Ask {
@@ -211,6 +318,7 @@ export class Model {
       at: this.now,
       asked: [this.began, this.now],
       granted: undefined,
+      place: 0,
       state,
       before,
     };
@@ -219,26 +327,35 @@ export class Model {
   }
 
   #isAvailable(wish: Wish): boolean {
-    return this.lineOf(wish.name).length === 0 && this.#fits(wish);
+    return wish.names.every((name) => this.lineOf(name).length === 0 && this.#fits(name, wish));
   }
 
-  #fits({ name, mode, permits }: Wish): boolean {
+  #fits(name: string, { mode, permits }: Wish): boolean {
+    if (this.#bars.has(name)) return false;
     if (permits !== undefined) return this.holdersOf(name).length < permits;
     return this.holdersOf(name).every(({ wish }) => wish.mode === "shared" && mode === "shared");
   }
 
   #standInLine(ask: Ask): void {
-    const { name } = ask.wish;
-    this.#lines.set(name, [...this.lineOf(name), ask]);
-    if (ask.wish.how === "ifAvailable") this.grant(ask);
-    else this.#letIn(name);
+    const { names, how } = ask.wish;
+    for (const name of names) this.#lines.set(name, [...this.lineOf(name), ask]);
+    if (how === "ifAvailable") this.grant(ask);
+    else this.#letIn(names);
   }
 
-  /** First come, first served. */
-  #letIn(name: string): void {
-    if (this.isJudged(name)) return;
-    for (let [head] = this.lineOf(name); head !== undefined && this.#fits(head.wish); [head] = this.lineOf(name))
+  /** First come, first served; of a group all at once. */
+  #letIn(changed: readonly string[]): void {
+    const names = changed.filter((name) => !this.isJudged(name));
+    for (let next = 0; next < names.length; next++) {
+      const [head] = this.lineOf(names[next] as string);
+      if (head === undefined || !this.#isFirst(head)) continue;
       this.grant(head);
+      names.push(...head.wish.names);
+    }
+  }
+
+  #isFirst(ask: Ask): boolean {
+    return ask.wish.names.every((name) => this.lineOf(name)[0] === ask && this.#fits(name, ask.wish));
   }
 
   /** A candidate whose term is over stands for election again, behind all others. */
@@ -247,25 +364,21 @@ export class Model {
     if (ask.wish.by === "elect" && isOver) this.ask(ask.wish, ask);
   }
 
-  #end(client: number, how: (ask: Ask) => State): void {
-    const its = this.#of(client);
+  #end(its: readonly Ask[], how: (ask: Ask) => State): void {
     for (const ask of its) this.#remove(ask, how(ask));
-    for (const name of new Set(its.map(({ wish }) => wish.name))) this.#letIn(name);
+    this.#letIn(its.flatMap(({ wish }) => wish.names));
   }
 
   #of(client: number): Ask[] {
-    return this.open.filter(({ wish }) => wish.client === client);
+    return this.live.filter(({ wish }) => wish.client === client);
   }
 
   #remove(ask: Ask, state: State): void {
-    const { name } = ask.wish;
     const isOther = (one: Ask): boolean => one !== ask;
-    this.#lines.set(name, this.lineOf(name).filter(isOther));
-    this.#holders.set(name, this.holdersOf(name).filter(isOther));
+    for (const name of ask.wish.names) {
+      this.#lines.set(name, this.lineOf(name).filter(isOther));
+      this.#holders.set(name, this.holdersOf(name).filter(isOther));
+    }
     ask.state = state;
   }
-}
-
-function deadlineOf({ at, wish }: Ask): number {
-  return wish.timeoutMs === undefined ? Number.POSITIVE_INFINITY : at + wish.timeoutMs;
 }

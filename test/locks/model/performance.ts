@@ -3,25 +3,33 @@
  * @module
  */
 import * as assert from "uvu/assert";
-import type { AcquiredLock, Lock, LockInfo, LockOptions } from "../../../src/locks/client-types.ts";
+import type { Lock, LockGroup, LockInfo, LockOptions } from "../../../src/locks/client-types.ts";
 import type { ClusterLocks } from "../../../src/locks/cluster-locks.ts";
 import type { Election, Leadership } from "../../../src/locks/election.ts";
 import type { ViewstampError } from "../../../src/protocol/errors.ts";
 import { codeOf, type Fate, gate, watch } from "../support.ts";
-import type { Ask, Model, Wish } from "./model.ts";
+import type { Ask, Bar, Model, Wish } from "./model.ts";
 import type { Rig } from "./rig.ts";
+
+/** What a request comes to: a lock or several. */
+type Held = Lock | LockGroup;
+type Acquired = Held & { release(): Promise<void>; [Symbol.asyncDispose](): Promise<void> };
 
 /** What the program has of one request. */
 interface Part {
   readonly controller: AbortController;
   readonly election: Election | undefined;
   /** How the lock was given, if it is not a candidate's. */
-  readonly fate: Fate<AcquiredLock | Lock | null> | undefined;
+  readonly fate: Fate<Held | null> | undefined;
   /** How the call of `request` ends. */
   readonly done: Fate<number> | undefined;
   readonly leave: () => Promise<unknown>;
-  lock: AcquiredLock | Lock | undefined;
+  lock: Held | undefined;
+  /** As the locks of a group were, one for each name. */
+  locks: readonly Lock[];
   term: Leadership | undefined;
+  /** Terms as an iteration tells of them. */
+  readonly told: Leadership[];
   /** Taken when it was granted; a signal that is asked for later is another test's business. */
   signal: AbortSignal | undefined;
 }
@@ -33,7 +41,8 @@ interface Tokens {
   exclusive: bigint;
 }
 
-const ALL_TIMEOUTS_MS = 10_000;
+/** What a step takes in which nothing is done. */
+export const WAIT_MS = 10_000;
 
 export class Performance {
   readonly rig: Rig;
@@ -51,7 +60,7 @@ export class Performance {
 
   /** One step: first on the model, then for real; then all that is seen must be what the model says. */
   async step(horizonMs: number, act: () => Promise<void> | void): Promise<void> {
-    await this.#letTimeoutsPass(horizonMs);
+    await this.#letPass(horizonMs);
     this.model.began = this.rig.now();
     this.model.pass(this.rig.now());
     await act();
@@ -64,9 +73,15 @@ export class Performance {
     this.judge();
   }
 
-  /** Whatever waits with a limit has reached it. */
+  /** Nothing happens by itself meanwhile, for that is over. */
   timePasses(): Promise<void> {
-    return this.rig.advance(ALL_TIMEOUTS_MS);
+    return this.rig.advance(WAIT_MS);
+  }
+
+  /** All is over that would happen by itself sooner or later. */
+  async allPasses(): Promise<void> {
+    await this.#letPass(Number.POSITIVE_INFINITY);
+    await this.rest();
   }
 
   async failOver(): Promise<void> {
@@ -83,27 +98,38 @@ export class Performance {
     const controller = new AbortController();
     const locks = this.rig.locks(wish.client);
     if (wish.by === "elect") {
-      const election = this.#parts.get(ask.before?.id ?? -1)?.election ?? locks.elect(wish.name);
-      this.#parts.set(ask.id, partOf({ controller, election, leave: () => Promise.resolve() }));
+      const before = this.#parts.get(ask.before?.id ?? -1);
+      const election = before?.election ?? locks.elect(nameOf(wish));
+      const told = before?.told ?? termsOf(election);
+      this.#parts.set(ask.id, partOf({ controller, election, told, leave: () => Promise.resolve() }));
       return;
     }
     const options = optionsOf(wish, controller.signal);
     const from = sourceOf(locks, wish);
-    if (wish.by === "acquire") {
+    if (wish.by !== "request") {
       const fate = watch(from.acquire(options));
-      const leave = async (): Promise<void> => (fate.value as AcquiredLock).release();
+      const leave = async (): Promise<void> => {
+        if (wish.by === "acquire") return (fate.value as Acquired).release();
+        await using _ = fate.value as Acquired;
+      };
       this.#parts.set(ask.id, partOf({ controller, fate, leave }));
       return;
     }
     const { opened, open } = gate();
-    const fate: Fate<Lock | null> = { isSettled: false };
-    const run = async (lock: Lock | null): Promise<number> => {
+    const fate: Fate<Held | null> = { isSettled: false };
+    const run = async (lock: Held | null): Promise<number> => {
       Object.assign(fate, { value: lock, isSettled: true });
       if (lock !== null) await opened;
       return ask.id;
     };
     const done = watch(from.request(options, run));
     this.#parts.set(ask.id, partOf({ controller, fate, done, leave: async () => open() }));
+  }
+
+  async isGranted(ask: Ask): Promise<void> {
+    const { fate } = this.#part(ask);
+    for (let ms = 0; ms < this.rig.restMs && fate?.isSettled !== true; ms++) await this.rig.advance(1);
+    assert.ok(fate?.value, `${said(ask)} is not granted`);
   }
 
   abort(ask: Ask): void {
@@ -144,9 +170,15 @@ export class Performance {
   async query(client: number): Promise<void> {
     const { held, pending } = await this.rig.settle(this.rig.locks(client).query());
     this.model.pass(this.rig.now());
-    const wanted = this.model.open.map((ask) => this.#infoOf(ask));
+    const { model } = this;
+    const wanted = model.names.flatMap((name) => [
+      ...model.holdersOf(name).map((ask) => this.#infoOf(ask, name, true)),
+      ...model.lineOf(name).map((ask) => this.#infoOf(ask, name, false)),
+    ]);
+    const barred = held.filter(({ availableInMs }) => availableInMs !== undefined);
+    this.#judgeBars(barred);
     assert.equal(
-      texts(held).sort(),
+      texts(held.filter((info) => !barred.includes(info))).sort(),
       wanted
         .filter(({ isHeld }) => isHeld)
         .map(textOf)
@@ -161,10 +193,26 @@ export class Performance {
     );
     for (const name of new Set(pending.map(({ name }) => name))) {
       if (this.model.isJudged(name)) continue;
-      const line = this.model.lineOf(name).map((ask) => textOf(this.#infoOf(ask)));
+      const line = this.model.lineOf(name).map((ask) => textOf(this.#infoOf(ask, name, false)));
       assert.equal(texts(pending.filter((info) => info.name === name)), line, "the line in its order");
     }
-    for (const info of [...held, ...pending]) this.#judgeAge(info);
+    for (const info of [...held, ...pending]) if (!barred.includes(info)) this.#judgeAge(info);
+  }
+
+  #judgeBars(barred: readonly LockInfo[]): void {
+    const { model } = this;
+    const wanted = model.names.flatMap((name) => {
+      const bar = model.barOf(name);
+      const owner = `client ${bar?.lost.wish.client}`;
+      return bar === undefined ? [] : `${name} exclusive ${owner} ${this.#tokenOf(bar.lost, name)}`;
+    });
+    const seen = barred.map(({ name, mode, owner, token }) => `${name} ${mode} ${owner} ${token}`);
+    assert.equal(seen.sort(), wanted.sort());
+    for (const { name, availableInMs = 0 } of barred) {
+      const { least, most, delayMs } = model.barOf(name) as Bar;
+      const fits = availableInMs <= delayMs && availableInMs >= 0.95 * (least - this.rig.now()) - this.rig.restMs;
+      assert.ok(fits && availableInMs <= most - model.began, `${name} is available in ${availableInMs} ms`);
+    }
   }
 
   /** Who leads, for somebody who looks on. */
@@ -174,7 +222,7 @@ export class Performance {
     await this.rig.settle(observation.return(undefined));
     const holder = this.model.holdersOf(name).find(({ wish }) => wish.mode === "exclusive");
     const seen = leader && { name: leader.name, term: leader.term, clientId: leader.clientId, owner: leader.owner };
-    const { clientId, owner, token } = holder === undefined ? ({} as Partial<Info>) : this.#infoOf(holder);
+    const { clientId, owner, token } = holder === undefined ? ({} as Partial<Info>) : this.#infoOf(holder, name, true);
     assert.equal(seen, holder && { name, term: token, clientId, owner });
   }
 
@@ -195,8 +243,9 @@ export class Performance {
       this.begin(ask);
     }
     this.#foresee();
-    const granted = this.model.asks.filter((ask) => ask.state === "held" && !this.#isKnown(ask));
-    for (const ask of granted) this.#takes(ask);
+    // What was granted and lost since is news, too.
+    const granted = this.model.asks.filter((ask) => ask.place > 0 && ask.state !== "nobody's" && !this.#isKnown(ask));
+    for (const ask of granted.sort((a, b) => a.place - b.place)) this.#takes(ask);
     for (const ask of this.model.asks) this.#judge(ask);
   }
 
@@ -204,14 +253,15 @@ export class Performance {
   #foresee(): void {
     const isGiven = ({ id }: Ask): boolean => this.#parts.get(id)?.fate?.value != null;
     for (;;) {
-      const waiting = this.model.open.filter(({ state, wish }) => state === "waits" && this.model.isJudged(wish.name));
+      const isJudged = ({ wish }: Ask): boolean => wish.names.some((name) => this.model.isJudged(name));
+      const waiting = this.model.open.filter((ask) => ask.state === "waits" && isJudged(ask));
       const given = waiting.filter(isGiven);
       const next = given.find((ask) => this.model.mayBeGranted(ask));
       if (next !== undefined) this.model.grant(next);
       else {
         assert.equal(given.map(said), [], "granted, and must not be");
         for (const { wish } of waiting)
-          assert.not(this.model.isStuck(wish.name), `${wish.name} is free, and waited for`);
+          assert.not(this.model.isStuck(nameOf(wish)), `${nameOf(wish)} is free, and waited for`);
         return;
       }
     }
@@ -224,16 +274,32 @@ export class Performance {
 
   #takes(ask: Ask): void {
     const part = this.#part(ask);
-    ask.granted = [this.model.began, this.model.now];
     part.term = part.election?.leadership;
     part.lock = part.fate?.value ?? undefined;
     part.signal = part.term?.signal ?? part.lock?.signal;
-    const token = part.term?.term ?? part.lock?.token;
-    assert.ok(token !== undefined, `${said(ask)} is not granted`);
-    this.#judgeToken(ask.wish, token);
+    if (part.lock !== undefined) part.locks = "locks" in part.lock ? part.lock.locks : [part.lock];
+    if (ask.wish.isGroup) this.#judgeGroup(ask, part.lock as LockGroup | undefined);
+    assert.ok(part.lock !== undefined || part.term !== undefined, `${said(ask)} is not granted`);
+    for (const name of ask.wish.names) {
+      assert.is(part.term?.name ?? part.locks.find((lock) => lock.name === name)?.name, name);
+      this.#judgeToken(name, ask.wish.mode, this.#tokenOf(ask, name) as bigint);
+    }
+    for (const lock of part.locks) assert.is(lock.mode, ask.wish.mode);
+    if (part.term !== undefined) assert.is(part.told.at(-1), part.term);
   }
 
-  #judgeToken({ name, mode }: Wish, token: bigint): void {
+  #judgeGroup(ask: Ask, group: LockGroup | undefined): void {
+    const { names } = ask.wish;
+    assert.equal(group?.names, names, said(ask));
+    for (const [index, name] of names.entries()) assert.is(group?.get(name), group?.locks[index]);
+  }
+
+  #tokenOf(ask: Ask, name: string): bigint | undefined {
+    const { term, locks } = this.#part(ask);
+    return term?.term ?? locks.find((lock) => lock.name === name)?.token;
+  }
+
+  #judgeToken(name: string, mode: Wish["mode"], token: bigint): void {
     let tokens = this.#tokens.get(name);
     if (tokens === undefined) this.#tokens.set(name, (tokens = { seen: new Set(), any: -1n, exclusive: -1n }));
     const bound = mode === "exclusive" ? tokens.any : tokens.exclusive;
@@ -276,12 +342,13 @@ export class Performance {
   #judgeAge({ name, clientId, token, ageMs }: LockInfo): void {
     const { rig, model } = this;
     const slackMs = rig.restMs;
-    const its = model.open.filter((ask) => {
-      const info = this.#infoOf(ask);
-      return ask.wish.name === name && info.clientId === clientId && info.token === token;
+    const asks = token === undefined ? model.lineOf(name) : model.holdersOf(name);
+    const its = asks.filter((ask) => {
+      const info = this.#infoOf(ask, name, token !== undefined);
+      return info.clientId === clientId && info.token === token;
     });
     const fits = its.some(({ asked, granted }) => {
-      const [least, most] = granted ?? asked;
+      const [least, most] = token === undefined ? asked : (granted as Ask["asked"]);
       const counted = model.began - Math.max(most, this.#failedOverAt);
       const isOldEnough = ageMs >= 0.95 * counted - slackMs;
       return isOldEnough && ageMs <= 1.05 * (rig.now() - least) + slackMs;
@@ -297,12 +364,11 @@ export class Performance {
     assert.ok(fits, `${said({ granted, ...ask })} is ${age} ms old at ${now}, of ${least} to ${most}`);
   }
 
-  #infoOf({ id, wish, state }: Ask): Info {
-    const { lock, term } = this.#parts.get(id)!;
-    const clientId = this.rig.session(wish.client);
-    const token = state === "held" ? (term?.term ?? lock?.token) : undefined;
-    const { name, mode, client } = wish;
-    return { name, mode, clientId, owner: `client ${client}`, token, isHeld: state === "held" };
+  #infoOf(ask: Ask, name: string, isHeld: boolean): Info {
+    const { mode, client, permits } = ask.wish;
+    const clientId = this.rig.session(client);
+    const token = isHeld ? this.#tokenOf(ask, name) : undefined;
+    return { name, mode, clientId, owner: `client ${client}`, token, permits, isHeld };
   }
 
   #isLatest(ask: Ask): boolean {
@@ -314,11 +380,19 @@ export class Performance {
     return this.#parts.get(ask.id)!;
   }
 
-  async #letTimeoutsPass(horizonMs: number): Promise<void> {
-    if (this.model.nextDeadline > this.rig.now() + horizonMs) return;
-    this.model.began = this.rig.now();
-    await this.timePasses();
-    await this.rest();
+  /** Whatever would happen by itself so soon has happened, with all that follows. */
+  async #letPass(horizonMs: number): Promise<void> {
+    const { rig, model } = this;
+    let hasPassed = false;
+    for (;;) {
+      const over = model.whenOver(rig.now() + horizonMs);
+      if (over === undefined) break;
+      hasPassed = true;
+      model.began = rig.now();
+      await rig.advance(Math.max(0, over - rig.now()) + rig.restMs);
+      model.pass(rig.now());
+    }
+    if (hasPassed) await this.rest();
   }
 }
 
@@ -328,6 +402,7 @@ interface Info {
   readonly clientId: string | undefined;
   readonly owner: string;
   readonly token: bigint | undefined;
+  readonly permits: number | undefined;
   readonly isHeld: boolean;
 }
 
@@ -337,6 +412,8 @@ function partOf(given: Partial<Part> & Pick<Part, "controller" | "leave">): Part
     fate: undefined,
     done: undefined,
     lock: undefined,
+    locks: [],
+    told: [],
     term: undefined,
     signal: undefined,
     ...given,
@@ -344,25 +421,51 @@ function partOf(given: Partial<Part> & Pick<Part, "controller" | "leave">): Part
 }
 
 interface Source {
-  acquire(options: LockOptions): Promise<AcquiredLock | null>;
-  request(options: LockOptions, run: (lock: Lock | null) => Promise<number>): Promise<number>;
+  acquire(options: LockOptions): Promise<Acquired | null>;
+  request(options: LockOptions, run: (lock: Held | null) => Promise<number>): Promise<number>;
 }
 
-function sourceOf(locks: ClusterLocks, { name, permits }: Wish): Source {
+function nameOf({ names }: Wish): string {
+  return names[0] as string;
+}
+
+function sourceOf(locks: ClusterLocks, wish: Wish): Source {
+  const { names, isGroup, permits } = wish;
+  const name = nameOf(wish);
   if (permits !== undefined) return locks.semaphore(name, permits);
+  if (isGroup) {
+    // Saying one twice is saying it once.
+    const said = [...names, name];
+    return {
+      acquire: (options) => locks.acquireAll(said, options),
+      request: (options, run) => locks.requestAll(said, options, run),
+    };
+  }
   return {
     acquire: (options) => locks.acquire(name, options),
     request: (options, run) => locks.request(name, options, run),
   };
 }
 
-function optionsOf({ mode, how, timeoutMs, hasSignal, permits }: Wish, signal: AbortSignal): LockOptions {
+function optionsOf(wish: Wish, signal: AbortSignal): LockOptions {
+  const { mode, how, timeoutMs, maxHoldMs, lockDelayMs, hasSignal, permits } = wish;
   return {
+    ...(maxHoldMs !== undefined && { maxHoldMs }),
+    ...(lockDelayMs > 0 && { lockDelayMs }),
     ...(permits === undefined && { mode }),
     ...(how !== "wait" && { [how]: true }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(hasSignal && { signal }),
   };
+}
+
+/** Each term of an election, as its iteration tells. */
+function termsOf(election: Election): Leadership[] {
+  const told: Leadership[] = [];
+  void (async () => {
+    for await (const term of election) told.push(term);
+  })();
+  return told;
 }
 
 /** What never became a lock. */
@@ -396,12 +499,13 @@ function textOf(info: {
   clientId: string | undefined;
   owner: string;
   token?: bigint | undefined;
+  permits?: number | undefined;
 }): string {
-  return `${info.name} ${info.mode} ${info.owner} ${info.clientId} ${info.token ?? "-"}`;
+  return `${info.name} ${info.mode} ${info.owner} ${info.clientId} ${info.token ?? "-"} ${info.permits ?? "-"}`;
 }
 
 function said({ id, wish, state }: Ask): string {
-  return `request ${id} (${wish.by} ${wish.name}, ${wish.mode}, ${wish.how}, client ${wish.client}) ${state}`;
+  return `request ${id} (${wish.by} ${wish.names}, ${wish.mode}, ${wish.how}, client ${wish.client}) ${state}`;
 }
 
 function told({ value, error, isSettled }: Fate<unknown>): string {

@@ -4,7 +4,7 @@
  */
 import * as fc from "fast-check";
 import type { Ask, Model, Wish } from "./model.ts";
-import type { Performance } from "./performance.ts";
+import { type Performance, WAIT_MS } from "./performance.ts";
 
 export const CLIENTS = 3;
 /** A client makes any number of requests for this one at a time. */
@@ -13,6 +13,10 @@ export const CROWDED = "crowd";
 const POOL = "pool";
 const PERMITS = 2;
 const KEYS = ["daily", "hourly"];
+/** Asked for together. */
+const GROUPED = ["a", "b", "\ud800"];
+/** Long enough that none is over within a step, whatever the trouble. */
+const DELAY_MS = 30_000;
 
 type Trouble = { readonly crash: boolean };
 
@@ -23,6 +27,7 @@ export type Step =
       readonly wishes: readonly Omit<Wish, "client">[];
       readonly inVain: boolean;
     } & Trouble)
+  | { readonly do: "rob"; readonly client: number; readonly name: string; readonly other: number }
   | ({ readonly do: "release" | "abort" | "stand"; readonly which: number } & Trouble)
   | { readonly do: "lapse" | "die" | "close" | "query"; readonly client: number }
   | { readonly do: "observe"; readonly client: number; readonly name: string }
@@ -44,25 +49,39 @@ const wish: fc.Arbitrary<Omit<Wish, "client">> = fc
       "ifAvailable" as const,
       "steal" as const,
     ),
-    by: fc.constantFrom("acquire" as const, "acquire" as const, "request" as const, "elect" as const),
+    by: fc.constantFrom("acquire" as const, "using" as const, "request" as const, "elect" as const),
+    group: fc.oneof(
+      { weight: 3, arbitrary: fc.constant([]) },
+      { weight: 1, arbitrary: fc.shuffledSubarray(GROUPED, { minLength: 1 }) },
+    ),
     hasSignal: fc.boolean(),
     timeoutMs: fc.constantFrom(undefined, undefined, undefined, 10_000),
+    maxHoldMs: fc.constantFrom(undefined, undefined, undefined, 20_000, 60_000),
+    lockDelayMs: fc.constantFrom(0, 0, DELAY_MS),
   })
-  .map((drawn) => ({ ...drawn, permits: undefined }))
-  .map((drawn): Omit<Wish, "client"> => {
-    if (drawn.name === POOL) return permitOf(drawn);
-    if (drawn.by === "elect" && drawn.name !== CROWDED)
-      return { ...drawn, mode: "exclusive", how: "wait", hasSignal: false, timeoutMs: undefined };
-    const by = drawn.by === "elect" ? "acquire" : drawn.by;
-    if (drawn.how === "wait") return { ...drawn, by };
-    const mode = drawn.how === "steal" ? "exclusive" : drawn.mode;
-    return { ...drawn, by, mode, hasSignal: false, timeoutMs: undefined };
+  .map(({ name, group, ...drawn }): Omit<Wish, "client"> => {
+    const isGroup = group.length > 0 && name !== CROWDED && name !== POOL;
+    const names = isGroup ? group : [name];
+    const any: Omit<Wish, "client"> = { ...drawn, names, isGroup, permits: undefined };
+    if (name === POOL) return permitOf(any);
+    if (any.by === "elect" && name !== CROWDED && !isGroup)
+      return { ...any, ...AS_CANDIDATE, hasSignal: false, timeoutMs: undefined };
+    const by = any.by === "elect" ? "acquire" : any.by;
+    const how = isGroup && any.how === "steal" ? "wait" : any.how;
+    const mode = how === "steal" ? "exclusive" : any.mode;
+    // What is lost with a client, and when what it wanted is over, is not foretold where the order is not.
+    const own = name === CROWDED ? { maxHoldMs: undefined, lockDelayMs: 0 } : {};
+    const lockDelayMs = mode === "exclusive" ? any.lockDelayMs : 0;
+    const wish = { ...any, by, how, mode, lockDelayMs, ...own };
+    return how === "wait" ? wish : { ...wish, hasSignal: false, timeoutMs: undefined };
   });
+
+const AS_CANDIDATE = { mode: "exclusive", how: "wait", maxHoldMs: undefined, lockDelayMs: 0 } as const;
 
 /** Permits are asked for one by one, and cannot be stolen. */
 function permitOf(drawn: Omit<Wish, "client">): Omit<Wish, "client"> {
   const by = drawn.by === "elect" ? "acquire" : drawn.by;
-  const permit = { ...drawn, by, mode: "shared", permits: PERMITS } as const;
+  const permit = { ...drawn, by, mode: "shared", permits: PERMITS, lockDelayMs: 0 } as const;
   return drawn.how === "ifAvailable"
     ? { ...permit, how: "ifAvailable", hasSignal: false, timeoutMs: undefined }
     : { ...permit, how: "wait" };
@@ -90,6 +109,15 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constantFrom("lapse" as const, "die" as const, "close" as const), client }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("rob" as const),
+      client,
+      name: fc.constantFrom("a", "a", "b"),
+      other: client,
+    }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("query" as const), client }) },
   {
@@ -119,6 +147,7 @@ export class StepCommand implements fc.AsyncCommand<Model, Performance> {
   check(model: Model): boolean {
     const given = this.#step;
     if (given.do === "ask") return isPossible(model, given.client, given.wishes, given.inVain);
+    if (given.do === "rob") return isRobbable(model, given);
     return !("which" in given) || choose(model, given) !== undefined;
   }
 
@@ -126,7 +155,8 @@ export class StepCommand implements fc.AsyncCommand<Model, Performance> {
     const given = this.#step;
     const { rig } = play;
     const isTrouble = ("crash" in given && given.crash) || ["lapse", "die", "failOver", "runOnce"].includes(given.do);
-    await play.step(isTrouble ? 2 * rig.troubleMs : 5 * rig.restMs, async () => {
+    const lastsMs = given.do === "wait" ? WAIT_MS : isTrouble ? 2 * rig.troubleMs : 0;
+    await play.step(lastsMs + 5 * rig.restMs, async () => {
       await this.#take(model, play);
       if ("crash" in given && given.crash) await play.failOver();
     });
@@ -142,6 +172,8 @@ export class StepCommand implements fc.AsyncCommand<Model, Performance> {
     switch (given.do) {
       case "ask":
         return ask(model, play, given);
+      case "rob":
+        return rob(model, play, given);
       case "release":
       case "abort":
       case "stand":
@@ -173,21 +205,27 @@ export class StepCommand implements fc.AsyncCommand<Model, Performance> {
  * wait is the only request for its lock in that turn: what others do about it crosses the next one's way.
  */
 function isPossible(model: Model, client: number, wishes: readonly Omit<Wish, "client">[], inVain: boolean): boolean {
-  const names = wishes.map((one) => one.name);
-  const isAlone = ({ name, how }: Omit<Wish, "client">): boolean =>
-    how === "wait" || names.filter((one) => one === name).length === 1;
+  const names = wishes.flatMap((one) => one.names);
+  const isAlone = (wish: Omit<Wish, "client">): boolean =>
+    wish.how === "wait" || wish.names.every((name) => names.filter((one) => one === name).length === 1);
   const isFree = (name: string, index: number): boolean =>
     name === CROWDED ||
     name === POOL ||
     !model.isJudged(CROWDED) ||
-    (names.indexOf(name) === index && !model.open.some(({ wish }) => wish.client === client && wish.name === name));
-  const isOneCandidacy = ({ by, name }: Omit<Wish, "client">, index: number): boolean =>
+    (names.indexOf(name) === index && !hasPart(model, client, name));
+  const isCandidacy = (one: Omit<Wish, "client">, name: string): boolean =>
+    one.by === "elect" && one.names.includes(name);
+  const isOneCandidacy = ({ by, names }: Omit<Wish, "client">, index: number): boolean =>
     by !== "elect" ||
-    (wishes.findIndex((one) => one.by === "elect" && one.name === name) === index &&
-      !model.open.some(({ wish }) => wish.by === "elect" && wish.client === client && wish.name === name));
+    (wishes.findIndex((one) => isCandidacy(one, names[0] as string)) === index &&
+      !model.open.some(({ wish }) => wish.client === client && isCandidacy(wish, names[0] as string)));
   // Who gives up lets others in, and where that is only judged nobody knows whom.
-  const isTimed = wishes.some(({ name, timeoutMs }) => model.isJudged(name) && timeoutMs !== undefined);
+  const isTimed = wishes.some(({ names, timeoutMs }) => model.isJudged(names[0] as string) && timeoutMs !== undefined);
   if (isTimed) return false;
+  // Whether somebody gives up before or after a lock comes free by itself may be luck.
+  const all = [...wishes, ...model.live.map(({ wish }) => wish)];
+  const endsByItself = all.some(isLimited) || model.names.some((name) => model.barOf(name) !== undefined);
+  if (endsByItself && all.some((one) => one.timeoutMs !== undefined)) return false;
   if (inVain && wishes.at(-1)?.hasSignal !== true) return false;
   return wishes.every(isAlone) && names.every(isFree) && wishes.every(isOneCandidacy);
 }
@@ -197,7 +235,7 @@ function choose(model: Model, { do: what, which }: Extract<Step, { which: number
     if (what === "release") return state === "held";
     return what === "abort" ? wish.hasSignal : wish.by === "elect";
   };
-  const asks = model.open.filter(fits);
+  const asks = model.live.filter((ask) => fits(ask) || (what === "release" && model.hasRest(ask)));
   return asks[which % Math.max(1, asks.length)];
 }
 
@@ -212,7 +250,9 @@ function ask(model: Model, play: Performance, given: Extract<Step, { do: "ask" }
 }
 
 function end(model: Model, play: Performance, given: Extract<Step, { which: number }>): void {
-  const chosen = choose(model, given)!;
+  const chosen = choose(model, given);
+  // What has ended by itself meanwhile was all there was.
+  if (chosen === undefined) return;
   if (given.do === "release") {
     play.leave(chosen);
     model.release(chosen);
@@ -223,6 +263,44 @@ function end(model: Model, play: Performance, given: Extract<Step, { which: numb
     play.stand(chosen);
     model.stand(chosen);
   }
+}
+
+/**
+ * One steals, and as soon as it has the lock another asks for it: also one that kept it and has not heard of anything has to
+ * stand behind the thief.
+ */
+async function rob(model: Model, play: Performance, given: Extract<Step, { do: "rob" }>): Promise<void> {
+  if (!isRobbable(model, given)) return;
+  const { client, other, name } = given;
+  const thief = model.ask({ ...PLAIN, client, names: [name], how: "steal" });
+  play.begin(thief);
+  await play.isGranted(thief);
+  play.begin(model.ask({ ...PLAIN, client: other, names: [name], how: "wait" }));
+}
+
+const PLAIN = {
+  isGroup: false,
+  mode: "exclusive",
+  by: "acquire",
+  permits: undefined,
+  hasSignal: false,
+  timeoutMs: undefined,
+  maxHoldMs: undefined,
+  lockDelayMs: 0,
+} as const;
+
+/** Neither has a part in the lock already, and nobody who is robbed wants it back. */
+function isRobbable(model: Model, { client, other, name }: Extract<Step, { do: "rob" }>): boolean {
+  if (model.holdersOf(name).some(({ wish }) => wish.by === "elect")) return false;
+  return client !== other && !hasPart(model, client, name) && !hasPart(model, other, name);
+}
+
+function hasPart(model: Model, client: number, name: string): boolean {
+  return [...model.holdersOf(name), ...model.lineOf(name)].some(({ wish }) => wish.client === client);
+}
+
+function isLimited({ maxHoldMs, lockDelayMs }: Pick<Wish, "maxHoldMs" | "lockDelayMs">): boolean {
+  return maxHoldMs !== undefined || lockDelayMs > 0;
 }
 
 async function close(model: Model, play: Performance, client: number): Promise<void> {

@@ -261,6 +261,14 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
 that can be seen here: the clock was looked at when the frame came, and no time passes until the grant is taken`,
   },
   {
+    name: "who hears too late that it may run something once runs it",
+    rules: [9],
+    patches: [
+      { file: "src/locks/once.ts", find: "if (!trust.isOver()) return", replace: "if (trust !== null) return" },
+    ],
+    why: "another has claimed it by then, and runs it first",
+  },
+  {
     name: "what was claimed to be run once is forgotten in half its time",
     rules: [9],
     patches: [
