@@ -2,10 +2,11 @@
  * Copies the whole state of a cluster: from its primary, as it is after everything acknowledged before the copy began.
  * @module
  */
-import type { Copied, ServerMessage } from "../protocol/client-messages.ts";
+import type { Copied, NodeStatus, ServerMessage } from "../protocol/client-messages.ts";
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { MachineVersion } from "../protocol/machine.ts";
+import { sameVersions } from "../protocol/machine-versions.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { type ClusterId, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
 import { clusterStatus } from "./admin.ts";
@@ -49,15 +50,13 @@ export async function copyState(options: CopyOptions): Promise<CopiedState> {
   }
   return await new Promise((resolve, reject) => {
     new Copying(primary.url, options, (error, copied) => {
-      const { clusterId } = view;
-      const machines = view.machines.map(({ name, version }) => ({ name, version }));
-      if (error === undefined) resolve({ ...(copied as Taken), clusterId, machines });
+      if (error === undefined) resolve({ ...(copied as Taken), clusterId: view.clusterId });
       else reject(error);
     });
   });
 }
 
-type Taken = Pick<CopiedState, "at" | "chunks">;
+type Taken = Omit<CopiedState, "clusterId">;
 
 /** A node that hangs must not keep the others waiting. */
 const STATUS_MS = 2000;
@@ -65,11 +64,15 @@ const STATUS_MS = 2000;
 /** A primary that is busy is asked again after this long. */
 const AGAIN_MS = 100;
 
-/** One copy over one connection: when that is lost, so is the copy. */
+/**
+ * One copy over one connection: when that is lost, so is the copy. What machines the state is of, the primary says before and
+ * after: versions only go up, so if it says the same they were the same in between, too.
+ */
 class Copying implements LinkOwner {
   readonly #options: CopyOptions;
   readonly #link: Link;
   readonly #done: (error: unknown, taken: Taken | undefined) => void;
+  #machines: readonly MachineVersion[] | undefined;
   #at: Viewstamp | undefined;
   #next = 0;
   #xid = 0;
@@ -90,12 +93,13 @@ class Copying implements LinkOwner {
 
   welcomed(link: Link): void {
     link.settled();
-    this.#ask();
+    this.#askStatus();
   }
 
   received(_link: Link, message: ServerMessage): void {
     if (this.#over) return;
     if (message.type === "copied" && message.xid === this.#xid) this.#take(message);
+    else if (message.type === "status" && message.xid === this.#xid) this.#told(message.status);
     else if (message.type === "declined" && message.xid === this.#xid) this.#declined(message.code, message.text);
   }
 
@@ -110,6 +114,22 @@ class Copying implements LinkOwner {
     return true;
   }
 
+  #askStatus(): void {
+    this.#link.send({ type: "askStatus", xid: ++this.#xid });
+  }
+
+  #told(status: NodeStatus): void {
+    const machines = status.machines.map(({ name, version }) => ({ name, version }));
+    if (this.#at === undefined) {
+      this.#machines = machines;
+      this.#ask();
+    } else if (sameVersions(machines, this.#machines ?? [])) {
+      this.#finish(undefined, { at: this.#at, chunks: this.#next, machines });
+    } else {
+      this.#finish(new ViewstampError("Busy", `${this.#link.url}: its machines were upgraded meanwhile; ask again`));
+    }
+  }
+
   #ask(): void {
     this.#link.send({ type: "copy", xid: ++this.#xid, next: this.#next });
   }
@@ -119,7 +139,7 @@ class Copying implements LinkOwner {
       return this.#finish(new ViewstampError("BadMessage", `${this.#link.url} gave another chunk than the next one`));
     }
     this.#at = at;
-    if (isEnd) return this.#finish(undefined, { at, chunks: index });
+    if (isEnd) return this.#askStatus();
     this.#next++;
     this.#deadline.cancel();
     this.#options.take(body).then(

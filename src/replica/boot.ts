@@ -2,6 +2,7 @@
  * From a storage to a node that can begin: who it is, what it remembers, and the state of its newest snapshot.
  * @module
  */
+import type { Entry } from "../protocol/entry.ts";
 import type { Environment } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { MachineAbility, Restoration } from "../protocol/machine.ts";
@@ -14,6 +15,8 @@ import { storageFailure } from "./failures.ts";
 /** What a node wakes up with. */
 export interface Booted {
   readonly durable: DurableState;
+  /** Those of its entries that change machine versions. */
+  readonly upgrades: readonly Entry[];
   readonly incarnation: Incarnation;
   /** Not once data has been set aside: such a node is never fresh, it may only join. */
   readonly mayFound: boolean;
@@ -41,30 +44,60 @@ export function boot(options: BootOptions, done: BootDone): void {
   options.storage.open((error, durable) => {
     options.opened(durable !== undefined);
     if (durable === undefined) return fail(error);
-    const refusal = refuseData(options.able, durable);
-    if (refusal !== undefined) return done(refusal, undefined);
-    identify(options, durable, (identifyError, booted) => {
-      if (booted === undefined) return fail(identifyError);
-      restore(options, booted, done);
+    findUpgrades(options, durable, (upgrades) => {
+      const refusal = refuseData(options.able, durable, upgrades);
+      if (refusal !== undefined) return done(refusal, undefined);
+      identify(options, durable, upgrades, (identifyError, booted) => {
+        if (booted === undefined) return fail(identifyError);
+        restore(options, booted, done);
+      });
     });
   });
+}
+
+/** So many entries are looked at in one go. */
+const LOOKS = 16_384;
+
+/** A log may be long: it is looked through in slices. */
+function findUpgrades(
+  { environment }: BootOptions,
+  { entries }: DurableState,
+  done: (found: readonly Entry[]) => void,
+): void {
+  const found: Entry[] = [];
+  const look = (from: number): void => {
+    const end = Math.min(from + LOOKS, entries.length);
+    for (let index = from; index < end; index++) {
+      const entry = entries[index] as Entry;
+      if (entry.kind === "upgrade") found.push(entry);
+    }
+    if (end < entries.length) environment.endOfTurn(() => look(end));
+    else done(found);
+  };
+  look(0);
 }
 
 type Identified = (error: Error | undefined, booted: Booted | undefined) => void;
 
 /** New data, new incarnation: durable before anyone hears of it. */
-function identify({ storage, environment }: BootOptions, durable: DurableState, done: Identified): void {
+function identify(
+  { storage, environment }: BootOptions,
+  durable: DurableState,
+  upgrades: readonly Entry[],
+  done: Identified,
+): void {
   const mayFound = durable.setAside === undefined;
   if (durable.identity !== undefined) {
     const { incarnation } = durable.identity;
-    done(undefined, { durable, incarnation, mayFound, isNew: false, restorePauseMs: 0 });
+    done(undefined, { durable, upgrades, incarnation, mayFound, isNew: false, restorePauseMs: 0 });
     return;
   }
   const identity = { incarnation: environment.randomId(), clusterId: durable.setAside?.clusterId };
   storage.write([{ kind: "identity", ...identity }], (error) => {
     if (error !== undefined) return done(error, undefined);
     const { incarnation } = identity;
-    done(undefined, { durable: { ...durable, identity }, incarnation, mayFound, isNew: true, restorePauseMs: 0 });
+    const booted = { durable: { ...durable, identity }, upgrades, incarnation, mayFound };
+    done(undefined, { ...booted, isNew: true, restorePauseMs: 0 });
   });
 }
 

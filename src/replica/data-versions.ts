@@ -2,6 +2,7 @@
  * Whether a program may start on data: not if an older or newer one must, by what the data holds.
  * @module
  */
+import type { Entry } from "../protocol/entry.ts";
 import type { ViewstampError } from "../protocol/errors.ts";
 import type { MachineAbility } from "../protocol/machine.ts";
 import { canRun } from "../protocol/machine-versions.ts";
@@ -9,8 +10,15 @@ import type { DurableState } from "../protocol/storage.ts";
 import { decodeUpgrade } from "../protocol/upgrade-body.ts";
 import { cannotRun } from "../rsm/state.ts";
 
-/** Why this program must not start on this data, or `undefined`. What a snapshot holds is seen when it is restored. */
-export function refuseData(able: readonly MachineAbility[], durable: DurableState): ViewstampError | undefined {
+/**
+ * Why this program must not start on this data, or `undefined`. What a snapshot holds is seen when it is restored.
+ * `upgrades`: those of the entries that change versions.
+ */
+export function refuseData(
+  able: readonly MachineAbility[],
+  durable: DurableState,
+  upgrades: readonly Entry[],
+): ViewstampError | undefined {
   const { identity, machines, snapshot, view, entries } = durable;
   const restored = snapshot?.at.seqno ?? 0;
   const { origin = [], promised = [] } = machines ?? {};
@@ -21,8 +29,8 @@ export function refuseData(able: readonly MachineAbility[], durable: DurableStat
   const isMember = view?.members.some(({ incarnation }) => incarnation === identity?.incarnation) === true;
   const isReplayed = snapshot === undefined && machines !== undefined && (isMember || entries.length > 0);
   if (isReplayed && !canRun(able, origin)) return cannotRun(able, origin, "the log in the data begins with");
-  for (const { kind, seqno, body } of entries) {
-    if (kind !== "upgrade" || seqno <= restored) continue;
+  for (const { seqno, body } of upgrades) {
+    if (seqno <= restored) continue;
     const { to } = decodeUpgrade(body);
     if (!canRun(able, to)) return cannotRun(able, to, "the log in the data goes on with");
   }

@@ -131,13 +131,14 @@ export class Life {
     }
   }
 
-  #makeRooms({ durable, incarnation, mayFound, restorePauseMs }: Booted, boundUrl: string): Rooms {
+  #makeRooms({ durable, upgrades, incarnation, mayFound, restorePauseMs }: Booted, boundUrl: string): Rooms {
     const { id, cluster, advertise, options, limits, environment, runtime } = this.#setup;
     const { sliceEntries } = limits;
     const self = { id, incarnation, url: advertise ?? boundUrl };
     const seed = Math.floor(environment.random() * 2 ** 32);
     const now = environment.now();
-    const start = { self, cluster, options, durable, seed, now, runtime, mayFound, sliceEntries, restorePauseMs };
+    const found = { durable, upgrades, mayFound, restorePauseMs };
+    const start = { self, cluster, options, seed, now, runtime, sliceEntries, ...found };
     const core: CoreLike = this.#brain.wake(start);
     return new Rooms(this.#setup, core, self, this.#machine.able, {
       tell: (event) => this.#owner.tell(event),

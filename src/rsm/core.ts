@@ -35,7 +35,7 @@ import { newsOf, statusOf } from "./report.ts";
 import { Serving } from "./serving.ts";
 import type { ReplicatedState } from "./state.ts";
 
-export interface CoreSetup extends Pick<ReplicatedLogSetup, "sliceEntries" | "restorePauseMs"> {
+export interface CoreSetup extends Pick<ReplicatedLogSetup, "sliceEntries" | "restorePauseMs" | "upgrades"> {
   readonly self: Member;
   /** Every node named in the `cluster` option, this one included. */
   readonly cluster: readonly Invitation[];
@@ -217,6 +217,7 @@ export class Core {
         return this.#replica.snapshotSaved(event.snapshot, event.pauseMs);
       case "continue":
         this.#replica.continued();
+        this.#serving?.continued(now);
         return this.#reception.continued();
       case "restoringTook":
         return this.#replica.restored(event.ms);

@@ -27,6 +27,10 @@ export class LiveSession {
   }
 }
 
+/** So many sessions are looked at in one go. */
+const LOOKS = 256;
+const NO_SESSIONS: Iterator<Session, undefined> = { next: () => ({ done: true, value: undefined }) };
+
 export class LiveSessions {
   /** By the place of the entry that opened the session: those that somebody has asked for since the activation. */
   readonly #bySeqno: Map<number, LiveSession> = new Map();
@@ -36,12 +40,17 @@ export class LiveSessions {
   #begunAt = 0;
   /** No session can be overdue before this moment. */
   #checkAt = Number.NEGATIVE_INFINITY;
+  /** Where a look at all sessions has come to; it meets those that are opened meanwhile, too. */
+  #look: Iterator<Session, undefined> | undefined;
+  /** Of those looked at, when the first can be overdue. */
+  #earliest = Number.POSITIVE_INFINITY;
 
   /** The view is active: every session has a full TTL. There may be very many, so nothing is made of them yet. */
   begin(sessions: SessionTable, now: number): void {
     this.#sessions = sessions;
     this.#begunAt = now;
     this.#checkAt = now;
+    this.#look = undefined;
   }
 
   get(seqno: number): LiveSession | undefined {
@@ -84,20 +93,40 @@ export class LiveSessions {
     this.#byClient.delete(client);
   }
 
-  /** Sessions silent for longer than their TTL and not yet ending. */
-  overdue(now: number): LiveSession[] {
-    if (now < this.#checkAt) return [];
-    const found: LiveSession[] = [];
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const session of this.#sessions ?? []) {
+  /** Whether some session may be silent for longer than its TTL: then all are to be looked at. */
+  mayBeOverdue(now: number): boolean {
+    return this.isLooking || now >= this.#checkAt;
+  }
+
+  /** Not all have been looked at. */
+  get isLooking(): boolean {
+    return this.#look !== undefined;
+  }
+
+  /**
+   * Looks at the next few sessions; gives the first that is silent for longer than its TTL and not ending yet. There may be
+   * very many: whoever looks goes on while `isLooking`, a few at a time.
+   */
+  nextOverdue(now: number): LiveSession | undefined {
+    if (this.#look === undefined) {
+      this.#look = this.#sessions?.[Symbol.iterator]() ?? NO_SESSIONS;
+      this.#earliest = Number.POSITIVE_INFINITY;
+    }
+    for (let looks = 0; looks < LOOKS; looks++) {
+      const next = this.#look.next();
+      if (next.done === true) {
+        this.#look = undefined;
+        this.#checkAt = this.#earliest;
+        return undefined;
+      }
+      const session = next.value;
       const live = this.#bySeqno.get(session.opened.seqno);
       if (live?.ending === true) continue;
       const due = (live?.heardAt ?? this.#begunAt) + session.ttlMs;
-      if (due < now) found.push(live ?? this.add(session, this.#begunAt));
-      else earliest = Math.min(earliest, due);
+      if (due < now) return live ?? this.add(session, this.#begunAt);
+      this.#earliest = Math.min(this.#earliest, due);
     }
-    this.#checkAt = earliest;
-    return found;
+    return undefined;
   }
 
   #detach(live: LiveSession): void {

@@ -7,16 +7,24 @@ import { assert } from "../protocol/errors.ts";
 import type { Run } from "../protocol/messages.ts";
 import { sameViewstamp, type Viewstamp } from "../protocol/view.ts";
 
+interface OpenRun {
+  readonly vid: number;
+  lastSeqno: number;
+}
+
 export class Log {
   #base: Viewstamp;
   #entries: Entry[];
   /** Ascending in both fields; covers the entries after `base`. */
-  #runs: { readonly vid: number; lastSeqno: number }[] = [];
+  #runs: OpenRun[];
 
+  /** There may be very many entries: they are not looked at one by one. */
   constructor(base: Viewstamp, entries: readonly Entry[]) {
     this.#base = base;
-    this.#entries = [];
-    this.append(entries);
+    this.#entries = entries.slice();
+    this.#runs = runsOf(base, entries);
+    const [first, last] = [entries[0]?.seqno ?? this.end + 1, entries.at(-1)?.seqno ?? this.end];
+    assert(first === base.seqno + 1 && last === this.end, "a log's entries follow its base");
   }
 
   /** The place before the first entry held; a snapshot covers everything through it. */
@@ -127,4 +135,21 @@ export class Log {
     }
     return this.contains(base) || sameViewstamp(base, this.#base) ? base : undefined;
   }
+}
+
+/** Views never fall along a log, so where one ends is found by halving. */
+function runsOf(base: Viewstamp, entries: readonly Entry[]): OpenRun[] {
+  const runs: OpenRun[] = [];
+  for (let from = 0; from < entries.length; ) {
+    const { vid } = entries[from] as Entry;
+    let end = entries.length;
+    for (let low = from + 1; low < end; ) {
+      const middle = (low + end) >> 1;
+      if ((entries[middle] as Entry).vid > vid) end = middle;
+      else low = middle + 1;
+    }
+    runs.push({ vid, lastSeqno: base.seqno + end });
+    from = end;
+  }
+  return runs;
 }

@@ -25,6 +25,8 @@ export interface ReplicatedLogSetup {
   readonly config: Config;
   readonly output: Output;
   readonly durable: DurableState;
+  /** Those of the durable entries that change machine versions, if somebody has looked: there may be very many entries. */
+  readonly upgrades?: readonly Entry[];
   /** Restored from the newest snapshot, if there is one. */
   readonly state: ReplicatedState;
   /**
@@ -67,14 +69,15 @@ export class ReplicatedLog {
   /** The last upgrade executed: the snapshot that it calls for lets newer programs do without older versions. */
   #upgradedAt = 0;
 
-  constructor({ options, config, output, durable, state, sliceEntries, restorePauseMs = 0 }: ReplicatedLogSetup) {
+  constructor(setup: ReplicatedLogSetup) {
+    const { options, config, output, durable, upgrades, state, sliceEntries, restorePauseMs = 0 } = setup;
     this.options = options;
     this.config = config;
     this.output = output;
     this.state = state;
     this.log = new Log(durable.base, durable.entries);
     this.durability = new Durability(this.log.end);
-    this.switches = new Switches(durable.entries);
+    this.switches = new Switches(upgrades ?? durable.entries);
     this.#promised = durable.machines?.promised ?? [];
     this.#snapshot = durable.snapshot;
     this.#sliceEntries = sliceEntries;

@@ -213,12 +213,27 @@ export class Serving {
   tick(now: number): void {
     this.#refuseAll(this.#confirmation.tick(now));
     if (!this.isTaking) return;
-    for (const live of this.#live.overdue(now)) {
-      this.#replica.output.path("sessionExpired");
-      this.#stampEnd(live, FELL_SILENT, now);
-    }
+    if (this.#live.mayBeOverdue(now)) this.#endSilent(now);
     this.#stampTick(now);
     this.#stampUpgrade(now);
+  }
+
+  /** The hands have time for the next slice. */
+  continued(now: number): void {
+    if (this.isTaking && this.#live.isLooking) this.#endSilent(now);
+  }
+
+  /** After an outage very many may be silent at once: a step looks at few, and ends fewer. */
+  #endSilent(now: number): void {
+    const slice = this.#replica.newSlice();
+    do {
+      const live = this.#live.nextOverdue(now);
+      slice.add(0);
+      if (live === undefined) continue;
+      this.#replica.output.path("sessionExpired");
+      this.#stampEnd(live, FELL_SILENT, now);
+    } while (this.#live.isLooking && !slice.isFull);
+    if (this.#live.isLooking) this.#replica.goOn();
   }
 
   /** An entry was committed and executed: its session or asker is told, and its notices go out. */

@@ -19,8 +19,8 @@ export class Switches {
   }
 
   append(entries: readonly Entry[]): void {
-    for (const { kind, seqno, body } of entries) {
-      if (kind === "upgrade") this.#all = [...this.#all, { seqno, ...decodeUpgrade(body) }];
+    for (const entry of entries) {
+      if (entry.kind === "upgrade") this.#all = [...this.#all, { seqno: entry.seqno, ...decodeUpgrade(entry.body) }];
     }
   }
 

@@ -40,6 +40,8 @@ export interface Plan {
   readonly programs: readonly number[];
   /** Of what healing leaves, one after another: each lasts until the others have answered every client without the victim. */
   readonly lasting: readonly string[];
+  /** How often an operator asks for a copy of the state in the trouble; if ever, also after it, and a new cluster is made. */
+  readonly copies: number;
 }
 
 /** What may be asked for instead of drawn. */
@@ -107,6 +109,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
     faultEveryMs: wishes.faultEveryMs ?? random.pick([40, 100, 200, 500]),
     troubleMs: random.pick([1500, 2500, 4000, 6000]),
     startMs: random.pick([0, 50, 1000]),
+    copies: random.fork("copies").pick([0, 0, 0, 0, 0, 0, 0, 1, 3, 8]),
     lasting: nodes < 3 || wishes.faults?.length === 0 ? [] : drawLasting(random),
   };
 }

@@ -3,7 +3,9 @@
  * everything must come to a good end.
  * @module
  */
+import { Afterlife, type KnownCopy } from "./afterlife.ts";
 import { type ClusterParts, SimCluster } from "./cluster.ts";
+import { Copier } from "./copier.ts";
 import { heal, Trouble } from "./faults.ts";
 import { LASTING_FAULTS } from "./lasting.ts";
 import type { Violation } from "./ledger/ledger.ts";
@@ -39,8 +41,9 @@ const QUIET_MS = 200;
 const SLACK: Sizes = { planned: 20, connections: 3 };
 
 export async function simulateSeed(seed: number, plan: Plan, parts: Parts, tell: boolean = false): Promise<Outcome> {
-  const cluster = new SimCluster(seed, plan, parts(plan), tell);
-  await new Run(cluster, plan).go();
+  const clusterParts = parts(plan);
+  const cluster = new SimCluster(seed, plan, clusterParts, tell);
+  await new Run(cluster, plan, clusterParts).go();
   const { world, workload, violation } = cluster;
   return {
     seed,
@@ -62,10 +65,15 @@ class Run {
   #victim: SimNode | undefined;
   #next: SimNode | undefined;
   #lifted: (() => void) | undefined;
+  readonly #parts: ClusterParts;
+  readonly #copies: KnownCopy[] = [];
+  readonly #copier: Copier | undefined;
 
-  constructor(cluster: SimCluster, plan: Plan) {
+  constructor(cluster: SimCluster, plan: Plan, parts: ClusterParts) {
     this.#cluster = cluster;
     this.#plan = plan;
+    this.#parts = parts;
+    if (plan.copies > 0 && cluster.workload.questions !== undefined) this.#copier = this.#makeCopier();
     this.#random = cluster.world.random.fork("lasting");
   }
 
@@ -76,6 +84,8 @@ class Run {
       if (!this.#isBroken) await this.#recovery();
       if (!this.#isBroken) this.#cluster.workload.judge((...question) => this.#cluster.ledger.ask(...question));
       if (!this.#isBroken) await this.#conclusion();
+      if (!this.#isBroken && this.#copies.length > 0)
+        await new Afterlife(this.#cluster, this.#plan, this.#parts).begin(this.#copies);
     } catch (error) {
       if (!(error instanceof Spinning)) throw error;
       this.#stuck(error.message);
@@ -94,6 +104,7 @@ class Run {
     const random = world.random.fork("faults");
     for (const node of nodes) world.after(random.between(0, startMs), () => node.start());
     for (const client of clients) world.after(random.between(0, startMs), () => client.start());
+    this.#copier?.begin(this.#plan.copies, startMs, troubleMs);
     const trouble = new Trouble(stage, random, faults, faultEveryMs);
     await this.#until(troubleMs, () => this.#cluster.isIdle && world.now > startMs);
     trouble.stop();
@@ -107,6 +118,7 @@ class Run {
     for (const kind of this.#plan.lasting) if (!this.#isBroken) await this.#without(kind);
     this.#lift();
     await this.#finish();
+    await this.#lastCopy();
     if (this.#isBroken) return;
     cluster.closeClients();
     if (!(await this.#until(CONVERGE_MS, () => cluster.isConverged)))
@@ -156,6 +168,27 @@ class Run {
     this.#lifted = (LASTING_FAULTS[kind] as (typeof LASTING_FAULTS)[string])(victim, stage);
     this.#victim = victim;
     await this.#finish();
+  }
+
+  #makeCopier(): Copier {
+    const { network, nodes, ledger } = this.#cluster;
+    return new Copier({
+      network,
+      urls: nodes.map(({ url }) => url),
+      committedThrough: () => ledger.facts.committedThrough,
+      taken: (copy, askedThrough) => {
+        const state = ledger.copied(copy, askedThrough);
+        if (state !== undefined) this.#copies.push({ copy, state });
+      },
+      unexpected: (error) => this.#cluster.violated(8, `somebody who asks for a copy is given ${String(error)}`),
+    });
+  }
+
+  /** Whoever asks has a copy now. */
+  async #lastCopy(): Promise<void> {
+    if (this.#copier === undefined || this.#isBroken) return;
+    if (!(await this.#until(FINISH_MS, this.#copier.insist()))) this.#stuck("nobody gets a copy of the state");
+    this.#copier.end();
   }
 
   #lift(): void {

@@ -7,13 +7,13 @@ import { type Node, World, watch } from "./world.ts";
 
 const AT = { vid: 3, seqno: 12 };
 
-function statusOf(node: Node, primary: Node, vid: number): NodeStatus {
+function statusOf(node: Node, primary: Node, vid: number, version: number): NodeStatus {
   return {
     ...{ id: node.id, incarnation: "00000000000000aa", clusterId: "00000000000000cc", runtime: "node 20.20.2" },
     ...{ role: node === primary ? "primary" : "backup", active: true, vid, primary: primary.id },
     members: [{ id: primary.id, incarnation: "00000000000000aa", url: primary.url }],
     ...{ acceptors: [], barred: [], invited: [], viewstamp: AT, commit: 12, applied: 12, hash: 1, sessions: 0 },
-    ...{ machines: [{ name: "kv", version: 2, able: [1, 2] }], snapshotPauseMs: 0, restorePauseMs: 0, trouble: "" },
+    ...{ machines: [{ name: "kv", version, able: [1, 2, 3] }], snapshotPauseMs: 0, restorePauseMs: 0, trouble: "" },
   };
 }
 
@@ -26,11 +26,12 @@ function knowing(
   primary: () => Node,
   vid: number,
   copy: (message: Copy) => ServerMessage[],
+  version: () => number = () => 2,
 ): Node {
   const node = world.node(id);
   node.answer = (message) => {
     if (message.type === "askStatus")
-      return [{ type: "status", xid: message.xid, status: statusOf(node, primary(), vid) }];
+      return [{ type: "status", xid: message.xid, status: statusOf(node, primary(), vid, version()) }];
     return message.type === "copy" ? copy(message) : [];
   };
   return node;
@@ -122,6 +123,32 @@ test("a busy primary is asked again; one that refuses in the middle ends the cop
   await world.pass(50);
   assert.is(second.copied.code, "InvalidInput");
   assert.is(world.timers, 0);
+});
+
+test("a copy says of which machine versions its state is, or is none", async () => {
+  for (const [switchesAt, outcome] of [
+    [0, 3],
+    [2, "Busy"],
+    [99, 2],
+  ] as const) {
+    const world = new World();
+    let given = 0;
+    const node = knowing(
+      world,
+      "a",
+      () => node,
+      3,
+      (message) => {
+        given++;
+        return chunk(message);
+      },
+      () => (given >= switchesAt ? 3 : 2),
+    );
+    const { copied } = copying(world, [node.url]);
+    await world.pass(100);
+    assert.is(copied.code ?? (copied.value as CopiedState).machines[0]?.version, outcome);
+    assert.is(world.timers, 0);
+  }
 });
 
 test("another chunk than the next, silence, a lost connection or no primary ends the copy", async () => {

@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { LiveSessions } from "../../src/rsm/live-sessions.ts";
+import { type LiveSession, LiveSessions } from "../../src/rsm/live-sessions.ts";
 import { SessionTable } from "../../src/rsm/sessions.ts";
 
 const TTL = 500;
@@ -13,8 +13,23 @@ function activated(count: number, now: number): { table: SessionTable; live: Liv
   return { table, live };
 }
 
+/** All that are found now, as they are ended. */
+function allOverdue(live: LiveSessions, now: number): LiveSession[] {
+  const found: LiveSession[] = [];
+  while (live.mayBeOverdue(now)) {
+    do {
+      const one = live.nextOverdue(now);
+      if (one === undefined) continue;
+      one.ending = true;
+      found.push(one);
+    } while (live.isLooking);
+    if (found.length === 0) break;
+  }
+  return found;
+}
+
 function overdue(live: LiveSessions, now: number): number[] {
-  return live.overdue(now).map(({ session }) => session.opened.seqno);
+  return allOverdue(live, now).map(({ session }) => session.opened.seqno);
 }
 
 test("after an activation every session has a full TTL, whether anybody asked for it or not", () => {
@@ -28,12 +43,7 @@ test("a session that was heard has a TTL from then on; an ending one is not ende
   const { live } = activated(3, 1000);
   const second = live.get(2)!;
   live.heard(second, 7, 1300);
-  const found = live.overdue(1001 + TTL);
-  assert.equal(
-    found.map(({ session }) => session.opened.seqno),
-    [1, 3],
-  );
-  for (const one of found) one.ending = true;
+  assert.equal(overdue(live, 1001 + TTL), [1, 3]);
   assert.equal(overdue(live, 1300 + TTL), []);
   assert.equal(overdue(live, 1301 + TTL), [2]);
 });
@@ -52,6 +62,29 @@ test("a session that is over, or opened before there was a table, is not there",
   assert.is(live.get(1), undefined);
   assert.is(live.get(3), undefined);
   assert.is(new LiveSessions().get(2), undefined);
+});
+
+test("very many sessions are looked at a few at a time, with those that are opened meanwhile", () => {
+  const { table, live } = activated(10_000, 1000);
+  let looks = 0;
+  const all = table[Symbol.iterator].bind(table);
+  table[Symbol.iterator] = function* () {
+    for (const session of all()) {
+      looks++;
+      yield session;
+    }
+  };
+  const now = 1000 + TTL;
+  assert.is(live.nextOverdue(now), undefined);
+  assert.ok(looks < 1000, `${looks} at once`);
+  live.add(table.open({ vid: 1, seqno: 20_000 }, 1), now);
+  while (live.isLooking) assert.is(live.nextOverdue(now), undefined);
+  assert.is(looks, 10_001);
+  assert.not(live.mayBeOverdue(now - 1));
+  assert.ok(live.mayBeOverdue(now + 1), "the new one is the first to be");
+  const found = overdue(live, now + TTL);
+  assert.is(found.length, 10_001);
+  assert.is(new Set(found).size, 10_001);
 });
 
 test("an activation makes nothing of sessions that nobody asks for", () => {

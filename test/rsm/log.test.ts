@@ -198,6 +198,30 @@ function perform(act: Act, log: Log, naive: NaiveLog): void {
   }
 }
 
+test("a log that does not follow its base is none", () => {
+  const entries = entriesOf("1 1 2", 5);
+  for (const wrong of [entries.slice(1), entries.filter((_, index) => index !== 1)])
+    isBroken(() => new Log({ vid: 1, seqno: 5 }, wrong));
+  assert.is(shape(new Log({ vid: 1, seqno: 5 }, entries)), "1.5 | 1x7 2x8");
+});
+
+test("a long log is not looked at entry by entry when it is made", () => {
+  let looks = 0;
+  const entries = Array.from({ length: 20_000 }, (_, index) => {
+    const entry = { seqno: index + 1 };
+    Object.defineProperty(entry, "vid", {
+      get: () => {
+        looks++;
+        return index < 7000 ? 1 : 3;
+      },
+    });
+    return entry as ReturnType<typeof entryAt>;
+  });
+  const log = new Log(ORIGIN, entries);
+  assert.is(shape(log), "0.0 | 1x7000 3x20000");
+  assert.ok(looks < 100, `${looks} looks`);
+});
+
 test("whatever is done to it, a log is what a plain list would be", () => {
   fc.assert(
     fc.property(fc.array(anyAct, { maxLength: 25 }), (acts) => {
@@ -206,6 +230,7 @@ test("whatever is done to it, a log is what a plain list would be", () => {
       for (const act of acts) {
         perform(act, log, naive);
         assert.is(shape(log), naive.shape);
+        assert.is(shape(realLog(naive)), naive.shape, "made of its entries at once");
         assert.equal(log.last, { vid: naive.lastVid, seqno: naive.end });
         for (let seqno = naive.base.seqno; seqno <= naive.end + 1; seqno++) {
           assert.is(log.vidAt(seqno), naive.vidAt(seqno));

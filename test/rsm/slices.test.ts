@@ -194,6 +194,23 @@ test("a backup that executes too slowly holds its acknowledgements back, and so 
   assert.is(world.members("a"), "abc");
 });
 
+test("sessions that fall silent together end a few a step", () => {
+  const world = start(["a", "b", "c"]);
+  for (let client = 1; client <= 1000; client++)
+    world.feed("a", { type: "client", client, message: { type: "open", xid: client, ttlMs: 2000 } });
+  world.step("a", { type: "turn" });
+  world.until("all are open", () => world.node("a").core.state.sessions.size === 1000);
+  let most = 0;
+  world.watch = (id, core, step) => {
+    const before = core.log.end;
+    step();
+    if (id === "a") most = Math.max(most, core.log.end - before);
+  };
+  world.until("all are over", () => world.node("a").core.state.sessions.size === 0, 10_000);
+  assert.is(pathCount(world, "a", "sessionExpired"), 1000);
+  assert.ok(most > 0 && most <= MOST_PER_STEP, `${most} in a step`);
+});
+
 test("chunks of a snapshot that come together are restored one a step", () => {
   const world = start(["a", "b", "c"], { snapshotEveryBytes: 2000 });
   const session = open(world, "a", 600_000);

@@ -177,7 +177,11 @@ export class World {
 
   #boot(member: Member, disk: Disk, mayFound: boolean): SimNode {
     const machine = tally(this.programs.get(member.id), this.broken);
-    const refusal = refuseData(machine.able, disk.state());
+    const refusal = refuseData(
+      machine.able,
+      disk.state(),
+      disk.state().entries.filter(({ kind }) => kind === "upgrade"),
+    );
     if (refusal !== undefined) throw refusal;
     const state = new ReplicatedState(machine);
     if (disk.snapshot !== undefined) {

@@ -17,7 +17,13 @@ const RARE_PATHS: readonly string[] = [
   ],
   ...["previousMissing", "readWaitsForExecution", "relocated", "repliedAgain", "sessionExpired", "snapshotInstalled"],
   ...["snapshotOffered", "staleTailDropped", "stickyRefusal", "transferResumed"],
-  ...["machineUpgraded"],
+  ...["copyBegun", "machineUpgraded"],
+];
+
+/** What becomes of copies of the state, and what is made of them. */
+const COPIES: readonly string[] = [
+  ...["copy taken", "copy interrupted", "copy refused"],
+  ...["restored from a copy", "recovered by force"],
 ];
 
 /** What becomes of locks that clients keep, or ask for in other ways. */
@@ -32,7 +38,12 @@ const TROUBLES: readonly string[] = ["frame dropped", "frame reordered", "frame 
 /** Happen in a few hundred seeds already. */
 export const FAULT_KINDS: readonly string[] = [...Object.keys(FAULTS), ...Object.keys(LASTING_FAULTS), ...TROUBLES];
 
-const REQUIRED: readonly string[] = [...FAULT_KINDS, ...RARE_PATHS.map((name) => `path ${name}`), ...KEPT_LOCKS];
+const REQUIRED: readonly string[] = [
+  ...FAULT_KINDS,
+  ...RARE_PATHS.map((name) => `path ${name}`),
+  ...COPIES,
+  ...KEPT_LOCKS,
+];
 
 /** Met by one seed in thousands. */
 const RAREST: readonly string[] = [

@@ -4,29 +4,16 @@
  */
 import { open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import type { Entry } from "../../protocol/entry.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
-import type { DurableMachines, DurableState } from "../../protocol/storage.ts";
-import type { ClusterId, Member, View, Viewstamp } from "../../protocol/view.ts";
+import type { DurableState } from "../../protocol/storage.ts";
+import type { ClusterId, Member } from "../../protocol/view.ts";
+import { type NewCluster, writeNewData } from "../../replica/new-cluster.ts";
 import { fileStorage } from "../../storage/file.ts";
 import { systemEnvironment } from "../environment.ts";
 import { done, got } from "./promised.ts";
 
-/** More entries than any cluster commits between a backup and its restoration: 2^32, days at full speed. */
-export const DEFAULT_SKIP: number = 2 ** 32;
 /** A fencing token is a place times 2^24 and stays below 2^63. */
 const LAST_PLACE = 2 ** 39;
-
-/** What each directory of the new cluster holds beside its own identity. */
-export interface NewCluster {
-  readonly clusterId: ClusterId;
-  readonly view: View;
-  /** Fresh nodes are told in which versions the log begins. */
-  readonly machines: DurableMachines;
-  /** The snapshot: its chunks are read once for each directory. Without one the log begins at the beginning. */
-  readonly snapshot: { readonly at: Viewstamp; readonly chunks: () => AsyncIterable<Uint8Array> } | undefined;
-  readonly entries: readonly Entry[];
-}
 
 /** Nobody has heard of it. */
 export function newClusterId(): ClusterId {
@@ -35,13 +22,6 @@ export function newClusterId(): ClusterId {
 
 export function newIncarnation(): string {
   return systemEnvironment.randomId();
-}
-
-/** The first view of a new cluster; later than any that the state knows, and so believed by fresh nodes. */
-export function firstView(members: readonly Member[], last: number): View {
-  const sorted = [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const primary = sorted[0]!.id;
-  return { vid: Math.max(last, 1) + 1, members: sorted, acceptors: sorted, barred: [], invited: [], primary };
 }
 
 /** @throws {ViewstampError} `InvalidInput` if places would come to their end */
@@ -105,21 +85,10 @@ async function makeData(directory: string, cluster: NewCluster, member: Member):
 }
 
 async function fill(directory: string, cluster: NewCluster, { incarnation }: Member): Promise<void> {
-  const { clusterId, view, machines, snapshot, entries } = cluster;
   const storage = fileStorage(directory);
   await got<DurableState>((opened) => storage.open(opened));
   try {
-    if (snapshot !== undefined) {
-      const { at, chunks } = snapshot;
-      const writer = storage.writeSnapshot(at);
-      for await (const chunk of chunks()) await done((written) => writer.write(chunk, written));
-      await done((committed) => writer.commit(committed));
-      await done((written) => storage.write([{ kind: "base", at }], written));
-    }
-    const identity = { kind: "identity", incarnation, clusterId } as const;
-    const records = entries.length > 0 ? [{ kind: "append", entries } as const] : [];
-    const all = [identity, { kind: "machines", ...machines } as const, ...records, { kind: "view", view } as const];
-    await done((written) => storage.write(all, written));
+    await done((written) => writeNewData(storage, cluster, incarnation, written));
   } finally {
     await done((closed) => storage.close(closed));
   }

@@ -5,17 +5,12 @@
 import { existsSync } from "node:fs";
 import { replicated } from "../../machine/replicated.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
-import type { MachineVersion } from "../../protocol/machine.ts";
-import { canRun, versionsText } from "../../protocol/machine-versions.ts";
-import type { Member, Viewstamp } from "../../protocol/view.ts";
-import { movedEntries, movedPlace } from "../../rsm/relocation.ts";
-import { ReplicatedState } from "../../rsm/state.ts";
-import { movedHeader } from "../../rsm/state-chunks.ts";
+import type { Member } from "../../protocol/view.ts";
+import { clusterOfRemains, DEFAULT_SKIP } from "../../replica/new-cluster.ts";
 import { Damage } from "../../storage/faults.ts";
 import { fileDisk } from "../../storage/file-disk.ts";
 import { holderOf } from "../../storage/file-lock.ts";
 import { type Salvaged, salvage } from "../../storage/salvage.ts";
-import { readChunk } from "../../storage/snapshot-reader.ts";
 import type { Arguments } from "./arguments.ts";
 import { builtInMachines } from "./built-in.ts";
 import { checkedAddress } from "./cluster-list.ts";
@@ -23,15 +18,7 @@ import type { Command } from "./command.ts";
 import { exitCode, UsageError } from "./exit-codes.ts";
 import { existingDirectory } from "./log.ts";
 import { placeOf } from "./log-report.ts";
-import {
-  checkPlaces,
-  DEFAULT_SKIP,
-  firstView,
-  type NewCluster,
-  newClusterId,
-  newIncarnation,
-  replaceData,
-} from "./new-data.ts";
+import { checkPlaces, newClusterId, newIncarnation, replaceData } from "./new-data.ts";
 import { got } from "./promised.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -82,7 +69,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   }
   const kept = `${directory}.before-recovery`;
   if (existsSync(kept)) throw new ViewstampError("InvalidInput", `${kept} is there already: move it away first`);
-  const cluster = clusterOf(found, member, skip);
+  const cluster = clusterOfRemains(newClusterId(), found, member, skip, replicated(builtInMachines));
   await replaceData(directory, kept, cluster, member);
   const { clusterId } = cluster;
   if (args.has("json")) terminal.data(JSON.stringify({ clusterId, of: found.facts.identity?.clusterId, member, kept }));
@@ -115,49 +102,4 @@ function whatMayBeLost({ facts, base, entries, damage, wasAside }: Salvaged): st
       ? `may be lost: what was acknowledged in views later than ${view?.vid}, if there were any`
       : `may be lost: whatever was acknowledged after ${placeOf(last)}; this copy is not that of a member with all its log`,
   ];
-}
-
-function clusterOf(found: Salvaged, member: Member, skip: number): NewCluster {
-  const { facts, base, entries } = found;
-  const last = Math.max(facts.view?.vid ?? 0, base.vid, entries.at(-1)?.vid ?? 0);
-  const view = firstView([member], last);
-  const moved = movedEntries(entries, base, skip);
-  const isBare = found.snapshot === undefined && skip === 0;
-  const at = movedPlace(base, skip);
-  const machines = facts.machines ?? { origin: [], promised: [] };
-  const empty = found.snapshot === undefined && !isBare ? emptyState(machines.origin) : undefined;
-  const snapshot = isBare ? undefined : { at, chunks: () => movedChunks(found, empty, at) };
-  return { clusterId: newClusterId(), view, machines, snapshot, entries: moved };
-}
-
-/**
- * Data without a snapshot begins with the empty state of its machines, which only their program can make.
- * @throws {ViewstampError} `InvalidInput` if they are not those of this program
- */
-function emptyState(origin: readonly MachineVersion[]): ReplicatedState {
-  const state = new ReplicatedState(replicated(builtInMachines));
-  if (canRun(state.machine.able, origin)) {
-    state.begin(origin);
-    return state;
-  }
-  throw new ViewstampError(
-    "InvalidInput",
-    `the data has no snapshot, and begins with ${versionsText(origin)}, which this program does not have: give --skip 0`,
-  );
-}
-
-async function* movedChunks({ disk, snapshot }: Salvaged, empty: ReplicatedState | undefined, at: Viewstamp) {
-  const count = snapshot?.note.chunks ?? 0;
-  if (snapshot === undefined && empty !== undefined) {
-    const chunks = empty.snapshot();
-    let isFirst = true;
-    for (let next = chunks.next(); next.done !== true; next = chunks.next()) {
-      yield isFirst ? movedHeader(next.value, at) : next.value;
-      isFirst = false;
-    }
-  }
-  for (let index = 0; index < count; index++) {
-    const chunk = await got<Uint8Array>((read) => readChunk(disk, snapshot!, index, read));
-    yield index === 0 ? movedHeader(chunk, at) : chunk;
-  }
 }

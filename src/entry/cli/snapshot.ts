@@ -9,9 +9,9 @@ import { webSocket } from "../../../transports/websocket.ts";
 import { copyState } from "../../client/backup.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Member } from "../../protocol/view.ts";
-import { movedPlace } from "../../rsm/relocation.ts";
-import { movedHeader } from "../../rsm/state-chunks.ts";
+import { clusterOfCopy, DEFAULT_SKIP, type NewCluster, type SavedState } from "../../replica/new-cluster.ts";
 import { type Backup, BackupWriter, readBackup, readBackupChunk } from "../../storage/backup.ts";
+import type { DiskReader } from "../../storage/disk.ts";
 import { Damage } from "../../storage/faults.ts";
 import { fileDisk } from "../../storage/file-disk.ts";
 import { systemEnvironment } from "../environment.ts";
@@ -20,16 +20,7 @@ import { parseClusterList, parseNamedCluster } from "./cluster-list.ts";
 import { type Command, clusterOption, DEFAULT_TIMEOUT_MS, timeoutOption } from "./command.ts";
 import { exitCode, UsageError } from "./exit-codes.ts";
 import { placeOf } from "./log-report.ts";
-import {
-  checkPlaces,
-  checkVacant,
-  DEFAULT_SKIP,
-  firstView,
-  makeAll,
-  type NewCluster,
-  newClusterId,
-  newIncarnation,
-} from "./new-data.ts";
+import { checkPlaces, checkVacant, makeAll, newClusterId, newIncarnation } from "./new-data.ts";
 import { done, got } from "./promised.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -112,26 +103,21 @@ async function restore(file: string, args: Arguments, terminal: Terminal): Promi
   checkPlaces(at.seqno, skip);
   for (const [, directory] of directories) await checkVacant(directory);
   const members = directories.map(([id]): Member => ({ id, incarnation: newIncarnation(), url: urls[id]! }));
-  const place = movedPlace(at, skip);
-  const chunks = async function* (): AsyncGenerator<Uint8Array> {
-    for (let index = 0; index < backup.offsets.length; index++) {
-      const chunk = await got<Uint8Array>((read) => readBackupChunk(disk, backup, index, read));
-      yield index === 0 ? movedHeader(chunk, place) : chunk;
-    }
-  };
-  const cluster: NewCluster = {
-    clusterId: newClusterId(),
-    view: firstView(members, at.vid),
-    // The snapshot says in which versions its state is.
-    machines: { origin: backup.info.machines, promised: [] },
-    snapshot: { at: place, chunks },
-    entries: [],
-  };
+  const cluster = clusterOfCopy(newClusterId(), savedState(disk, backup), members, skip);
   await makeAll(
     cluster,
     directories.map(([, directory], index) => ({ directory, member: members[index]! })),
   );
   return tell(cluster, backup, directories, Object.keys(urls), args, terminal);
+}
+
+function savedState(disk: DiskReader, backup: Backup): SavedState {
+  return {
+    at: backup.info.at,
+    machines: backup.info.machines,
+    count: backup.offsets.length,
+    chunk: (index, read) => readBackupChunk(disk, backup, index, read),
+  };
 }
 
 function tell(

@@ -5,15 +5,17 @@
 import type { AcceptedValue } from "../../protocol/ballot.ts";
 import type { Entry } from "../../protocol/entry.ts";
 import type { MachineVersion, ReplicatedMachine } from "../../protocol/machine.ts";
+import { sameVersions } from "../../protocol/machine-versions.ts";
 import type { PeerMessage } from "../../protocol/messages.ts";
 import type { DurableState, SnapshotInfo, StorageRecord } from "../../protocol/storage.ts";
-import type { NodeId, View } from "../../protocol/view.ts";
+import type { NodeId, View, Viewstamp } from "../../protocol/view.ts";
 import type { CoreEvent, Effect } from "../../rsm/events.ts";
-import type { AppliedEntry } from "../../rsm/state.ts";
+import { type AppliedEntry, ReplicatedState } from "../../rsm/state.ts";
+import { digestOf } from "./chain.ts";
 import { identityKey, viewKey } from "./disk-model.ts";
 import { DataFacts, entryIn, Facts, type NodeFacts, type ViewOptions } from "./facts.ts";
 import { type Moments, momentsOf } from "./moments.ts";
-import type { ClientsEye, CoreEye, Rule } from "./observer.ts";
+import type { ClientsEye, CoreEye, Rule, StateEye } from "./observer.ts";
 import { follow, recoveryOf } from "./recovery.ts";
 import { Replay } from "./replay.ts";
 import { RULES } from "./rules.ts";
@@ -34,6 +36,13 @@ export interface LedgerOptions {
   /** The options that all nodes share. */
   readonly options?: ViewOptions;
   readonly clients?: ClientsEye;
+}
+
+/** A copy of the state, as it was taken. */
+export interface CopiedBytes {
+  readonly at: Viewstamp;
+  readonly machines: readonly MachineVersion[];
+  readonly chunks: readonly Uint8Array[];
 }
 
 export class Ledger {
@@ -172,6 +181,25 @@ export class Ledger {
   /** A client makes a call, and takes its session for alive. */
   relies(client: number, session: string): void {
     for (const look of this.#moments.relies) look(client, session);
+  }
+
+  /** Somebody has a whole copy of the state, asked for when so much was committed; gives the state that it restores to. */
+  copied({ at, machines, chunks }: CopiedBytes, askedThrough: number): StateEye | undefined {
+    if (this.#machine === undefined) return undefined;
+    const state = new ReplicatedState(this.#machine());
+    try {
+      const restoration = state.restore(at);
+      for (const chunk of chunks) restoration.chunk(chunk);
+      restoration.finish();
+    } catch (error) {
+      this.violated(10, `a copy of the state at ${at.seqno} is none: ${String(error)}`);
+      return undefined;
+    }
+    if (!sameVersions(machines, state.versions))
+      this.violated(10, `a copy at ${at.seqno} is said to be of other machine versions than it is`);
+    const copy = { at, askedThrough, digest: digestOf(chunks.values()), state };
+    for (const look of this.#moments.copied) look(copy);
+    return state;
   }
 
   ended(): void {

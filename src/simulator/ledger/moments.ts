@@ -33,6 +33,7 @@ export function momentsOf(watchers: readonly Watcher[]): Moments {
     acts: of("acts"),
     relies: of("relies"),
     started: of("started"),
+    copied: of("copied"),
     ended: of("ended"),
   };
 }

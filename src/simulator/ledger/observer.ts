@@ -41,6 +41,16 @@ export interface StateEye {
   snapshot(): Iterator<Uint8Array>;
 }
 
+/** A whole copy of the state, restored. */
+export interface CopyEye {
+  readonly at: Viewstamp;
+  /** What was committed when it was asked for. */
+  readonly askedThrough: number;
+  /** Of its bytes. */
+  readonly digest: number;
+  readonly state: StateEye;
+}
+
 /** A core, to look at only. */
 export interface CoreEye {
   readonly view: View | undefined;
@@ -129,6 +139,8 @@ export interface Watcher {
   relies?(client: number, session: string): void;
   /** A process began a life. */
   started?(node: NodeFacts): void;
+  /** Somebody has a whole copy of the state. */
+  copied?(copy: CopyEye): void;
   /** The run is over and healed. */
   ended?(): void;
 }

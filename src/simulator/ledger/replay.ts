@@ -40,8 +40,13 @@ export class Replay {
 
   /** @throws {Error} if the query gives no value */
   ask(machine: string, query: string, input: unknown): unknown {
-    const reply = decodeReply(this.#state.query(encodeCall(machine, query, input)));
-    if (reply.type !== "ok") throw new Error(`${machine}.${query} gives ${JSON.stringify(reply)}`);
-    return reply.value;
+    return askState(this.#state, machine, query, input);
   }
+}
+
+/** @throws {Error} if the query gives no value */
+export function askState(state: StateEye, machine: string, query: string, input: unknown): unknown {
+  const reply = decodeReply(state.query(encodeCall(machine, query, input)));
+  if (reply.type !== "ok") throw new Error(`${machine}.${query} gives ${JSON.stringify(reply)}`);
+  return reply.value;
 }

@@ -26,6 +26,9 @@ export interface ClientLife {
   readonly sleep: (ms: number) => Promise<void>;
 }
 
+/** A query, by machine, name and input. */
+export type Question = readonly [machine: string, query: string, input: unknown];
+
 export interface Workload {
   /** Calls that were answered. */
   readonly answered: number;
@@ -41,6 +44,8 @@ export interface Workload {
   open(): string;
   /** Whether its machines act by themselves, so that the log may grow while nobody asks. */
   readonly ticks?: boolean;
+  /** By the answers to these a state is known again in a new cluster; without any no copies are taken. */
+  readonly questions?: readonly Question[];
   /** The tokens under which clients believe to hold a lock at this moment. */
   believed?(name: string, inside: Inside): readonly bigint[];
   /** All nodes have executed the same: a workload that can tell more of their states than the ledger does so first. */

@@ -5,7 +5,7 @@
 import { ViewstampError } from "../../protocol/errors.ts";
 import { checkRegisters } from "../checkers/linearizability.ts";
 import type { Inside } from "./believers.ts";
-import type { AskState, ClientLife, Witness, Workload } from "./contract.ts";
+import type { AskState, ClientLife, Question, Witness, Workload } from "./contract.ts";
 import { Leading, type LeadingOptions } from "./leading.ts";
 import type { Violated } from "./lock-checks.ts";
 import { Locking, type LockingOptions } from "./locking.ts";
@@ -84,6 +84,15 @@ export class TesterWorkload implements Workload {
 
   believed(name: string, inside: Inside): bigint[] {
     return [...this.#locking.believed(name, inside), ...this.#leading.believed(name, inside)];
+  }
+
+  get questions(): Question[] {
+    const keys = Array.from({ length: this.#load.options.keys }, (_, index) => `k${index + 1}`);
+    const asked = keys.flatMap((key): Question[] => [
+      ["tester", "get", key],
+      ["tester", "total", key],
+    ]);
+    return [...asked, ["tester", "repeated", null]];
   }
 
   judge(ask?: AskState): void {

@@ -263,7 +263,7 @@ export const SERVING_MUTANTS: readonly Mutant[] = [
   {
     name: "silent sessions are never ended",
     rules: [12, 14, 15],
-    patches: [{ file: LIVE, find: "if (now < this.#checkAt) return [];", replace: "if (now >= 0) return [];" }],
+    patches: [{ file: LIVE, find: "return this.isLooking || now >= this.#checkAt;", replace: "return now < 0;" }],
     why: "what a dead client holds is never free again",
   },
   {

@@ -6,6 +6,7 @@ import type { Mutant } from "./mutant.ts";
 import { CACHE_MUTANTS } from "./table-cache.ts";
 import { CLIENT_MUTANTS } from "./table-client.ts";
 import { CONFIG_MUTANTS } from "./table-config.ts";
+import { COPY_MUTANTS } from "./table-copies.ts";
 import { FOUND_MUTANTS } from "./table-found.ts";
 import { LOCK_MUTANTS } from "./table-locks.ts";
 import { PAXOS_MUTANTS } from "./table-paxos.ts";
@@ -26,5 +27,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...UPGRADE_MUTANTS,
   ...CACHE_MUTANTS,
   ...TOGETHER_MUTANTS,
+  ...COPY_MUTANTS,
   ...FOUND_MUTANTS,
 ];

@@ -41,6 +41,11 @@ export const committedStays: Rule = {
         const fault = faultOfPosition(facts, core, before?.applied ?? 0);
         if (fault !== undefined) violated(`${node.id} ${fault}`);
       },
+      copied({ at }) {
+        const entry = facts.committed(at.seqno)?.entry;
+        if (at.seqno > 0 && entry?.vid !== at.vid)
+          violated(`a copy has executed ${at.vid}.${at.seqno}, and what is committed there is of view ${entry?.vid}`);
+      },
       answered(node, core, _client, message) {
         const fault = unfounded(facts, core, requests, notices, message);
         if (fault !== undefined) violated(`${node.id} sends ${fault}`);

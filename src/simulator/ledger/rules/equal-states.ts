@@ -39,6 +39,20 @@ export const equalStates: Rule = {
       saves(node, core, { seqno }) {
         if (!looks.has(seqno)) looks.set(seqno, { value: directLook(core.state), who: node.id });
       },
+      answered(node, core, _client, message) {
+        if (message.type !== "copied" || message.index > 0) return;
+        const { seqno } = message.at;
+        const state = facts.replay?.applied === seqno ? facts.replay.state : core.state;
+        if (!snapshots.has(seqno)) snapshots.set(seqno, { value: snapshotLook(state), who: node.id });
+        if (!looks.has(seqno)) looks.set(seqno, { value: directLook(core.state), who: node.id });
+      },
+      copied({ at: { seqno }, digest, state }) {
+        compare(snapshots, seqno, digest, "a copy", "the snapshots of their states");
+        compare(looks, seqno, directLook(state), "a copy", "their sessions or locks");
+        const replayed = facts.replay?.hashAt(seqno);
+        if (replayed !== undefined && replayed !== state.hash)
+          violated(`a copy differs in its state at ${seqno} from a full replay`);
+      },
       snapshot(node, { at }, digest) {
         if (digest === undefined) return;
         if (facts.replay?.applied === at.seqno && !snapshots.has(at.seqno) && own++ < OWN_SNAPSHOTS)

@@ -18,13 +18,15 @@ export const freshReads: Rule = {
     const asked = new Map<string, Question>();
     return {
       asked(node, _core, client, message) {
-        if (message.type !== "query" || message.consistency !== "linearizable") return;
+        const isRead = message.type === "query" && message.consistency === "linearizable";
+        const isCopy = message.type === "copy" && message.next === 0;
+        if (!isRead && !isCopy) return;
         const { committedThrough: through, newestChosen } = facts;
         const moment = facts.confirmations.moment();
         asked.set(`${node.id} ${client} ${message.xid}`, { life: node.life, through, newestChosen, moment });
       },
       answered(node, core, client, message) {
-        if (message.type !== "answer" && message.type !== "declined") return;
+        if (message.type !== "answer" && message.type !== "copied" && message.type !== "declined") return;
         const key = `${node.id} ${client} ${message.xid}`;
         const question = asked.get(key);
         if (question === undefined) return;
@@ -38,6 +40,10 @@ export const freshReads: Rule = {
           violated(`${node.id} answers a read in view ${vid}; view ${question.newestChosen} was chosen when it came`);
         const missing = core.view === undefined ? 0 : facts.confirmations.missing(node.id, core.view, question.moment);
         if (missing > 0) violated(`${node.id} answers a read that ${missing} of a majority have not confirmed`);
+      },
+      copied({ at, askedThrough }) {
+        if (at.seqno < askedThrough)
+          violated(`a copy is of the state at ${at.seqno}; ${askedThrough} was committed when it was asked for`);
       },
       says(node, core, to, message) {
         if (message.type !== "confirmed" || message.accepted) return;

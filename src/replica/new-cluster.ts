@@ -1,0 +1,155 @@
+/**
+ * New clusters from old data: from a copy of a state, or from what one node has left. Such a cluster has an id of its own, a
+ * first view above every old one, and goes on later: fencing tokens and session ids come from places (design.md 4.8).
+ * @module
+ */
+import type { Entry } from "../protocol/entry.ts";
+import { ViewstampError } from "../protocol/errors.ts";
+import type { MachineVersion, ReplicatedMachine } from "../protocol/machine.ts";
+import { canRun, versionsText } from "../protocol/machine-versions.ts";
+import type { Done, DurableMachines, Storage } from "../protocol/storage.ts";
+import type { ClusterId, Incarnation, Member, View, Viewstamp } from "../protocol/view.ts";
+import { movedEntries, movedPlace } from "../rsm/relocation.ts";
+import { ReplicatedState } from "../rsm/state.ts";
+import { movedHeader } from "../rsm/state-chunks.ts";
+import type { Got } from "../storage/disk.ts";
+import type { Salvaged } from "../storage/salvage.ts";
+import { readChunk } from "../storage/snapshot-reader.ts";
+import { errorOf, inTurn, type Step, then } from "../storage/steps.ts";
+
+/** More entries than any cluster commits between a backup and its restoration: 2^32, days at full speed. */
+export const DEFAULT_SKIP: number = 2 ** 32;
+
+/** What the data of each node of the new cluster holds beside its own identity. */
+export interface NewCluster {
+  readonly clusterId: ClusterId;
+  readonly view: View;
+  /** Fresh nodes are told in which versions the log begins. */
+  readonly machines: DurableMachines;
+  /** Without one the log begins at the beginning. */
+  readonly snapshot: NewSnapshot | undefined;
+  readonly entries: readonly Entry[];
+}
+
+/** Its chunks are read once for each node. */
+export interface NewSnapshot extends ChunkList {
+  readonly at: Viewstamp;
+}
+
+export interface ChunkList {
+  readonly count: number;
+  readonly chunk: (index: number, done: Got<Uint8Array>) => void;
+}
+
+/** The copy of a state, as it was saved. */
+export interface SavedState extends ChunkList {
+  readonly at: Viewstamp;
+  readonly machines: readonly MachineVersion[];
+}
+
+/** The first view of a new cluster; later than any that the state knows, and so believed by fresh nodes. */
+export function firstView(members: readonly Member[], last: number): View {
+  const sorted = [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const primary = sorted[0]!.id;
+  return { vid: Math.max(last, 1) + 1, members: sorted, acceptors: sorted, barred: [], invited: [], primary };
+}
+
+/** Of these nodes each begins with the state. */
+export function clusterOfCopy(
+  clusterId: ClusterId,
+  { at, machines, count, chunk }: SavedState,
+  members: readonly Member[],
+  skip: number,
+): NewCluster {
+  const place = movedPlace(at, skip);
+  return {
+    clusterId,
+    view: firstView(members, at.vid),
+    // The snapshot says in which versions its state is.
+    machines: { origin: machines, promised: [] },
+    snapshot: movedSnapshot(place, { count, chunk }),
+    entries: [],
+  };
+}
+
+/**
+ * A cluster of one member, from what can still be read of its data.
+ * @throws {ViewstampError} `InvalidInput` if the log begins with machines that this program does not have
+ */
+export function clusterOfRemains(
+  clusterId: ClusterId,
+  found: Salvaged,
+  member: Member,
+  skip: number,
+  machine: ReplicatedMachine,
+): NewCluster {
+  const { facts, base, entries, disk, snapshot } = found;
+  const last = Math.max(facts.view?.vid ?? 0, base.vid, entries.at(-1)?.vid ?? 0);
+  const machines = facts.machines ?? { origin: [], promised: [] };
+  const stored = snapshot && {
+    count: snapshot.note.chunks,
+    chunk: (index: number, done: Got<Uint8Array>) => readChunk(disk, snapshot, index, done),
+  };
+  const chunks = stored ?? (skip === 0 ? undefined : emptyState(machine, machines.origin));
+  return {
+    clusterId,
+    view: firstView([member], last),
+    machines,
+    snapshot: chunks && movedSnapshot(movedPlace(base, skip), chunks),
+    entries: movedEntries(entries, base, skip),
+  };
+}
+
+/** Writes the data of one node into an empty storage, which is open; all of it is durable then. */
+export function writeNewData(storage: Storage, cluster: NewCluster, incarnation: Incarnation, done: Done): void {
+  const { clusterId, view, machines, snapshot, entries } = cluster;
+  const identity = { kind: "identity", incarnation, clusterId } as const;
+  const appended = entries.length > 0 ? [{ kind: "append", entries } as const] : [];
+  const records = [identity, { kind: "machines", ...machines } as const, ...appended, { kind: "view", view } as const];
+  const written: Step = (next) => storage.write(records, next);
+  if (snapshot === undefined) return written(done);
+  const based: Step = (next) => storage.write([{ kind: "base", at: snapshot.at }], next);
+  inTurn([(next) => writeSnapshot(storage, snapshot, next), based, written], done);
+}
+
+function writeSnapshot(storage: Storage, { at, count, chunk }: NewSnapshot, done: Done): void {
+  const writer = storage.writeSnapshot(at);
+  const next = (index: number): void => {
+    if (index === count) return writer.commit(done);
+    chunk(
+      index,
+      then(done, (bytes) => writer.write(bytes, (error) => (error === undefined ? next(index + 1) : done(error)))),
+    );
+  };
+  next(0);
+}
+
+/** The same state at another place. */
+function movedSnapshot(at: Viewstamp, { count, chunk }: ChunkList): NewSnapshot {
+  const moved = (index: number, done: Got<Uint8Array>): void =>
+    chunk(index, (error, bytes) => {
+      if (error !== undefined || index > 0) return done(error, bytes);
+      let header: Uint8Array | undefined;
+      const fault = errorOf(() => {
+        header = movedHeader(bytes!, at);
+      });
+      done(fault, header);
+    });
+  return { at, count, chunk: moved };
+}
+
+/** Data without a snapshot begins with the empty state of its machines, which only their program can make. */
+function emptyState(machine: ReplicatedMachine, origin: readonly MachineVersion[]): ChunkList {
+  if (!canRun(machine.able, origin)) {
+    throw new ViewstampError(
+      "InvalidInput",
+      `the data has no snapshot, and begins with ${versionsText(origin)}, which this program does not have: give --skip 0`,
+    );
+  }
+  const state = new ReplicatedState(machine);
+  state.begin(origin);
+  const chunks: Uint8Array[] = [];
+  const made = state.snapshot();
+  for (let next = made.next(); next.done !== true; next = made.next()) chunks.push(next.value);
+  return { count: chunks.length, chunk: (index, done) => done(undefined, chunks[index]) };
+}
