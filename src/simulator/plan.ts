@@ -128,6 +128,7 @@ function drawLeading(random: Random, calls: number): LeadingOptions {
     names: random.integer(1, 2),
     termMs: random.pick([0, 10, 100]),
     ttlMs: random.pick([100, 500, 2000]),
+    runs: Math.round(calls * random.pick([0, 0.05, 0.2])),
     drift: MOST_DRIFT,
   };
 }

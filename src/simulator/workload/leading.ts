@@ -12,8 +12,10 @@ import type { Violated } from "./lock-checks.ts";
 import { isExpectedRefusal } from "./lock-refusals.ts";
 
 export interface LeadingOptions {
-  /** How often all clients together lead, look on, or have something run. */
+  /** How often all clients together lead or look on, */
   readonly rounds: number;
+  /** and how often they would have something run. */
+  readonly runs: number;
   readonly names: number;
   /** Milliseconds that a leader leads, at most. */
   readonly termMs: number;
@@ -50,20 +52,47 @@ export class Leading {
   readonly #seen: Map<string, bigint> = new Map();
   readonly #runs: Map<string, Run> = new Map();
   #left: number;
+  #runsLeft: number;
 
   constructor(options: LeadingOptions, now: () => number, violated: Violated, witness: Witness) {
     this.options = options;
     this.#left = options.rounds;
+    this.#runsLeft = options.runs;
     this.#now = now;
     this.#violated = violated;
     this.#witness = witness;
   }
 
   get left(): number {
-    return this.#left;
+    return this.#left + this.#runsLeft;
   }
 
   async lane(client: number, locks: ClusterLocks, random: Random, sleep: (ms: number) => Promise<void>): Promise<void> {
+    await Promise.all([
+      this.#stand(client, locks, random, sleep),
+      this.#schedule(client, locks, random.fork("runs"), sleep),
+    ]);
+  }
+
+  async #schedule(
+    client: number,
+    locks: ClusterLocks,
+    random: Random,
+    sleep: (ms: number) => Promise<void>,
+  ): Promise<void> {
+    while (this.#runsLeft > 0) {
+      this.#runsLeft--;
+      await this.#runOnce(client, locks, random);
+      await sleep(random.between(0, this.options.ttlMs));
+    }
+  }
+
+  async #stand(
+    client: number,
+    locks: ClusterLocks,
+    random: Random,
+    sleep: (ms: number) => Promise<void>,
+  ): Promise<void> {
     if (this.#left === 0) return;
     const name = `chief${random.integer(1, this.options.names)}`;
     const election = locks.elect(name);
@@ -76,7 +105,7 @@ export class Leading {
         await this.#lead(client, election, term, random, sleep);
       } else if (random.chance(0.1)) {
         this.#left--;
-        await (random.chance(0.5) ? this.#look(locks, name) : this.#runOnce(client, locks, random));
+        await this.#look(locks, name);
       }
       await sleep(random.between(1, LOOK_MS));
     }
