@@ -1,6 +1,6 @@
 // The file storage keeps the contract on real files, and its lock outlives no process.
 import { spawn, spawnSync } from "node:child_process";
-import {
+import fs, {
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -11,8 +11,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -151,6 +153,50 @@ files("can be opened again after close, as the same object", async () => {
   assert.is((await open(storage)).identity?.incarnation, "i");
   await write(storage, { kind: "identity", incarnation: "i", clusterId: "c" });
   await close(storage);
+});
+
+/** Which paths are synced while `run` does; only Node lets its `node:fs` be watched. */
+async function syncedBy(run: () => Promise<void>): Promise<Set<string>> {
+  const { open: realOpen, fsync: realSync } = fs;
+  const paths = new Map<number, string>();
+  const synced = new Set<string>();
+  const patched = {
+    open: (path: string, flags: string, done: (error: Error | null, descriptor: number) => void) =>
+      realOpen(path, flags, (error, descriptor) => {
+        paths.set(descriptor, path);
+        done(error, descriptor);
+      }),
+    fsync: (descriptor: number, done: (error: Error | null) => void) => {
+      synced.add(paths.get(descriptor) ?? "");
+      realSync(descriptor, done);
+    },
+  };
+  Object.assign(fs, patched);
+  syncBuiltinESMExports();
+  try {
+    await run();
+  } finally {
+    Object.assign(fs, { open: realOpen, fsync: realSync });
+    syncBuiltinESMExports();
+  }
+  return synced;
+}
+
+const isNode = !("bun" in process.versions) && !("deno" in process.versions);
+
+// Whoever made the directory may have been killed before it made its name durable: then a loss of power takes all of it.
+(isNode ? files : files.skip)("makes the name of an empty directory durable, whoever made that", async () => {
+  const directory = newDirectory();
+  mkdirSync(directory, { recursive: true });
+  const start = async (): Promise<void> => {
+    const storage = fileStorage(directory);
+    await open(storage);
+    await close(storage);
+  };
+  const first = await syncedBy(start);
+  for (const path of [directory, dirname(directory), folder]) assert.ok(first.has(path), path);
+  const second = await syncedBy(start);
+  assert.not(second.has(dirname(directory)), "once is enough");
 });
 
 /** What a lock of this very process says. */
