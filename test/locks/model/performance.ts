@@ -3,17 +3,13 @@
  * @module
  */
 import * as assert from "uvu/assert";
-import type { Lock, LockGroup, LockInfo, LockOptions } from "../../../src/locks/client-types.ts";
-import type { ClusterLocks } from "../../../src/locks/cluster-locks.ts";
+import type { Lock, LockGroup, LockInfo } from "../../../src/locks/client-types.ts";
 import type { Election, Leadership } from "../../../src/locks/election.ts";
 import type { ViewstampError } from "../../../src/protocol/errors.ts";
 import { codeOf, type Fate, gate, watch } from "../support.ts";
+import { type Acquired, type Held, nameOf, optionsOf, sourceOf, termsOf } from "./asking.ts";
 import type { Ask, Bar, Model, Wish } from "./model.ts";
 import type { Rig } from "./rig.ts";
-
-/** What a request comes to: a lock or several. */
-type Held = Lock | LockGroup;
-type Acquired = Held & { release(): Promise<void>; [Symbol.asyncDispose](): Promise<void> };
 
 /** What the program has of one request. */
 interface Part {
@@ -418,54 +414,6 @@ function partOf(given: Partial<Part> & Pick<Part, "controller" | "leave">): Part
     signal: undefined,
     ...given,
   };
-}
-
-interface Source {
-  acquire(options: LockOptions): Promise<Acquired | null>;
-  request(options: LockOptions, run: (lock: Held | null) => Promise<number>): Promise<number>;
-}
-
-function nameOf({ names }: Wish): string {
-  return names[0] as string;
-}
-
-function sourceOf(locks: ClusterLocks, wish: Wish): Source {
-  const { names, isGroup, permits } = wish;
-  const name = nameOf(wish);
-  if (permits !== undefined) return locks.semaphore(name, permits);
-  if (isGroup) {
-    // Saying one twice is saying it once.
-    const said = [...names, name];
-    return {
-      acquire: (options) => locks.acquireAll(said, options),
-      request: (options, run) => locks.requestAll(said, options, run),
-    };
-  }
-  return {
-    acquire: (options) => locks.acquire(name, options),
-    request: (options, run) => locks.request(name, options, run),
-  };
-}
-
-function optionsOf(wish: Wish, signal: AbortSignal): LockOptions {
-  const { mode, how, timeoutMs, maxHoldMs, lockDelayMs, hasSignal, permits } = wish;
-  return {
-    ...(maxHoldMs !== undefined && { maxHoldMs }),
-    ...(lockDelayMs > 0 && { lockDelayMs }),
-    ...(permits === undefined && { mode }),
-    ...(how !== "wait" && { [how]: true }),
-    ...(timeoutMs !== undefined && { timeoutMs }),
-    ...(hasSignal && { signal }),
-  };
-}
-
-/** Each term of an election, as its iteration tells. */
-function termsOf(election: Election): Leadership[] {
-  const told: Leadership[] = [];
-  void (async () => {
-    for await (const term of election) told.push(term);
-  })();
-  return told;
 }
 
 /** What never became a lock. */
