@@ -42,13 +42,7 @@ export function hold<T, Held extends Holding>(
       (error: unknown) => {
         const returned = held.letGo();
         if (returned === undefined) reject(error);
-        else
-          sayAfter(
-            returned.catch(() => {}),
-            reject,
-            error,
-            reject,
-          );
+        else sayAfter(quietly(returned), reject, error, reject);
       },
     );
   });
@@ -56,7 +50,10 @@ export function hold<T, Held extends Holding>(
 
 /** Tells some steps later: in the standard whoever steals a lock is called back before the robbed one's promise rejects. */
 function rejected(loss: ViewstampError): Promise<never> {
-  return Promise.reject(asRejected(loss));
+  const rejection = Promise.reject(asRejected(loss));
+  // Of several locks that are lost the first one counts; nobody hears of the others, which is no crime.
+  rejection.catch(() => {});
+  return rejection;
 }
 
 function resultOf<T, Held extends Holding>(held: Held, callback: LockCallback<T, Held>): Promise<Awaited<T>> {
@@ -67,6 +64,11 @@ function resultOf<T, Held extends Holding>(held: Held, callback: LockCallback<T,
   } catch (error) {
     return Promise.reject(error);
   }
+}
+
+/** The callback's own error is what counts. */
+function quietly(returned: Promise<void>): Promise<void> {
+  return returned.catch(() => {});
 }
 
 function sayAfter<Word>(
