@@ -42,8 +42,8 @@ export interface ClaimKeeper {
   now(): number;
   /** A timer that keeps no process alive. */
   setTimer(ms: number, callback: () => void): Timer;
-  /** Ends a use. Resolves when others can have the lock, as far as this use was in their way. */
-  giveBack(use: Use): Promise<void>;
+  /** Ends a use; a promise if others cannot have the lock at once, as far as this use was in their way. */
+  giveBack(use: Use): Promise<void> | undefined;
 }
 
 /** One request at the cluster, and the tenure that it becomes. */
@@ -83,6 +83,8 @@ export class Claim {
     this.state = state;
   }
 }
+
+const DONE: Promise<void> = Promise.resolve();
 
 type Told = (loss: ViewstampError) => void;
 
@@ -164,11 +166,16 @@ export class Use implements AcquiredLock {
   }
 
   release(): Promise<void> {
-    return this.#claim.keeper.giveBack(this);
+    return this.letGo() ?? DONE;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
+  }
+
+  /** Releases; a promise if others cannot have the lock at once. */
+  letGo(): Promise<void> | undefined {
+    return this.#claim.keeper.giveBack(this);
   }
 
   /** Finds out whether it is lost: its timer may not have had its turn yet. */

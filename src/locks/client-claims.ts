@@ -42,8 +42,6 @@ export interface ClaimsObserver {
   answered(): void;
 }
 
-const DONE: Promise<void> = Promise.resolve();
-
 export class Claims implements ClaimKeeper {
   readonly #core: ClientCore;
   readonly #owner: string;
@@ -152,8 +150,8 @@ export class Claims implements ClaimKeeper {
     return use;
   }
 
-  giveBack(use: Use): Promise<void> {
-    if (use.isOver) return use.claim.returned ?? DONE;
+  giveBack(use: Use): Promise<void> | undefined {
+    if (use.isOver) return use.claim.returned;
     use.end("released");
     return this.#leave(use);
   }
@@ -168,14 +166,14 @@ export class Claims implements ClaimKeeper {
   }
 
   /** A use is over, and its claim free or on its way back if that was the last. */
-  #leave(use: Use): Promise<void> {
+  #leave(use: Use): Promise<void> | undefined {
     const { claim } = use;
     const { uses } = claim;
     if (uses.length === 1) uses.pop();
     else uses.splice(uses.indexOf(use), 1);
     if (claim.keeping !== undefined) this.#observer.freed(claim);
     else if (uses.length === 0) return this.#returns.give(claim);
-    return claim.returned ?? DONE;
+    return claim.returned;
   }
 
   /** Gives up a claim that is waited for. */

@@ -52,11 +52,17 @@ export class HeldLocks implements AcquiredLocks {
   }
 
   async release(): Promise<void> {
-    await Promise.all(this.#uses.map((use) => use.release()));
+    await this.letGo();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
+  }
+
+  /** Releases all of them; a promise if others cannot have one at once. */
+  letGo(): Promise<void> | undefined {
+    const returned = this.#uses.map((use) => use.letGo()).filter((one) => one !== undefined);
+    return returned.length === 0 ? undefined : Promise.all(returned).then(() => {});
   }
 
   /** Has this called when the first of them is lost before it was released. */

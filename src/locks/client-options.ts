@@ -107,11 +107,14 @@ export interface GroupTerms extends Wish {
  */
 export function readTerms(name: unknown, options: unknown, convertLast: () => void = () => {}): Terms {
   const text = textOf(name);
-  const { ifAvailable, steal, ...wish } = readOptions(options);
+  const given = readOptions(options);
   convertLast();
   checkName(text);
-  checkTogether(wish, ifAvailable, steal);
-  return { name: text, how: steal ? "steal" : ifAvailable ? "ifAvailable" : "wait", permits: 0, ...wish };
+  checkTogether(given);
+  // Each by its name: to copy an object of any shape would cost more than all else that a kept lock does.
+  const { ifAvailable, steal, mode, signal, timeoutMs, maxHoldMs, lockDelayMs } = given;
+  const how = steal ? "steal" : ifAvailable ? "ifAvailable" : "wait";
+  return { name: text, how, permits: 0, mode, signal, timeoutMs, maxHoldMs, lockDelayMs };
 }
 
 /** The same of a request for several locks, each of which is asked for once. */
@@ -119,13 +122,14 @@ export function readGroupTerms(names: unknown, options: unknown): GroupTerms {
   if (!Array.isArray(names) || names.length === 0)
     throw new TypeError("names must be an array of lock names, not empty");
   const texts = [...new Set(names.map(textOf))];
-  const { ifAvailable, steal, ...wish } = readOptions(options);
+  const given = readOptions(options);
+  const { ifAvailable, steal, ...wish } = given;
   for (const text of texts) checkName(text);
   if (texts.length > MAX_GROUP) {
     throw new ViewstampError("InvalidInput", `at most ${MAX_GROUP} locks can be asked for together`);
   }
   if (steal) throw unsupported("several locks cannot be stolen together");
-  checkTogether(wish, ifAvailable, steal);
+  checkTogether(given);
   return { names: texts, how: ifAvailable ? "ifAvailable" : "wait", ...wish };
 }
 
@@ -149,8 +153,9 @@ export function readPermitTerms(
   if (options !== undefined && options !== null) {
     refuseUnknown(options as object, ["ifAvailable", "signal", "timeoutMs", "maxHoldMs"], "a permit");
   }
-  const { ifAvailable, steal: _, ...wish } = readOptions(options);
-  checkTogether(wish, ifAvailable, false);
+  const given = { ...readOptions(options), steal: false };
+  const { ifAvailable, steal: _, ...wish } = given;
+  checkTogether(given);
   return { ...wish, ...semaphore, mode: "shared", how: ifAvailable ? "ifAvailable" : "wait" };
 }
 
@@ -166,7 +171,7 @@ function checkName(text: string): void {
   if (text.startsWith("-")) throw unsupported('a lock name that begins with "-" is reserved');
 }
 
-function checkTogether({ mode, signal, lockDelayMs }: Wish, ifAvailable: boolean, steal: boolean): void {
+function checkTogether({ mode, signal, lockDelayMs, ifAvailable, steal }: Options): void {
   if (steal && ifAvailable) throw unsupported("steal and ifAvailable exclude each other");
   if (steal && mode !== "exclusive") throw unsupported("only an exclusive request can steal");
   if (signal !== undefined && (steal || ifAvailable)) {

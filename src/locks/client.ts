@@ -3,13 +3,13 @@
  * @module
  */
 import type { ClientCore, QueryOptions } from "../client/contract.ts";
-import type { ViewstampError } from "../protocol/errors.ts";
 import { Cache } from "./client-cache.ts";
 import type { Use } from "./client-claim.ts";
 import { Claims } from "./client-claims.ts";
-import { closedError, stolenError } from "./client-errors.ts";
+import { closedError } from "./client-errors.ts";
 import { GroupRequest } from "./client-group.ts";
 import { HeldLocks } from "./client-held.ts";
+import { calling, hold, holding } from "./client-hold.ts";
 import { Line } from "./client-line.ts";
 import {
   type LockClientOptions,
@@ -109,15 +109,16 @@ export class LockClient {
   ): Promise<Awaited<T>>;
   /** The same, with a lock that may be `null`. */
   request<T>(name: string, options: LockOptions, callback: LockCallback<T, Lock | null>): Promise<Awaited<T>>;
-  async request<T>(
+  request<T>(
     name: string,
     options: LockOptions | LockCallback<T>,
     ...rest: readonly LockCallback<T>[]
   ): Promise<Awaited<T>> {
     // As in Web IDL the number of arguments decides what they are, not their types.
-    const [given, callback] = rest.length === 0 ? [undefined, options] : [options, rest[0]];
-    const terms = readTerms(name, given, () => readCallback(callback));
-    return this.#request(terms, callback as LockCallback<T, Lock | null>);
+    const isBare = rest.length === 0;
+    const callback = (isBare ? options : rest[0]) as LockCallback<T, Lock | null>;
+    const use = isBare && typeof callback === "function" ? this.#takePlain(name) : undefined;
+    return use === undefined ? this.#requestAs(name, isBare ? undefined : options, callback) : holding(use, callback);
   }
 
   /**
@@ -134,11 +135,8 @@ export class LockClient {
   /** The same; `null` if it was only wanted if available, and is not. */
   acquire(name: string, options: LockOptions): Promise<AcquiredLock | null>;
   acquire(name: string, options?: LockOptions): Promise<AcquiredLock | null> {
-    if (options === undefined && typeof name === "string") {
-      const use = this.#desk.line.take(name, "exclusive");
-      if (use !== undefined) return Promise.resolve(use);
-    }
-    return this.#acquireBy(() => readTerms(name, options));
+    const use = options === undefined ? this.#takePlain(name) : undefined;
+    return use === undefined ? this.#acquireAs(name, options) : Promise.resolve(use);
   }
 
   /**
@@ -178,7 +176,7 @@ export class LockClient {
     const [given, callback] = rest.length === 0 ? [undefined, options] : [options, rest[0]];
     const run = readCallback(callback) as LockCallback<T, LockGroup | null>;
     const held = await this.#acquireAll(names, given);
-    return held === undefined ? calling(run, null) : this.#hold(held, run);
+    return held === undefined ? await calling(run, null) : await holding(held, run);
   }
 
   /**
@@ -218,11 +216,12 @@ export class LockClient {
     const which = readSemaphore(name, permits);
     return new Semaphore(
       {
-        acquire: (options) => this.#acquireBy(() => readPermitTerms(which, options)),
-        request: async <T>(options: unknown, callback: LockCallback<T, Lock | null>): Promise<Awaited<T>> => {
-          const run = readCallback(callback);
-          return this.#request(readPermitTerms(which, options), run);
-        },
+        acquire: (options) => this.#acquire(() => readPermitTerms(which, options)),
+        request: (options, callback) =>
+          this.#request(callback, () => {
+            readCallback(callback);
+            return readPermitTerms(which, options);
+          }),
       },
       `${name}`,
       which.permits,
@@ -265,22 +264,35 @@ export class LockClient {
     return this.#core.close();
   }
 
-  #request<T>(terms: Terms, run: LockCallback<T, Lock | null>): Promise<Awaited<T>> {
-    return new Promise<Awaited<T>>((resolve, reject) => {
-      this.#submit(terms, {
-        granted: (use) => resolve(use === undefined ? calling(run, null) : this.#hold(use, run)),
+  /**
+   * Where most locks come from: what is kept and free has a name that is none to refuse, and there are no options. Nothing
+   * is made on this way that is not needed, closures least of all: half of its cost would be the collecting of garbage.
+   */
+  #takePlain(name: unknown): Use | undefined {
+    return typeof name === "string" ? this.#desk.line.take(name, "exclusive") : undefined;
+  }
+
+  #requestAs<T>(name: unknown, options: unknown, callback: LockCallback<T, Lock | null>): Promise<Awaited<T>> {
+    return this.#request(callback, () => readTerms(name, options, () => readCallback(callback)));
+  }
+
+  #acquireAs(name: unknown, options: unknown): Promise<AcquiredLock | null> {
+    return this.#acquire(() => readTerms(name, options));
+  }
+
+  /** `read` refuses before anything is asked for. */
+  #request<T>(run: LockCallback<T, Lock | null>, read: () => Terms): Promise<Awaited<T>> {
+    return new Promise((resolve, reject) => {
+      this.#submit(read(), {
+        granted: (use) => (use === undefined ? resolve(calling(run, null)) : hold(use, run, resolve, reject)),
         failed: reject,
       });
     });
   }
 
-  async #acquireBy(read: () => Terms): Promise<AcquiredLock | null> {
-    const terms = read();
+  #acquire(read: () => Terms): Promise<AcquiredLock | null> {
     return new Promise((resolve, reject) => {
-      this.#submit(terms, {
-        granted: (use) => resolve(use ?? null),
-        failed: reject,
-      });
+      this.#submit(read(), { granted: (use) => resolve(use ?? null), failed: reject });
     });
   }
 
@@ -308,40 +320,9 @@ export class LockClient {
     if (terms.maxHoldMs !== undefined) use.limit(terms.maxHoldMs);
     outcome.granted(use);
   }
-
-  /** Runs the callback under the lock. Whatever comes first decides: its result, or the loss of the lock. */
-  #hold<T, Held extends Use | HeldLocks>(use: Held, callback: LockCallback<T, Held>): Promise<Awaited<T>> {
-    return new Promise((resolve, reject) => {
-      const lose = (loss: ViewstampError): void => reject(asRejected(loss));
-      use.onLoss(lose);
-      if (use.loss !== undefined) lose(use.loss);
-      calling((given) => {
-        // It was called for later, and by now nobody is to act under this lock.
-        if (use.loss !== undefined) throw asRejected(use.loss);
-        return callback(given);
-      }, use).then(
-        (value) => use.release().then(() => resolve(value), reject),
-        (error: unknown) =>
-          use.release().then(
-            () => reject(error),
-            () => reject(error),
-          ),
-      );
-    });
-  }
-}
-
-function asRejected(loss: ViewstampError): unknown {
-  return loss.data["reason"] === "stolen" ? stolenError(`${loss.data["name"]}`) : loss;
 }
 
 /** Whether it can have a kept lock on the spot. */
 function isPlain({ how, signal, permits, lockDelayMs }: Terms): boolean {
   return how !== "steal" && signal === undefined && permits === 0 && lockDelayMs === 0;
-}
-
-/** What a callback comes to; one that throws rejects. It is never called within the call that asked for the lock. */
-async function calling<T, Given>(callback: LockCallback<T, Given>, given: Given): Promise<Awaited<T>> {
-  await undefined;
-  return await callback(given);
 }

@@ -130,4 +130,55 @@ test("a limit that is none is refused", async () => {
   }
 });
 
+eitherWay("what a callback has left for the end of its step still runs under the lock", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client();
+  for (const end of ["a value", "an error"]) {
+    const seen: string[] = [];
+    const request = watch(
+      locks.request("a", (lock) => {
+        Promise.resolve().then(() => seen.push(assertion(lock)));
+        if (end === "an error") throw new RangeError("planted");
+        return end;
+      }),
+    );
+    await world.clock.advance(20);
+    assert.equal(seen, ["held"]);
+    assert.is(request.value ?? codeOf(request.error), end === "an error" ? "RangeError" : end);
+    assert.equal(await held(world), []);
+  }
+});
+
+function assertion(lock: Lock): string {
+  try {
+    lock.assertHeld();
+    return "held";
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
+test("a kept lock has its callback called after the request, and its result said with no more than three steps", async () => {
+  const world = new World({ cache: {} });
+  const { locks } = world.client();
+  await inTime(
+    world,
+    locks.request("a", () => {}),
+  );
+  await world.clock.advance(1);
+  let steps = 0;
+  let calledAt = -1;
+  let isDone = false;
+  const request = locks.request("a", () => {
+    calledAt = steps;
+  });
+  void request.then(() => {
+    isDone = true;
+  });
+  assert.is(calledAt, -1);
+  for (; !isDone && steps < 20; steps++) await undefined;
+  assert.is(calledAt, 0, "in the first step");
+  assert.ok(steps <= 3, `${steps}`);
+});
+
 test.run();

@@ -121,6 +121,22 @@ eitherWay("a group is lost with the first of its locks, and its others go back w
   assert.equal(await held(world), ["y 1.2"]);
 });
 
+eitherWay("a request whose locks are all lost with the session rejects once, and nothing else does", async (cache) => {
+  const world = new World({ cache });
+  const { locks, core } = world.client();
+  const { opened, open } = gate();
+  const request = watch(locks.requestAll(["x", "y", "z"], () => opened));
+  await world.clock.advance(20);
+  core.lose("planted");
+  await world.clock.advance(20);
+  assert.is(codeOf(request.error), "LockLost");
+  open();
+  await world.clock.advance(20);
+  // The runtime ends a program whose rejections nobody hears, in a turn of its own.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(await held(world), []);
+});
+
 eitherWay("a lost session sends a waiting group to the line of the next", async (cache) => {
   const world = new World({ cache });
   const [a, b] = [world.client(), world.client()];
