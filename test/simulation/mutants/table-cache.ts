@@ -129,8 +129,8 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: CACHE,
-        find: `const isEnough = how !== "steal" && (claim.mode === "exclusive" || mode === "shared");`,
-        replace: `const isEnough = how !== "steal";`,
+        find: `const isEnough = how !== "steal" && lockDelayMs === 0 && (claim.mode === "exclusive" || mode === "shared");`,
+        replace: `const isEnough = how !== "steal" && lockDelayMs === 0;`,
       },
     ],
   },
