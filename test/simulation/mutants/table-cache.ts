@@ -130,7 +130,7 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
       {
         file: CACHE,
         find: `const isEnough = how !== "steal" && lockDelayMs === 0 && (claim.mode === "exclusive" || mode === "shared");`,
-        replace: `const isEnough = how !== "steal";`,
+        replace: `const isEnough = how !== "steal" && lockDelayMs === 0;`,
       },
     ],
   },
