@@ -37,6 +37,8 @@ interface Run {
 }
 
 const LOOK_MS = 20;
+/** Between two things that one lane has run once. */
+const LONGEST_REST_MS = 100;
 /** As many acts of a leader last longer than most sessions live on by themselves. */
 const LONG_ACTS = 80;
 const ANSWER_MS = 2_000;
@@ -83,7 +85,7 @@ export class Leading {
     while (this.#runsLeft > 0) {
       this.#runsLeft--;
       await this.#runOnce(client, locks, random);
-      await sleep(random.between(0, this.options.ttlMs));
+      await sleep(random.between(0, Math.min(this.options.ttlMs, LONGEST_REST_MS)));
     }
   }
 
@@ -134,7 +136,7 @@ export class Leading {
     const office = { client, term };
     this.#takes(name, office);
     // Some outlive their session, if something befalls it.
-    const longer = random.chance(0.05) ? LONG_ACTS : 0;
+    const longer = random.chance(0.03) ? LONG_ACTS : 0;
     for (let acts = random.integer(1, 4) + longer; acts > 0 && this.#acts(name, office); acts--)
       await sleep(longer > 0 ? LOOK_MS : random.between(0, this.options.termMs));
     this.#offices.get(name)?.delete(office);
