@@ -61,6 +61,9 @@ const SIZES: readonly (readonly [number, number])[] = [
   [3, 7],
 ];
 
+/** Calls under way at one key, on an average: the orders of more are too many to try. */
+const MOST_AT_A_KEY = 12;
+
 /** What else happens to programs. */
 const WITH_PROGRAMS: readonly (readonly string[])[] = [[], ["older program"], ["left behind"]];
 
@@ -69,6 +72,8 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
   const kinds = Object.keys(FAULTS);
   const density = random.pick([0.1, 0.25, 0.5, 0.8]);
   const calls = wishes.calls ?? 200;
+  const clients = wishes.clients ?? random.integer(1, 5);
+  const lanes = random.pick([1, 2, 4, 8, 16]);
   // A round of the lock tester is two calls or so.
   const rounds = Math.round(calls * random.pick([0, 0.1, 0.25]));
   const drawn = kinds.filter(() => random.chance(density));
@@ -78,11 +83,11 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
   const faults = newestProgram > 1 ? [...new Set([...drawn, "newer program", ...upgrade.pick(WITH_PROGRAMS)])] : drawn;
   return {
     nodes,
-    clients: wishes.clients ?? random.integer(1, 5),
-    lanes: random.pick([1, 2, 4, 8, 16]),
+    clients,
+    lanes,
     load: {
       calls: calls - 2 * rounds,
-      keys: random.integer(1, 6),
+      keys: Math.max(random.integer(1, 6), Math.ceil((clients * lanes) / MOST_AT_A_KEY)),
       thinkMs: random.pick([0, 0, 2, 10, 30]),
       reads: random.pick([0.2, 0.5]),
       timeoutMs: random.pick([1000, 5000, 30_000]),
