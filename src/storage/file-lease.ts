@@ -64,8 +64,16 @@ export class Lease {
   end(done: Done): void {
     clearInterval(this.#timer);
     if (this.#looking !== undefined) this.#looking.push(() => this.end(done));
-    else if (this.#lost !== undefined) done(undefined);
-    else unlink(this.#path, (error) => done(error === null || isGone(error) ? undefined : error));
+    else this.#remove(done);
+  }
+
+  /** If it is still its own: whoever stood still may have lost it without knowing. */
+  #remove(done: Done): void {
+    const finish = (error: Error | null): void => done(error === null || isGone(error) ? undefined : error);
+    readFile(this.#path, "utf8", (error, text) => {
+      if (error !== null || !text.includes(this.#id)) finish(error);
+      else unlink(this.#path, finish);
+    });
   }
 
   #isTrusted(): boolean {
