@@ -39,7 +39,7 @@ export class Lease {
   readonly #timer: ReturnType<typeof setInterval>;
   #beat = 0;
   /** When the last look began that found it its own, by both clocks: one stands still while the machine sleeps. */
-  #trusted: readonly [monotonic: number, wall: number];
+  #trusted: Moment;
   #looking: Done[] | undefined;
   #lost: ViewstampError | undefined;
 
@@ -77,17 +77,21 @@ export class Lease {
   }
 
   #isTrusted(): boolean {
-    const [monotonic, wall] = clocks();
-    const { trustMs } = this.#times;
-    return monotonic - this.#trusted[0] < trustMs && Math.abs(wall - this.#trusted[1]) < trustMs;
+    return isWithin(this.#times.trustMs, this.#trusted);
   }
 
   #look(done: Done): void {
     this.#looking?.push(done);
     if (this.#looking !== undefined) return;
     this.#looking = [done];
+    this.#lookNow();
+  }
+
+  #lookNow(): void {
     const began = clocks();
     this.#write((error) => {
+      // It stood still in the middle: others may have come meanwhile, and gone again.
+      if (error === undefined && !isWithin(this.#times.watchMs / 2, began)) return this.#lookNow();
       const waiting = this.#looking ?? [];
       this.#looking = undefined;
       if (error === undefined) this.#trusted = began;
@@ -126,6 +130,13 @@ export function isGone(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
-function clocks(): readonly [monotonic: number, wall: number] {
+type Moment = readonly [monotonic: number, wall: number];
+
+function isWithin(ms: number, [monotonic, wall]: Moment): boolean {
+  const now = clocks();
+  return now[0] - monotonic < ms && Math.abs(now[1] - wall) < ms;
+}
+
+function clocks(): Moment {
   return [performance.now(), Date.now()];
 }
