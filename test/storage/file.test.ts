@@ -199,6 +199,23 @@ const isNode = !("bun" in process.versions) && !("deno" in process.versions);
   assert.not(second.has(dirname(directory)), "once is enough");
 });
 
+(isNode ? files : files.skip)("holds nothing after a start that failed", async () => {
+  const directory = newDirectory();
+  const { fsync } = fs;
+  try {
+    fs.fsync = ((_: number, done: (error: Error) => void) => done(new Error("no sync"))) as unknown as typeof fsync;
+    syncBuiltinESMExports();
+    assert.is(await codeOf(open(fileStorage(directory))), "StorageFailed");
+  } finally {
+    fs.fsync = fsync;
+    syncBuiltinESMExports();
+  }
+  assert.equal(readdirSync(directory), []);
+  const storage = fileStorage(directory);
+  await open(storage);
+  await close(storage);
+});
+
 /** What a lock of this very process says. */
 async function ownLock(): Promise<Record<string, unknown>> {
   const directory = newDirectory();
@@ -295,28 +312,31 @@ files("of those that wait for the same lock to go only one gets the directory", 
   await close(storage);
 });
 
-files("a look in which it stood still proves nothing: others may have come and gone", async () => {
-  const directory = newDirectory();
-  const storage = quickStorage(directory, { beatMs: 1e6, trustMs: 0 });
-  await open(storage);
-  const { size } = statSync(join(directory, "log-00000001"));
-  const { readdir } = fs;
-  const slowly = (path: string, done: (error: Error | null, names: string[]) => void): void => {
-    rmSync(join(directory, "lock-1"), { force: true });
-    setTimeout(() => readdir(path, done), 200);
-  };
-  try {
-    fs.readdir = slowly as unknown as typeof fs.readdir;
-    syncBuiltinESMExports();
-    const refused = await codeOf(write(storage, { kind: "identity", incarnation: "i", clusterId: undefined }));
-    assert.is(refused, "DataInUse");
-  } finally {
-    fs.readdir = readdir;
-    syncBuiltinESMExports();
-  }
-  assert.is(statSync(join(directory, "log-00000001")).size, size);
-  await close(storage);
-});
+(isNode ? files : files.skip)(
+  "a look in which it stood still proves nothing: others may have come and gone",
+  async () => {
+    const directory = newDirectory();
+    const storage = quickStorage(directory, { beatMs: 1e6, trustMs: 0 });
+    await open(storage);
+    const { size } = statSync(join(directory, "log-00000001"));
+    const { readdir } = fs;
+    const slowly = (path: string, done: (error: Error | null, names: string[]) => void): void => {
+      rmSync(join(directory, "lock-1"), { force: true });
+      setTimeout(() => readdir(path, done), 200);
+    };
+    try {
+      fs.readdir = slowly as unknown as typeof fs.readdir;
+      syncBuiltinESMExports();
+      const refused = await codeOf(write(storage, { kind: "identity", incarnation: "i", clusterId: undefined }));
+      assert.is(refused, "DataInUse");
+    } finally {
+      fs.readdir = readdir;
+      syncBuiltinESMExports();
+    }
+    assert.is(statSync(join(directory, "log-00000001")).size, size);
+    await close(storage);
+  },
+);
 
 files("gives back no lock but its own, and that also when it is lost", async () => {
   const directory = newDirectory();
