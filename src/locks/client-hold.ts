@@ -17,6 +17,8 @@ export interface Holding {
 }
 
 const SOON: Promise<void> = Promise.resolve();
+/** As `await` does: whatever the promise of a callback has made of its own `then`, the lock is given back. */
+const { then } = Promise.prototype;
 
 /** Runs the callback, gives back what is held, and then only says what came of it. */
 export function holding<T, Held extends Holding>(held: Held, callback: LockCallback<T, Held>): Promise<Awaited<T>> {
@@ -33,8 +35,9 @@ export function hold<T, Held extends Holding>(
   held.onLoss((loss) => resolve(rejected(loss)));
   if (held.loss !== undefined) resolve(rejected(held.loss));
   SOON.then(() => {
-    resultOf(held, callback).then(
-      (result) => {
+    then.call(
+      resultOf(held, callback),
+      (result: Awaited<T>) => {
         const returned = held.letGo();
         if (returned === undefined) resolve(result);
         else sayAfter(returned, resolve, result, reject);

@@ -35,7 +35,7 @@ class FileDisk implements Disk {
       const locked: Got<DirectoryLock> = (fault, lock) => {
         if (fault !== undefined) return done(fault instanceof ViewstampError ? fault : unusable(this.name, fault));
         this.#lock = lock;
-        this.#syncNames(made, done);
+        this.#syncNames(made, (failure) => (failure === undefined ? done(failure) : this.unlock(() => done(failure))));
       };
       lockDirectory(this.name, locked, this.#times);
     });

@@ -39,7 +39,7 @@ export class Lease {
   readonly #timer: ReturnType<typeof setInterval>;
   #beat = 0;
   /** When the last look began that found it its own, by both clocks: one stands still while the machine sleeps. */
-  #trusted: readonly [monotonic: number, wall: number];
+  #trusted: Moment;
   #looking: Done[] | undefined;
   #lost: ViewstampError | undefined;
 
@@ -64,22 +64,34 @@ export class Lease {
   end(done: Done): void {
     clearInterval(this.#timer);
     if (this.#looking !== undefined) this.#looking.push(() => this.end(done));
-    else if (this.#lost !== undefined) done(undefined);
-    else unlink(this.#path, (error) => done(error === null || isGone(error) ? undefined : error));
+    else this.#remove(done);
+  }
+
+  /** If it is still its own: whoever stood still may have lost it without knowing. */
+  #remove(done: Done): void {
+    const finish = (error: Error | null): void => done(error === null || isGone(error) ? undefined : error);
+    readFile(this.#path, "utf8", (error, text) => {
+      if (error !== null || !text.includes(this.#id)) finish(error);
+      else unlink(this.#path, finish);
+    });
   }
 
   #isTrusted(): boolean {
-    const [monotonic, wall] = clocks();
-    const { trustMs } = this.#times;
-    return monotonic - this.#trusted[0] < trustMs && Math.abs(wall - this.#trusted[1]) < trustMs;
+    return isWithin(this.#times.trustMs, this.#trusted);
   }
 
   #look(done: Done): void {
     this.#looking?.push(done);
     if (this.#looking !== undefined) return;
     this.#looking = [done];
+    this.#lookNow();
+  }
+
+  #lookNow(): void {
     const began = clocks();
     this.#write((error) => {
+      // It stood still in the middle: others may have come meanwhile, and gone again.
+      if (error === undefined && !isWithin(this.#times.watchMs / 2, began)) return this.#lookNow();
       const waiting = this.#looking ?? [];
       this.#looking = undefined;
       if (error === undefined) this.#trusted = began;
@@ -118,6 +130,13 @@ export function isGone(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
-function clocks(): readonly [monotonic: number, wall: number] {
+type Moment = readonly [monotonic: number, wall: number];
+
+function isWithin(ms: number, [monotonic, wall]: Moment): boolean {
+  const now = clocks();
+  return now[0] - monotonic < ms && Math.abs(now[1] - wall) < ms;
+}
+
+function clocks(): Moment {
   return [performance.now(), Date.now()];
 }

@@ -108,6 +108,10 @@ function hasChanged({ path, text }: FoundLock): boolean {
   return now !== undefined && now !== text;
 }
 
+function isAmong(found: readonly FoundLock[], { path, text }: FoundLock): boolean {
+  return found.some((one) => one.path === path && one.text === text);
+}
+
 /** Nobody holds any of the locks that were found. */
 function take(
   directory: string,
@@ -119,8 +123,10 @@ function take(
   const path = join(directory, `lock-${number}`);
   const owner = thisProcess();
   const id = crypto.randomUUID();
-  if (!create(path, lockText(owner, id, 0))) return "lost a race";
-  if (found.some(hasChanged)) {
+  // Behind its back the lock that it has watched may have gone, and others have taken theirs, of any number.
+  const isOvertaken = (): boolean => locksIn(directory).some((lock) => lock.path !== path && !isAmong(found, lock));
+  if (isOvertaken() || !create(path, lockText(owner, id, 0))) return "lost a race";
+  if (isOvertaken()) {
     remove(path);
     return "lost a race";
   }

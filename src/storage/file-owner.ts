@@ -27,7 +27,7 @@ export function thisProcess(): Owner {
 
 export function verdictOn({ pid, began, home }: Partial<Owner>): Verdict {
   if (typeof pid !== "number" || home === undefined || home !== homeOfThis()) return "unknown";
-  if (!exists(pid)) return "dead";
+  if (!exists(pid) || isRemains(pid)) return "dead";
   const beginning = beginningOf(pid);
   if (began === undefined || beginning === undefined) return "unknown";
   return began === beginning ? "alive" : "dead";
@@ -62,11 +62,22 @@ function exists(pid: number): boolean {
   }
 }
 
+/** It has ended, all of its threads, but nobody has asked how: in a container that may never happen. */
+function isRemains(pid: number): boolean {
+  const said = statOf(pid);
+  return (said?.[0] === "Z" || said?.[0] === "X") && Number(said[17]) <= 1;
+}
+
 /** On Linux, field 22 of `/proc/PID/stat`; elsewhere unknown. */
 function beginningOf(pid: number): string | undefined {
+  return statOf(pid)?.[19];
+}
+
+/** The fields from the third on: the second, a name, may hold anything. */
+function statOf(pid: number): readonly string[] | undefined {
   return attempt(() => {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   });
 }
 

@@ -23,6 +23,28 @@ eitherWay("a lock is as old as this use of it", async (cache) => {
   assert.ok(again.age <= 2, `${again.age}`);
 });
 
+eitherWay("a promise with a `then` of its own frees the lock as any other", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client();
+  await inTime(
+    world,
+    locks.request("x", () => {}),
+  );
+  const odd = Promise.resolve("done");
+  // biome-ignore lint/suspicious/noThenProperty: that it does no harm is the test
+  odd.then = () => {
+    throw new Error("not this way");
+  };
+  assert.is(
+    await inTime(
+      world,
+      locks.request("x", () => odd),
+    ),
+    "done",
+  );
+  await inTime(world, locks.acquire("x"));
+});
+
 eitherWay("a lock that is held for too long is lost to its holder before the next one has it", async (cache) => {
   const world = new World({ cache });
   const a = world.client();

@@ -199,6 +199,23 @@ const isNode = !("bun" in process.versions) && !("deno" in process.versions);
   assert.not(second.has(dirname(directory)), "once is enough");
 });
 
+(isNode ? files : files.skip)("holds nothing after a start that failed", async () => {
+  const directory = newDirectory();
+  const { fsync } = fs;
+  try {
+    fs.fsync = ((_: number, done: (error: Error) => void) => done(new Error("no sync"))) as unknown as typeof fsync;
+    syncBuiltinESMExports();
+    assert.is(await codeOf(open(fileStorage(directory))), "StorageFailed");
+  } finally {
+    fs.fsync = fsync;
+    syncBuiltinESMExports();
+  }
+  assert.equal(readdirSync(directory), []);
+  const storage = fileStorage(directory);
+  await open(storage);
+  await close(storage);
+});
+
 /** What a lock of this very process says. */
 async function ownLock(): Promise<Record<string, unknown>> {
   const directory = newDirectory();
@@ -281,6 +298,77 @@ files("an older lock that is alive counts beside a newer one that is left over",
   const directory = leaveLock({ ...own, pid: 2 ** 22 + 1 });
   writeFileSync(join(directory, "lock-3"), JSON.stringify(own));
   assert.is(await codeOf(open(fileStorage(directory))), "DataInUse");
+});
+
+files("of those that wait for the same lock to go only one gets the directory", async () => {
+  const directory = leaveLock({ ...(await ownLock()), home: "elsewhere" });
+  const late = codeOf(open(quickStorage(directory, { watchMs: 2400 })));
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  rmSync(join(directory, "lock-7"));
+  const storage = quickStorage(directory);
+  await open(storage);
+  assert.is(await late, "DataInUse");
+  assert.equal(readdirSync(directory).sort(), ["lock-1", "log-00000001"]);
+  await close(storage);
+});
+
+(isNode ? files : files.skip)(
+  "a look in which it stood still proves nothing: others may have come and gone",
+  async () => {
+    const directory = newDirectory();
+    const storage = quickStorage(directory, { beatMs: 1e6, trustMs: 0 });
+    await open(storage);
+    const { size } = statSync(join(directory, "log-00000001"));
+    const { readdir } = fs;
+    const slowly = (path: string, done: (error: Error | null, names: string[]) => void): void => {
+      rmSync(join(directory, "lock-1"), { force: true });
+      setTimeout(() => readdir(path, done), 200);
+    };
+    try {
+      fs.readdir = slowly as unknown as typeof fs.readdir;
+      syncBuiltinESMExports();
+      const refused = await codeOf(write(storage, { kind: "identity", incarnation: "i", clusterId: undefined }));
+      assert.is(refused, "DataInUse");
+    } finally {
+      fs.readdir = readdir;
+      syncBuiltinESMExports();
+    }
+    assert.is(statSync(join(directory, "log-00000001")).size, size);
+    await close(storage);
+  },
+);
+
+files("gives back no lock but its own, and that also when it is lost", async () => {
+  const directory = newDirectory();
+  const robbed = quickStorage(directory, { beatMs: 1e6, trustMs: 1e9 });
+  await open(robbed);
+  writeFileSync(join(directory, "lock-1"), "another's");
+  await close(robbed);
+  assert.is(readFileSync(join(directory, "lock-1"), "utf8"), "another's");
+
+  const frightened = quickStorage(directory, { beatMs: 1e6, trustMs: 0 });
+  await open(frightened);
+  writeFileSync(join(directory, "lock-3"), "{}");
+  const refused = await codeOf(write(frightened, { kind: "identity", incarnation: "i", clusterId: undefined }));
+  assert.is(refused, "DataInUse");
+  await close(frightened);
+  assert.equal(readdirSync(directory).sort(), ["lock-3", "log-00000001"]);
+});
+
+files("takes over from a process that is dead and that nobody has buried", async () => {
+  if (process.platform !== "linux") return;
+  const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const pid = await new Promise<number>((resolve) => parent.stdout.once("data", (said) => resolve(Number(said))));
+    const stat = (): string[] => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+    while (stat()[0] !== "Z") await new Promise((resolve) => setTimeout(resolve, 10));
+    const directory = leaveLock({ ...(await ownLock()), pid, began: stat()[19] });
+    const storage = fileStorage(directory);
+    await open(storage);
+    await close(storage);
+  } finally {
+    parent.kill("SIGKILL");
+  }
 });
 
 files("writes nothing any more once its lock is lost, however long it stood still", async () => {
