@@ -338,6 +338,24 @@ files("of those that wait for the same lock to go only one gets the directory", 
   },
 );
 
+files("says at once that its lock is lost, though nothing is written", async () => {
+  const directory = newDirectory();
+  const storage = quickStorage(directory);
+  let tell = (_loss: Error): void => {};
+  const told = new Promise<Error>((resolve) => {
+    tell = resolve;
+  });
+  await new Promise<void>((resolve, reject) => {
+    storage.open((error) => (error === undefined ? resolve() : reject(error)), tell);
+  });
+  writeFileSync(join(directory, "lock-2"), "{}");
+  // No lock keeps its process alive.
+  const alive = setInterval(() => {}, 1000);
+  assert.is(((await told) as ViewstampError).code, "DataInUse");
+  clearInterval(alive);
+  await close(storage);
+});
+
 files("gives back no lock but its own, and that also when it is lost", async () => {
   const directory = newDirectory();
   const robbed = quickStorage(directory, { beatMs: 1e6, trustMs: 1e9 });
