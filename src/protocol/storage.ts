@@ -98,8 +98,14 @@ export interface SnapshotWriter {
 export interface Storage {
   /** Where the data is, such as a directory: for people, in warnings. */
   readonly place?: string;
-  /** Takes the lock on the data, replays and checks it. Called once, first. */
-  open(done: (error: Error | undefined, state: DurableState | undefined) => void): void;
+  /**
+   * Takes the lock on the data, replays and checks it. Called once, first. `failed` is called if the data is lost later without
+   * anybody writing: another process has taken it over, and is now the node that this one was.
+   */
+  open(
+    done: (error: Error | undefined, state: DurableState | undefined) => void,
+    failed?: (error: Error) => void,
+  ): void;
   /** Appends records to the stream; `done` in order of the calls, once they and all before them are durable. */
   write(records: readonly StorageRecord[], done: Done): void;
   /** Starts a snapshot of the state at `at`; one at a time. */

@@ -35,13 +35,15 @@ export interface BootOptions {
   readonly sliceMs: number;
   /** From now on the storage must be closed; not so if it could not be opened: another replica may have it. */
   readonly opened: (isOpen: boolean) => void;
+  /** The data is another's now. */
+  readonly failed: (error: Error) => void;
 }
 
 export type BootDone = (error: ViewstampError | undefined, booted: Booted | undefined) => void;
 
 export function boot(options: BootOptions, done: BootDone): void {
   const fail = (error: unknown): void => done(storageFailure(error), undefined);
-  options.storage.open((error, durable) => {
+  const opened = (error: Error | undefined, durable: DurableState | undefined): void => {
     options.opened(durable !== undefined);
     if (durable === undefined) return fail(error);
     findUpgrades(options, durable, (upgrades) => {
@@ -52,7 +54,8 @@ export function boot(options: BootOptions, done: BootDone): void {
         restore(options, booted, done);
       });
     });
-  });
+  };
+  options.storage.open(opened, options.failed);
 }
 
 /** So many entries are looked at in one go. */

@@ -93,7 +93,8 @@ export class Life {
       this.#whenOpened?.();
     };
     const { able } = this.#machine;
-    boot({ storage, environment, able, restore, sliceMs, opened }, (error, booted) => {
+    const failed = (error: Error): void => this.#fail(storageFailure(error));
+    boot({ storage, environment, able, restore, sliceMs, opened, failed }, (error, booted) => {
       if (this.#over) return;
       if (booted === undefined) this.#fail(storageFailure(error));
       else this.#listen(booted);

@@ -41,9 +41,10 @@ export interface DiskReader {
 export interface Disk extends DiskReader {
   /**
    * Makes the directory if there is none, and takes its lock, which ends with the process at the latest.
-   * Called first; nothing is touched before. `DataInUse` if another holds it.
+   * Called first; nothing is touched before. `DataInUse` if another holds it. `lost` is called if it is found later that
+   * another has taken it over.
    */
-  lock(done: Done): void;
+  lock(done: Done, lost?: (error: Error) => void): void;
   unlock(done: Done): void;
   /** Makes an empty file; an error if the name is taken. */
   create(name: string, done: Got<DiskFile>): void;

@@ -29,12 +29,13 @@ class FileDisk implements Disk {
     this.#times = times;
   }
 
-  lock(done: Done): void {
+  lock(done: Done, lost: (error: Error) => void = () => {}): void {
     fs.mkdir(this.name, { recursive: true }, (error, made) => {
       if (error !== null) return done(unusable(this.name, error));
       const locked: Got<DirectoryLock> = (fault, lock) => {
         if (fault !== undefined) return done(fault instanceof ViewstampError ? fault : unusable(this.name, fault));
         this.#lock = lock;
+        lock?.onLoss(lost);
         this.#syncNames(made, (failure) => (failure === undefined ? done(failure) : this.unlock(() => done(failure))));
       };
       lockDirectory(this.name, locked, this.#times);

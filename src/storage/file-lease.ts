@@ -42,6 +42,7 @@ export class Lease {
   #trusted: Moment;
   #looking: Done[] | undefined;
   #lost: ViewstampError | undefined;
+  #told: ((loss: Error) => void) | undefined;
 
   constructor(path: string, owner: Owner, id: string, times: LockTimes, isHigher: (name: string) => boolean) {
     this.#path = path;
@@ -58,6 +59,12 @@ export class Lease {
   sure(done: Done): void {
     if (this.#lost !== undefined || this.#isTrusted()) done(this.#lost);
     else this.#look(done);
+  }
+
+  /** Has this called when the lock is found to be lost, though nobody wants to write. */
+  onLoss(told: (loss: Error) => void): void {
+    this.#told = told;
+    if (this.#lost !== undefined) told(this.#lost);
   }
 
   /** Gives the lock back: not in the middle of a look, which might write to the lock of whoever comes next. */
@@ -95,7 +102,7 @@ export class Lease {
       const waiting = this.#looking ?? [];
       this.#looking = undefined;
       if (error === undefined) this.#trusted = began;
-      else if (isGone(error) || error instanceof TakenOver) this.#lost ??= this.#lostBy(error);
+      else if (isGone(error) || error instanceof TakenOver) this.#lose(error);
       for (const one of waiting) one(this.#lost ?? error);
     });
   }
@@ -113,6 +120,12 @@ export class Lease {
         });
       });
     });
+  }
+
+  #lose(cause: Error): void {
+    if (this.#lost !== undefined) return;
+    this.#lost = this.#lostBy(cause);
+    this.#told?.(this.#lost);
   }
 
   #lostBy(cause: Error): ViewstampError {

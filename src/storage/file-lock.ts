@@ -23,6 +23,8 @@ const LOOKS_PER_WATCH = 12;
 export interface DirectoryLock {
   /** Calls back, at once as a rule, before anything is written: with `DataInUse` if the lock is lost. */
   sure(done: Done): void;
+  /** Calls back when the lock is found to be lost: then another process may be who this one was. */
+  onLoss(told: (loss: Error) => void): void;
   release(done: Done): void;
 }
 
@@ -135,6 +137,7 @@ function take(
   const lease = new Lease(path, owner, id, times, (name) => Number(NAME.exec(name)?.[1] ?? 0) > number);
   return {
     sure: (done) => lease.sure(done),
+    onLoss: (told) => lease.onLoss(told),
     release: (done) =>
       lease.end((error) => {
         held.delete(real);

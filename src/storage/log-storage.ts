@@ -52,16 +52,25 @@ class LogStorage implements Storage {
     return this.#options.disk.name;
   }
 
-  open(done: (error: Error | undefined, state: DurableState | undefined) => void): void {
+  open(
+    done: (error: Error | undefined, state: DurableState | undefined) => void,
+    failed: (error: Error) => void = () => {},
+  ): void {
     const { disk, randomId } = this.#options;
-    const failed = (error: Error): void => done(asStorageError(error, disk.name), undefined);
-    disk.lock((error) => {
-      if (error !== undefined) return failed(error);
-      recover(disk, randomId, (fault, recovered) => {
-        if (fault !== undefined) return disk.unlock(() => failed(fault));
+    const refuse = (error: Error): void => done(asStorageError(error, disk.name), undefined);
+    let lost: Error | undefined;
+    const locked: Done = (error) => {
+      if (error !== undefined) return refuse(error);
+      recover(disk, randomId, (damage, recovered) => {
+        const fault = damage ?? lost;
+        if (fault !== undefined) return disk.unlock(() => refuse(fault));
         this.#begin(recovered!);
         done(undefined, recovered!.state);
       });
+    };
+    disk.lock(locked, (error) => {
+      lost = error;
+      if (this.#refusal === undefined) failed(this.#fail(error));
     });
   }
 

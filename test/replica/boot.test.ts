@@ -49,6 +49,7 @@ test("a long log is looked through for changes of machine versions in slices, an
       },
       sliceMs: 5,
       opened: () => {},
+      failed: () => {},
     },
     (_error, result) => {
       booted = result;

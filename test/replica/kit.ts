@@ -227,6 +227,8 @@ export class Disk implements Storage {
   hold = false;
   chunks: Uint8Array[] = [];
   writeMs = 1;
+  /** Says that the data is another's. */
+  lose: (error: Error) => void = () => {};
   readonly #world: World;
   #held: (() => void)[] = [];
 
@@ -234,7 +236,11 @@ export class Disk implements Storage {
     this.#world = world;
   }
 
-  open(done: (error: Error | undefined, state: DurableState | undefined) => void): void {
+  open(
+    done: (error: Error | undefined, state: DurableState | undefined) => void,
+    failed: (error: Error) => void = () => {},
+  ): void {
+    this.lose = failed;
     this.calls.push("open");
     this.#world.plan(1, () => done(this.openError, this.openError === undefined ? this.state : undefined));
   }

@@ -1,6 +1,7 @@
 // One batch per turn, and nothing leaves before what it promises is durable.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ViewstampError } from "../../src/protocol/errors.ts";
 import { decodePeerFrame } from "../../src/protocol/wire.ts";
 import type { Effect } from "../../src/rsm/events.ts";
 import { decodeServerFrame, fetchOf, peerUp, Stage, status, visit } from "./stories.ts";
@@ -239,6 +240,16 @@ test("a write that fails stops the replica and releases nothing", async () => {
   assert.equal(b.messages(), []);
   assert.is((await replica.stopped)?.code, "StorageFailed");
   assert.is(stage.of("stopped")[0]?.error?.code, "StorageFailed");
+  assert.ok(client.lost);
+});
+
+test("a replica whose data is another's ends though it has nothing to write: there may be two of it", async () => {
+  const stage = new Stage();
+  const replica = await stage.start();
+  const client = await visit(stage);
+  stage.disk.lose(new ViewstampError("DataInUse", "a later one has it"));
+  await stage.world.run(50);
+  assert.is((await replica.stopped)?.code, "DataInUse");
   assert.ok(client.lost);
 });
 

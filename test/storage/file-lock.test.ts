@@ -1,0 +1,262 @@
+// The lock of a data directory: one process at a time, and none that is gone.
+import { spawn } from "node:child_process";
+import fs, {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { ViewstampError } from "../../src/protocol/errors.ts";
+import { fileStorage } from "../../src/storage/file.ts";
+import { fileDisk } from "../../src/storage/file-disk.ts";
+import type { LockTimes } from "../../src/storage/file-lease.ts";
+import { logStorage } from "../../src/storage/log-storage.ts";
+import { close, codeOf, open, write } from "./drive.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "viewstamp-lock-"));
+const files = suite("the lock of a directory");
+/** Only Node lets its `node:fs` be replaced. */
+const isNode = !("bun" in process.versions) && !("deno" in process.versions);
+let made = 0;
+
+function newDirectory(): string {
+  return join(folder, `data-${++made}`, "inner");
+}
+
+files.after(() => rmSync(folder, { recursive: true, force: true }));
+
+(isNode ? files : files.skip)("holds nothing after a start that failed", async () => {
+  const directory = newDirectory();
+  const { fsync } = fs;
+  try {
+    fs.fsync = ((_: number, done: (error: Error) => void) => done(new Error("no sync"))) as unknown as typeof fsync;
+    syncBuiltinESMExports();
+    assert.is(await codeOf(open(fileStorage(directory))), "StorageFailed");
+  } finally {
+    fs.fsync = fsync;
+    syncBuiltinESMExports();
+  }
+  assert.equal(readdirSync(directory), []);
+  const storage = fileStorage(directory);
+  await open(storage);
+  await close(storage);
+});
+
+/** What a lock of this very process says. */
+async function ownLock(): Promise<Record<string, unknown>> {
+  const directory = newDirectory();
+  const storage = fileStorage(directory);
+  await open(storage);
+  const said = JSON.parse(readFileSync(join(directory, "lock-1"), "utf8")) as Record<string, unknown>;
+  await close(storage);
+  return said;
+}
+
+function leaveLock(lock: unknown, name = "lock-7"): string {
+  const directory = newDirectory();
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, name), typeof lock === "string" ? lock : JSON.stringify(lock));
+  return directory;
+}
+
+/** A storage whose lock is quick to judge, and slow to be sure of itself only if wanted. */
+function quickStorage(directory: string, times: Partial<LockTimes> = {}) {
+  return logStorage({
+    disk: fileDisk(directory, { beatMs: 20, trustMs: 100, watchMs: 240, ...times }),
+    randomId: () => "0123456789abcdef",
+    defer: (callback) => setImmediate(callback),
+  });
+}
+
+files("takes over from a lock whose owner is gone or was another process of the same number", async () => {
+  const own = await ownLock();
+  for (const lock of [
+    { ...own, pid: 2 ** 22 + 1 },
+    { ...own, began: "1" },
+    { ...own, pid: 1, began: "another beginning" },
+  ]) {
+    const directory = leaveLock(lock);
+    const storage = fileStorage(directory);
+    await open(storage);
+    assert.equal(readdirSync(directory).sort(), ["lock-8", "log-00000001"]);
+    await close(storage);
+  }
+});
+
+files("is refused to another copy of the program in the same process", async () => {
+  assert.is(await codeOf(open(fileStorage(leaveLock(await ownLock())))), "DataInUse");
+});
+
+files("is refused under another name of the same directory", async () => {
+  const directory = newDirectory();
+  const storage = fileStorage(directory);
+  await open(storage);
+  const other = `${directory}-link`;
+  symlinkSync(directory, other);
+  assert.is(await codeOf(open(fileStorage(other))), "DataInUse");
+  await close(storage);
+});
+
+files("a lock of a process that cannot be seen from here holds as long as it changes", async () => {
+  const own = await ownLock();
+  // The first process of another container is number 1, as this one may be.
+  for (const foreign of [{ ...own, home: "elsewhere" }, { pid: 1 }, "{"]) {
+    const directory = leaveLock(foreign);
+    let beat = 0;
+    const beats = setInterval(
+      () => writeFileSync(join(directory, "lock-7"), `${JSON.stringify(foreign)} ${++beat}`),
+      50,
+    );
+    const error = await open(quickStorage(directory)).catch((fault: unknown) => fault);
+    clearInterval(beats);
+    assert.is((error as ViewstampError).code, "DataInUse");
+    assert.equal(readdirSync(directory), ["lock-7"], "nothing was touched");
+    const storage = quickStorage(directory);
+    await open(storage);
+    assert.equal(readdirSync(directory).sort(), ["lock-8", "log-00000001"], "it stands still: its owner is gone");
+    await close(storage);
+    assert.equal(readdirSync(directory), ["log-00000001"]);
+  }
+});
+
+files("an older lock that is alive counts beside a newer one that is left over", async () => {
+  const own = await ownLock();
+  const directory = leaveLock({ ...own, pid: 2 ** 22 + 1 });
+  writeFileSync(join(directory, "lock-3"), JSON.stringify(own));
+  assert.is(await codeOf(open(fileStorage(directory))), "DataInUse");
+});
+
+files("of those that wait for the same lock to go only one gets the directory", async () => {
+  const directory = leaveLock({ ...(await ownLock()), home: "elsewhere" });
+  const late = codeOf(open(quickStorage(directory, { watchMs: 2400 })));
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  rmSync(join(directory, "lock-7"));
+  const storage = quickStorage(directory);
+  await open(storage);
+  assert.is(await late, "DataInUse");
+  assert.equal(readdirSync(directory).sort(), ["lock-1", "log-00000001"]);
+  await close(storage);
+});
+
+(isNode ? files : files.skip)(
+  "a look in which it stood still proves nothing: others may have come and gone",
+  async () => {
+    const directory = newDirectory();
+    const storage = quickStorage(directory, { beatMs: 1e6, trustMs: 0 });
+    await open(storage);
+    const { size } = statSync(join(directory, "log-00000001"));
+    const { readdir } = fs;
+    const slowly = (path: string, done: (error: Error | null, names: string[]) => void): void => {
+      rmSync(join(directory, "lock-1"), { force: true });
+      setTimeout(() => readdir(path, done), 200);
+    };
+    try {
+      fs.readdir = slowly as unknown as typeof fs.readdir;
+      syncBuiltinESMExports();
+      const refused = await codeOf(write(storage, { kind: "identity", incarnation: "i", clusterId: undefined }));
+      assert.is(refused, "DataInUse");
+    } finally {
+      fs.readdir = readdir;
+      syncBuiltinESMExports();
+    }
+    assert.is(statSync(join(directory, "log-00000001")).size, size);
+    await close(storage);
+  },
+);
+
+files("says at once that its lock is lost, though nothing is written", async () => {
+  const directory = newDirectory();
+  const storage = quickStorage(directory);
+  let tell = (_loss: Error): void => {};
+  const told = new Promise<Error>((resolve) => {
+    tell = resolve;
+  });
+  await new Promise<void>((resolve, reject) => {
+    storage.open((error) => (error === undefined ? resolve() : reject(error)), tell);
+  });
+  writeFileSync(join(directory, "lock-2"), "{}");
+  // No lock keeps its process alive.
+  const alive = setInterval(() => {}, 1000);
+  assert.is(((await told) as ViewstampError).code, "DataInUse");
+  clearInterval(alive);
+  await close(storage);
+});
+
+files("gives back no lock but its own, and that also when it is lost", async () => {
+  const directory = newDirectory();
+  const robbed = quickStorage(directory, { beatMs: 1e6, trustMs: 1e9 });
+  await open(robbed);
+  writeFileSync(join(directory, "lock-1"), "another's");
+  await close(robbed);
+  assert.is(readFileSync(join(directory, "lock-1"), "utf8"), "another's");
+
+  const frightened = quickStorage(directory, { beatMs: 1e6, trustMs: 0 });
+  await open(frightened);
+  writeFileSync(join(directory, "lock-3"), "{}");
+  const refused = await codeOf(write(frightened, { kind: "identity", incarnation: "i", clusterId: undefined }));
+  assert.is(refused, "DataInUse");
+  await close(frightened);
+  assert.equal(readdirSync(directory).sort(), ["lock-3", "log-00000001"]);
+});
+
+files("takes over from a process that is dead and that nobody has buried", async () => {
+  if (process.platform !== "linux") return;
+  const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const pid = await new Promise<number>((resolve) => parent.stdout.once("data", (said) => resolve(Number(said))));
+    const stat = (): string[] => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+    while (stat()[0] !== "Z") await new Promise((resolve) => setTimeout(resolve, 10));
+    const directory = leaveLock({ ...(await ownLock()), pid, began: stat()[19] });
+    const storage = fileStorage(directory);
+    await open(storage);
+    await close(storage);
+  } finally {
+    parent.kill("SIGKILL");
+  }
+});
+
+files("writes nothing any more once its lock is lost, however long it stood still", async () => {
+  for (const lose of [
+    (directory: string) => rmSync(join(directory, "lock-1")),
+    (directory: string) => writeFileSync(join(directory, "lock-1"), "another's"),
+    (directory: string) => writeFileSync(join(directory, "lock-2"), "{}"),
+  ]) {
+    const directory = newDirectory();
+    // It never looks by itself, and trusts nothing: like a process that stood still.
+    const storage = quickStorage(directory, { beatMs: 1e6, trustMs: 0 });
+    await open(storage);
+    await write(storage, { kind: "identity", incarnation: "i", clusterId: undefined });
+    const { size } = statSync(join(directory, "log-00000001"));
+    lose(directory);
+    const refused = await codeOf(write(storage, { kind: "identity", incarnation: "i", clusterId: "c" }));
+    assert.is(refused, "DataInUse");
+    assert.is(statSync(join(directory, "log-00000001")).size, size);
+    await close(storage);
+  }
+});
+
+files("who holds a lock looks at it by itself, too", async () => {
+  const directory = newDirectory();
+  const storage = quickStorage(directory, { trustMs: 1e9 });
+  await open(storage);
+  writeFileSync(join(directory, "lock-2"), "{}");
+  let refused: unknown = "none";
+  for (let tries = 0; tries < 200 && refused === "none"; tries++) {
+    refused = await codeOf(write(storage, { kind: "identity", incarnation: `i${tries}`, clusterId: undefined }));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.is(refused, "DataInUse");
+  await close(storage);
+});
+
+files.run();
