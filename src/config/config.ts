@@ -5,7 +5,7 @@
  */
 import type { Acceptor } from "../paxos/acceptor.ts";
 import type { MachineAbility, MachineVersion } from "../protocol/machine.ts";
-import { oldestOf } from "../protocol/machine-versions.ts";
+import { cannotRun, canRun, oldestOf } from "../protocol/machine-versions.ts";
 import type {
   Accept,
   Accepted,
@@ -19,7 +19,15 @@ import type {
 import type { CoreOptions } from "../protocol/options.ts";
 import type { SeededRandom } from "../protocol/random.ts";
 import type { DurableState } from "../protocol/storage.ts";
-import type { ClusterId, Identity, Invitation, Member, NodeId, View } from "../protocol/view.ts";
+import {
+  type ClusterId,
+  type Identity,
+  type Invitation,
+  includesIdentity,
+  type Member,
+  type NodeId,
+  type View,
+} from "../protocol/view.ts";
 import { AddressBook } from "./address-book.ts";
 import type { Campaign } from "./campaign.ts";
 import { Campaigns } from "./campaigns.ts";
@@ -362,8 +370,19 @@ export class Config {
     if (this.#isFresh() && this.#founding?.mayTake(message, from) !== true) return undefined;
     if (message.view.vid <= this.#newest.vid) return undefined;
     // A late answer to a node that has joined meanwhile is just a newer view: what it has promised since stays.
-    if (this.view === undefined) this.#takeClusterId(message.clusterId, message.origin);
+    if (this.view === undefined) this.#becomePart(message);
     return this.#adopt(message.view, now);
+  }
+
+  /**
+   * A member counts as a copy of what is to come, so its program must be able to execute that. It may not, if another
+   * program than this one said fresh: nothing is taken then, and the other finds everything as it left it.
+   */
+  #becomePart({ clusterId, origin, view }: Genesis): void {
+    if (includesIdentity(view.members, this.self) && !canRun(this.#able, origin)) {
+      throw cannotRun(this.#able, origin, "this node is a member of a cluster whose log begins with");
+    }
+    this.#takeClusterId(clusterId, origin);
   }
 
   #takeClusterId(clusterId: ClusterId, origin: readonly MachineVersion[]): void {

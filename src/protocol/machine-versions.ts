@@ -2,6 +2,7 @@
  * Which versions of their machines programs can run, and what several programs have in common.
  * @module
  */
+import { ViewstampError } from "./errors.ts";
 import type { MachineAbility, MachineVersion } from "./machine.ts";
 
 /** Whether a program that can do `able` can run exactly these machines in these versions; both in the order of the names. */
@@ -46,4 +47,17 @@ export function versionsText(versions: readonly MachineVersion[]): string {
 export function abilitiesText(able: readonly MachineAbility[]): string {
   if (able.length === 0) return "no machine";
   return able.map(({ name, versions }) => `"${name}" version ${versions.join(" or ")}`).join(" and ");
+}
+
+/** What a program that is too old, or too new, must be told. */
+export function cannotRun(
+  able: readonly MachineAbility[],
+  versions: readonly MachineVersion[],
+  what: string,
+): ViewstampError {
+  return new ViewstampError(
+    "WrongMachine",
+    `${what} ${versionsText(versions)}, this program can run ${abilitiesText(able)}: start this node with a program ` +
+      "that has that version, as the machine itself or as its previous",
+  );
 }

@@ -5,10 +5,9 @@
 import type { Entry } from "../protocol/entry.ts";
 import type { ViewstampError } from "../protocol/errors.ts";
 import type { MachineAbility } from "../protocol/machine.ts";
-import { canRun } from "../protocol/machine-versions.ts";
+import { cannotRun, canRun } from "../protocol/machine-versions.ts";
 import type { DurableState } from "../protocol/storage.ts";
 import { decodeUpgrade } from "../protocol/upgrade-body.ts";
-import { cannotRun } from "../rsm/state.ts";
 
 /**
  * Why this program must not start on this data, or `undefined`. What a snapshot holds is seen when it is restored.

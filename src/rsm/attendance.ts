@@ -3,10 +3,10 @@
  * stop it sees to it that the others go on without it.
  * @module
  */
+import { cannotRun } from "../protocol/machine-versions.ts";
 import type { JoinRefused } from "../protocol/messages.ts";
 import type { Identity } from "../protocol/view.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
-import { cannotRun } from "./state.ts";
 
 export class Attendance {
   readonly #replica: ReplicatedLog;

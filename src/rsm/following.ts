@@ -3,13 +3,12 @@
  * @module
  */
 import type { Entry } from "../protocol/entry.ts";
-import { canRun } from "../protocol/machine-versions.ts";
+import { cannotRun, canRun } from "../protocol/machine-versions.ts";
 import type { Heartbeat, Invoke, Level, Located, Ready, SnapshotChunk, SnapshotOffer } from "../protocol/messages.ts";
 import { decodeUpgrade } from "../protocol/upgrade-body.ts";
 import { primaryOf, type View, type Viewstamp } from "../protocol/view.ts";
 import type { Reception } from "./reception.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
-import { cannotRun } from "./state.ts";
 
 export class Following {
   readonly view: View;

@@ -4,15 +4,8 @@
  */
 import type { Entry } from "../protocol/entry.ts";
 import { assert, ViewstampError } from "../protocol/errors.ts";
-import type {
-  EntryContext,
-  MachineAbility,
-  MachineVersion,
-  Notice,
-  ReplicatedMachine,
-  Restoration,
-} from "../protocol/machine.ts";
-import { abilitiesText, canRun, sameVersions, versionsText } from "../protocol/machine-versions.ts";
+import type { EntryContext, MachineVersion, Notice, ReplicatedMachine, Restoration } from "../protocol/machine.ts";
+import { cannotRun, canRun, sameVersions } from "../protocol/machine-versions.ts";
 import type { SessionId } from "../protocol/session.ts";
 import { decodeUpgrade } from "../protocol/upgrade-body.ts";
 import { decodeValue } from "../protocol/values.ts";
@@ -171,19 +164,6 @@ export class ReplicatedState {
   #run(entry: Entry, session: SessionId, context: EntryContext): { reply: Uint8Array; notices: readonly Notice[] } {
     return entry.kind === "skip" ? { reply: EMPTY, notices: [] } : this.machine.apply(entry.body, session, context);
   }
-}
-
-/** What a program that is too old, or too new, must be told. */
-export function cannotRun(
-  able: readonly MachineAbility[],
-  versions: readonly MachineVersion[],
-  what: string,
-): ViewstampError {
-  return new ViewstampError(
-    "WrongMachine",
-    `${what} ${versionsText(versions)}, this program can run ${abilitiesText(able)}: start this node with a program ` +
-      "that has that version, as the machine itself or as its previous",
-  );
 }
 
 function ttlOf(entry: Entry): number {

@@ -192,7 +192,8 @@ export class SimNode {
     if (event.event === "listening") this.#marksLost = false;
     if (event.event !== "stopped") return;
     const { error } = event;
-    if (error?.code === "WrongMachine" && this.#why === "" && this.program < this.#newestRun) this.#refused();
+    const wasPart = this.#core?.view !== undefined;
+    if (error?.code === "WrongMachine" && !wasPart && this.program < this.#newestRun) this.#refused();
     else if (error !== undefined && BUGS.includes(error.code))
       this.host.world.after(0, () => this.#setup.broken(this, error.code, `${error.text}${this.#why}`));
     // The program ends when its replica does; whoever keeps it running starts it again.
@@ -200,7 +201,7 @@ export class SimNode {
     if (this.keptUp) this.host.world.after(RESTART_MS, () => this.start());
   }
 
-  /** The data does not let an older program begin: the newer one comes back. */
+  /** Its data, or its cluster, does not let an older program become a part: the newer one comes back. */
   #refused(): void {
     const { world } = this.host;
     world.story.count("old program refused");

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ViewstampError } from "../../src/protocol/errors.ts";
 import { answer, loseNode, open, replies, request, start, text, versionAt } from "./kit.ts";
-import type { World } from "./world.ts";
+import { World } from "./world.ts";
 
 const IDS = ["a", "b", "c"];
 const OLD = [1];
@@ -138,6 +138,28 @@ test("a member's program must run what the cluster began with, also while its lo
     world.restart(id);
   }
   world.until("all switched", () => IDS.every((id) => versionAt(world, id) === 2), 5000);
+});
+
+test("whoever said fresh with a newer program than it comes back with takes nothing of that cluster", () => {
+  const programs = { a: BOTH, b: BOTH, c: BOTH };
+  const world = new World(IDS, {}, undefined, programs);
+  world.drop = (_from, to, { type }) => to === "b" && type === "genesis";
+  world.until("the others found it", () => world.members("a") === "abc" && world.members("c") === "abc");
+  world.kill("b");
+  world.drop = () => false;
+  world.programs.set("b", OLD);
+  world.restart("b");
+  world.until("b ends", () => !world.node("b").up);
+  const { halted, disk } = world.node("b");
+  assert.instance(halted, ViewstampError);
+  assert.is((halted as ViewstampError).code, "WrongMachine");
+  assert.match(halted?.message ?? "", /begins with "tally" version 2, this program can run "tally" version 1/);
+  world.run(50);
+  assert.equal([disk.view, disk.machines, disk.entries], [undefined, undefined, []]);
+  world.programs.set("b", BOTH);
+  world.restart("b");
+  world.until("all are members", () => world.members("b") === "abc" && IDS.some((id) => world.node(id).core.isTaking));
+  assert.is(versionAt(world, "b"), 2);
 });
 
 test("after the promise the old program does not start on that data, and says what to do", () => {

@@ -21,6 +21,12 @@ const REGRESSIONS: readonly { readonly seed: number; readonly wishes: PlanWishes
     wishes: { nodes: 3 },
     cause: "a primary that had said it is impaired was never heard again as a backup",
   },
+  {
+    seed: 1795421450211473,
+    wishes: {},
+    cause:
+      "a node that said fresh with a newer program than it came back with became a member, and ended at its first entry",
+  },
 ];
 
 const WORKERS = 2;
