@@ -144,7 +144,11 @@ export class SimCluster {
     return () => waiting === 0;
   }
 
-  /** Whether all others can go on without this node: they are whole, have joined and know it, and one is a member. */
+  /**
+   * Whether all others can go on without this node: they are whole, have joined and know it, and one is a member, also of the
+   * newest view that they know of. A later one may have been chosen by this node's word alone; only members of the view before
+   * may find that out (design.md 4.1).
+   */
   canDoWithout(node: SimNode): boolean {
     const { facts } = this.ledger;
     if (this.nodes.length < 3) return false;
@@ -153,8 +157,11 @@ export class SimCluster {
     const isWhole = others.every(
       ({ identity, data }) => data.ruined === undefined && identity !== undefined && this.#hasJoined(identity, known),
     );
-    const newest = facts.chosen.get(facts.newestChosen);
-    return isWhole && others.some(({ identity }) => identity && newest?.members.some((m) => sameIdentity(m, identity)));
+    const hasMember = (vid: number): boolean => {
+      const view = facts.chosen.get(vid);
+      return others.some(({ identity }) => identity && view?.members.some((m) => sameIdentity(m, identity)));
+    };
+    return isWhole && hasMember(known) && hasMember(facts.newestChosen);
   }
 
   /** All clients end their sessions. */

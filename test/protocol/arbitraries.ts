@@ -72,10 +72,6 @@ export function badMessageOf(run: () => unknown): string {
   throw new Error("it was taken");
 }
 
-export function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 /** Empty if equal; else what differs first. uvu's own diff of large arrays does not end. */
 export function differenceOf(actual: Uint8Array, expected: Uint8Array): string {
   const at = expected.findIndex((byte, index) => actual[index] !== byte);

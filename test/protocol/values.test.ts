@@ -4,7 +4,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ViewstampError } from "../../src/protocol/errors.ts";
 import { decodeValue, encodeValue } from "../../src/protocol/values.ts";
-import { anyString, carriedValue, damaged, differenceOf, hexOf, onlyBadMessage } from "./arbitraries.ts";
+import { anyString, carriedValue, damaged, differenceOf, onlyBadMessage } from "./arbitraries.ts";
+import { hexOf } from "./hex.ts";
 
 function roundTrip(value: unknown): unknown {
   return decodeValue(encodeValue(value));

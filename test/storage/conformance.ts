@@ -8,7 +8,8 @@ import type { Storage } from "../../src/protocol/storage.ts";
 import type { Viewstamp } from "../../src/protocol/view.ts";
 import { differenceOf } from "../protocol/arbitraries.ts";
 import { close, codeOf, commit, open, perform, readChunk, save, setAside, write, writeChunk } from "./drive.ts";
-import { after, chunkOf, EMPTY, entriesFrom, type Happening, history, textOf, viewNumbered } from "./model.ts";
+import { history } from "./history.ts";
+import { after, chunkOf, EMPTY, entriesFrom, type Happening, textOf, viewNumbered } from "./model.ts";
 
 export interface StorageDriver {
   readonly name: string;
