@@ -27,6 +27,11 @@ const REGRESSIONS: readonly { readonly seed: number; readonly wishes: PlanWishes
     cause:
       "a node that said fresh with a newer program than it came back with became a member, and ended at its first entry",
   },
+  {
+    seed: 1795423510002379,
+    wishes: {},
+    cause: "false alarm: the only member of the view that the others know stayed mute, and was to be done without",
+  },
 ];
 
 const WORKERS = 2;
