@@ -22,7 +22,7 @@ const END = 3;
 const TAG_BYTES = 5;
 
 /** Session chunks end at about this size. */
-const CHUNK_BYTES = 48 * 1024;
+const CHUNK_BYTES = 24 * 1024;
 
 type SessionRecord = [vid: number, seqno: number, ttlMs: number, lastNumber: number, acknowledgedThrough: number];
 

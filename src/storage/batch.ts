@@ -7,8 +7,8 @@ import type { Entry } from "../protocol/entry.ts";
 import { BLOCK_HEAD_BYTES, type FileId, sealBlock } from "./blocks.ts";
 import { type LogRecord, writeRecord } from "./records.ts";
 
-/** A block takes no further record beyond this. */
-const FULL_BYTES = 256 << 10;
+/** A block takes no further record beyond this: whoever reads it reads so many short entries in one go. */
+const FULL_BYTES = 64 << 10;
 /** Memory beyond this is given back after a batch. */
 const KEPT_BYTES = 4 << 20;
 const EMPTY_HEAD = new Uint8Array(BLOCK_HEAD_BYTES);

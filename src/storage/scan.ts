@@ -11,11 +11,9 @@ import { errorOf } from "./steps.ts";
 
 /**
  * What is read and looked at in one go: a log full of short entries must not take long. A full block of such entries is a
- * little more than 256 KiB; one that is longer than a piece is read again by itself.
+ * little more than 64 KiB; one that is longer than a piece is read again by itself.
  */
-const PIECE_BYTES = 288 << 10;
-/** Most blocks are smaller: one read finds them whole. */
-const BLOCK_PIECE_BYTES = 80 << 10;
+const PIECE_BYTES = 80 << 10;
 
 /** A file whose blocks are read from `from` to `limit`. */
 export interface Range {
@@ -170,5 +168,5 @@ export function readBlock(disk: DiskReader, { name, id, from, limit }: Range, do
       else done(undefined, parsed.type === "block" ? parsed : undefined);
     });
   };
-  read(Math.min(BLOCK_PIECE_BYTES, Math.max(0, limit - from)));
+  read(Math.min(PIECE_BYTES, Math.max(0, limit - from)));
 }
