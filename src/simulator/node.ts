@@ -193,7 +193,7 @@ export class SimNode {
     if (event.event !== "stopped") return;
     const { error } = event;
     const wasPart = this.#core?.view !== undefined;
-    if (error?.code === "WrongMachine" && !wasPart && this.program < this.#newestRun) this.#refused();
+    if (error?.code === "WrongMachine" && !wasPart && this.started < this.#newestRun) this.#refused();
     else if (error !== undefined && BUGS.includes(error.code))
       this.host.world.after(0, () => this.#setup.broken(this, error.code, `${error.text}${this.#why}`));
     // The program ends when its replica does; whoever keeps it running starts it again.

@@ -32,6 +32,12 @@ const REGRESSIONS: readonly { readonly seed: number; readonly wishes: PlanWishes
     wishes: {},
     cause: "false alarm: the only member of the view that the others know stayed mute, and was to be done without",
   },
+  {
+    seed: 1795423510019333,
+    wishes: {},
+    cause:
+      "false alarm: an old program was refused by its data when it had already been told to make room for the newer one",
+  },
 ];
 
 const WORKERS = 2;
