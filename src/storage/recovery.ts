@@ -7,7 +7,7 @@ import type { Done, DurableState } from "../protocol/storage.ts";
 import { Batch } from "./batch.ts";
 import type { Disk, DiskFile, Got } from "./disk.ts";
 import { examine, type Finding } from "./examination.ts";
-import { type Inventory, segmentName, snapshotName } from "./names.ts";
+import { type Inventory, numberAbove, segmentName, snapshotName } from "./names.ts";
 import { Remembered } from "./remembered.ts";
 import type { Replayed } from "./replay.ts";
 import { makeSegment, type OpenSegment } from "./segment.ts";
@@ -86,8 +86,7 @@ class Recovery {
   }
 
   #setAside(reason: string, clusterId: string | undefined): void {
-    const { segments, snapshots } = this.#inventory;
-    const from = Math.max(this.#note?.from ?? 1, (segments.at(-1) ?? 0) + 1, (snapshots.at(-1) ?? 0) + 1);
+    const from = Math.max(this.#note?.from ?? 1, numberAbove(this.#inventory));
     const note: Note = { clusterId: clusterId ?? this.#note?.clusterId, reason, from };
     setFilesAside(this.#disk, note, this.#randomId(), this.#inventory, (error) => {
       if (error !== undefined) return this.#fail(error);
@@ -122,7 +121,10 @@ class Recovery {
           ...this.#leftovers(snapshot),
         ];
         const segment = { number: last.number, id: last.id, file, from: last.from, bytes: end + block.length };
-        inTurn(steps, (error) => (error === undefined ? this.#finish(remembered, segment, snapshot) : failed(error)));
+        inTurn(steps, (error) => {
+          if (error === undefined) this.#finish(remembered, segment, snapshot);
+          else file.close(() => failed(error));
+        });
       }),
     );
   }
