@@ -116,9 +116,10 @@ class Recovery {
           ...this.#cut(file, name, end),
           (next: Done) => file.sync(next),
           (next: Done) => this.#disk.syncDirectory(next),
+          // Before anything is written: the disk may be full of them.
+          ...this.#leftovers(snapshot),
           (next: Done) => file.append(block, next),
           (next: Done) => file.sync(next),
-          ...this.#leftovers(snapshot),
         ];
         const segment = { number: last.number, id: last.id, file, from: last.from, bytes: end + block.length };
         inTurn(steps, (error) => {
