@@ -10,7 +10,7 @@ import { examine, type Finding } from "./examination.ts";
 import { type Inventory, numberAbove, segmentName, snapshotName } from "./names.ts";
 import { Remembered } from "./remembered.ts";
 import type { Replayed } from "./replay.ts";
-import { makeSegment, type OpenSegment } from "./segment.ts";
+import { makeSegment, type OpenSegment, type SegmentHead, sealSegment } from "./segment.ts";
 import { type Note, renameAside, setFilesAside } from "./set-aside.ts";
 import { infoOf, type StoredSnapshot } from "./snapshot-reader.ts";
 import { inTurn, then } from "./steps.ts";
@@ -99,7 +99,7 @@ class Recovery {
    * What was read may be in the system's memory only, so it is synced before it is given away, and the mark says so.
    * A snapshot that was to replace the log does so now, if the crash came before the record that says it.
    */
-  #continue({ remembered, last, end }: Replayed, snapshot: StoredSnapshot | undefined): void {
+  #continue({ remembered, last, before, end }: Replayed, snapshot: StoredSnapshot | undefined): void {
     const batch = new Batch();
     if (snapshot !== undefined && remembered.isReplacedBy(snapshot.note.at)) {
       const record = { kind: "base", at: snapshot.note.at } as const;
@@ -116,6 +116,7 @@ class Recovery {
           ...this.#cut(file, name, end),
           (next: Done) => file.sync(next),
           (next: Done) => this.#disk.syncDirectory(next),
+          ...(before === undefined ? [] : [(next: Done) => this.#seal(before, last, next)]),
           // Before anything is written: the disk may be full of them.
           ...this.#leftovers(snapshot),
           (next: Done) => file.append(block, next),
@@ -128,6 +129,10 @@ class Recovery {
         });
       }),
     );
+  }
+
+  #seal(before: SegmentHead, last: SegmentHead, next: Done): void {
+    sealSegment(this.#disk, before, this.#inventory.bytesOf.get(before.name) ?? 0, last, next);
   }
 
   #cut(file: DiskFile, name: string, end: number): ((next: Done) => void)[] {

@@ -18,6 +18,8 @@ import { errorOf, inTurn, type Step } from "./steps.ts";
 export interface Replayed {
   readonly remembered: Remembered;
   readonly last: SegmentHead;
+  /** The one before the last, if it is still there. */
+  readonly before: SegmentHead | undefined;
   /** Where the last segment is to be cut: its size, unless its end is torn. */
   readonly end: number;
 }
@@ -67,7 +69,8 @@ export class Replay {
       inTurn(scans, (failure) => {
         const error = failure instanceof Damage ? (fault ?? failure) : (failure ?? fault);
         if (error !== undefined) return done(error, undefined);
-        done(undefined, { remembered: this.#remembered!, last: this.#heads.at(-1)!, end: this.#end });
+        const [last, before] = [this.#heads.at(-1)!, this.#heads.at(-2)];
+        done(undefined, { remembered: this.#remembered!, last, before, end: this.#end });
       });
     });
   }
