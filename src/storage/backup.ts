@@ -37,6 +37,8 @@ export class BackupWriter {
   readonly #temporary: string;
   readonly #id: FileId;
   #file: DiskFile | undefined;
+  /** The temporary file is there. */
+  #isMade = false;
   #bytes = 0;
   #chunks = 0;
 
@@ -52,6 +54,7 @@ export class BackupWriter {
       this.#temporary,
       then(done, (file) => {
         this.#file = file;
+        this.#isMade = true;
         this.#append(headOf("backup", this.#id), done);
       }),
     );
@@ -69,20 +72,32 @@ export class BackupWriter {
       [
         (next) => this.#append(blockOf(end, this.#id, this.#bytes, 0), next),
         (next) => file.sync(next),
-        (next) => file.close(next),
+        (next) => this.#close(next),
         (next) => this.#disk.rename(this.#temporary, this.#name, next),
-        (next) => this.#disk.syncDirectory(next),
+        (next) => {
+          this.#isMade = false;
+          this.#disk.syncDirectory(next);
+        },
       ],
       done,
     );
   }
 
-  /** What has been written is removed. */
+  /** What has been written is removed, wherever it failed. */
   abandon(done: Done): void {
-    const file = this.#file;
-    if (file === undefined) return done(undefined);
-    const steps: Step[] = [(next) => file.close(next), (next) => this.#disk.remove(this.#temporary, next)];
+    const steps: Step[] = [
+      // An error here is of no interest: there is one already.
+      (next) => this.#close(() => next(undefined)),
+      (next) => (this.#isMade ? this.#disk.remove(this.#temporary, next) : next(undefined)),
+    ];
     inTurn(steps, done);
+  }
+
+  #close(next: Done): void {
+    const file = this.#file;
+    this.#file = undefined;
+    if (file === undefined) next(undefined);
+    else file.close(next);
   }
 
   #append(bytes: Uint8Array, done: Done): void {

@@ -55,7 +55,7 @@ export function examine(disk: DiskReader, { keepsEntries }: ExamineOptions, done
 
 function findNote(disk: DiskReader, files: Inventory, done: Got<Note>): void {
   if (files.hasNote) readNote(disk, files, done);
-  else done(files.hasAside ? new Damage("the note of data set aside is missing") : undefined, undefined);
+  else done(files.lastAside > 0 ? new Damage("the note of data set aside is missing") : undefined, undefined);
 }
 
 /** A setting aside that was interrupted leaves files under their old names. */

@@ -8,7 +8,7 @@ import process from "node:process";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
 import type { Disk, DiskFile, FileInfo, Got } from "./disk.ts";
-import type { LockTimes } from "./file-lease.ts";
+import { isGone, type LockTimes } from "./file-lease.ts";
 import { type DirectoryLock, isLockName, lockDirectory } from "./file-lock.ts";
 
 /** `times`: those of its lock; by default as they are good for people. */
@@ -59,7 +59,10 @@ class FileDisk implements Disk {
     fs.open(this.#path(name), "r", (error, descriptor) => {
       if (error !== null) return done(error, undefined);
       readFully(descriptor, new Uint8Array(length), 0, offset, (fault, bytes) => {
-        fs.close(descriptor, (failure) => done(fault ?? failure ?? undefined, bytes));
+        fs.close(descriptor, (failure) => {
+          const problem = fault ?? failure ?? undefined;
+          done(problem && new Error(`${name}: ${problem.message}`, { cause: problem }), bytes);
+        });
       });
     });
   }
@@ -129,9 +132,12 @@ class FileDisk implements Disk {
   #measure(names: readonly string[], files: readonly FileInfo[], done: Got<readonly FileInfo[]>): void {
     const name = names[files.length];
     if (name === undefined) return done(undefined, files);
-    fs.stat(this.#path(name), (error, stats) => {
-      if (error !== null) done(error, undefined);
-      else this.#measure(names, [...files, { name, bytes: stats.size }], done);
+    sizeOf(this.#path(name), (error, bytes) => {
+      if (error !== undefined) return done(error, undefined);
+      if (bytes !== undefined) return this.#measure(names, [...files, { name, bytes }], done);
+      // It has gone meanwhile: a replica that runs here has removed it, or its owner if it is a stranger's.
+      const others = names.filter((one) => one !== name);
+      this.#measure(others, files, done);
     });
   }
 }
@@ -199,6 +205,18 @@ class FileOnDisk implements DiskFile {
       else done(undefined);
     });
   }
+}
+
+/** Of a link that leads nowhere it is 0: it is there, and cannot be read. `undefined` if there is nothing. */
+function sizeOf(path: string, done: Got<number>): void {
+  fs.stat(path, (error, stats) => {
+    if (error === null) return done(undefined, stats.size);
+    if (!isGone(error)) return done(error, undefined);
+    fs.lstat(path, (fault) => {
+      if (fault === null) done(undefined, 0);
+      else done(isGone(fault) ? undefined : fault, undefined);
+    });
+  });
 }
 
 /** A read may give less than was asked for before the end. */

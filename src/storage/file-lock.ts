@@ -30,6 +30,8 @@ export interface DirectoryLock {
 
 /** Directories that this very program holds: it may run several replicas. */
 const held = new Set<string>();
+/** Locks of this very program that it has given back, though the disk did not let it remove them. */
+const givenBack = new Set<string>();
 
 export function isLockName(name: string): boolean {
   return NAME.test(name);
@@ -86,7 +88,7 @@ function locksIn(directory: string): FoundLock[] {
 
 /** Who holds one of these locks; `undefined` if nobody does. */
 function judge(locks: readonly FoundLock[], { watchMs }: LockTimes, done: Got<string>): void {
-  const verdicts = locks.map(({ text }) => verdictOn(ownerIn(text)));
+  const verdicts = locks.map(({ text }) => (isGivenBack(text) ? "dead" : verdictOn(ownerIn(text))));
   const alive = locks[verdicts.indexOf("alive")];
   if (alive !== undefined) return done(undefined, nameOf(ownerIn(alive.text)));
   const doubtful = locks.filter((_, index) => verdicts[index] === "unknown");
@@ -128,11 +130,16 @@ function take(
   // Behind its back the lock that it has watched may have gone, and others have taken theirs, of any number.
   const isOvertaken = (): boolean => locksIn(directory).some((lock) => lock.path !== path && !isAmong(found, lock));
   if (isOvertaken() || !create(path, lockText(owner, id, 0))) return "lost a race";
-  if (isOvertaken()) {
-    remove(path);
-    return "lost a race";
+  try {
+    if (isOvertaken()) {
+      remove(path);
+      return "lost a race";
+    }
+    for (const old of found) remove(old.path);
+  } catch (error) {
+    giveBack(path, id);
+    throw error;
   }
-  for (const old of found) remove(old.path);
   held.add(real);
   const lease = new Lease(path, owner, id, times, (name) => Number(NAME.exec(name)?.[1] ?? 0) > number);
   return {
@@ -141,9 +148,22 @@ function take(
     release: (done) =>
       lease.end((error) => {
         held.delete(real);
+        if (error !== undefined) givenBack.add(id);
         done(error);
       }),
   };
+}
+
+function giveBack(path: string, id: string): void {
+  try {
+    remove(path);
+  } catch {
+    givenBack.add(id);
+  }
+}
+
+function isGivenBack(text: string): boolean {
+  return [...givenBack].some((id) => text.includes(id));
 }
 
 function create(path: string, text: string): boolean {
@@ -154,8 +174,14 @@ function create(path: string, text: string): boolean {
     if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
     throw error;
   }
-  writeSync(descriptor, text);
-  closeSync(descriptor);
+  try {
+    writeSync(descriptor, text);
+  } catch (error) {
+    remove(path);
+    throw error;
+  } finally {
+    closeSync(descriptor);
+  }
   return true;
 }
 

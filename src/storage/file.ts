@@ -25,7 +25,7 @@ import { logStorage } from "./log-storage.ts";
  * ```
  */
 export function fileStorage(directory: string): Storage {
-  if (typeof directory !== "string" || directory === "")
+  if (typeof directory !== "string" || directory === "" || directory.includes("\0"))
     throw new ViewstampError("InvalidOptions", "fileStorage takes the path of a directory", { data: { directory } });
   return logStorage({
     disk: fileDisk(directory),

@@ -9,7 +9,7 @@ import { type ClusterId, sameViewstamp, type Viewstamp } from "../protocol/view.
 import type { Disk, Got } from "./disk.ts";
 import { asStorageError } from "./faults.ts";
 import { LogWriter } from "./log-writer.ts";
-import { snapshotName, takeInventory } from "./names.ts";
+import { numberAbove, snapshotName, takeInventory } from "./names.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import { setFilesAside } from "./set-aside.ts";
 import { readChunk, type StoredSnapshot } from "./snapshot-reader.ts";
@@ -119,8 +119,8 @@ class LogStorage implements Storage {
       disk.list(
         then(done, (files) => {
           const inventory = takeInventory(files);
-          const from = Math.max(0, inventory.segments.at(-1) ?? 0, inventory.snapshots.at(-1) ?? 0) + 1;
-          setFilesAside(disk, { clusterId, reason, from }, randomId(), inventory, (error) => {
+          const note = { clusterId, reason, from: numberAbove(inventory) };
+          setFilesAside(disk, note, randomId(), inventory, (error) => {
             disk.unlock((failure) => done(wrapped(error ?? failure, disk.name)));
           });
         }),

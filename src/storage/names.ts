@@ -6,7 +6,7 @@
 export const NOTE_NAME = "set-aside";
 const TEMPORARY = ".tmp";
 const NUMBERED = /^(log|snapshot)-(\d{8,15})$/;
-const ASIDE = /^aside-\d+-(log|snapshot)-\d{8,15}$/;
+const ASIDE = /^aside-(\d+)-(log|snapshot)-\d{8,15}$/;
 
 /** What is in the directory. */
 export interface Inventory {
@@ -18,11 +18,11 @@ export interface Inventory {
    */
   readonly strays: readonly number[];
   readonly snapshots: readonly number[];
-  /** Files that were being made when a crash came. */
+  /** Files that were being made when a crash came. What others call temporary is theirs. */
   readonly temporary: readonly string[];
   readonly hasNote: boolean;
-  /** Whether data was ever set aside here. */
-  readonly hasAside: boolean;
+  /** The highest number under which data was set aside here; 0 if none ever was. */
+  readonly lastAside: number;
   readonly bytesOf: ReadonlyMap<string, number>;
 }
 
@@ -44,26 +44,39 @@ export function asideName(name: string, from: number): string {
 
 /** What a file was before it was set aside; `undefined` if it was not. */
 export function kindOfAside(name: string): "log" | "snapshot" | undefined {
-  return ASIDE.exec(name)?.[1] as "log" | "snapshot" | undefined;
+  return ASIDE.exec(name)?.[2] as "log" | "snapshot" | undefined;
+}
+
+/** Above all that are there, also of what was set aside: nothing that is kept is written over. */
+export function numberAbove({ segments, snapshots, lastAside }: Inventory): number {
+  return Math.max(segments.at(-1) ?? 0, snapshots.at(-1) ?? 0, lastAside) + 1;
+}
+
+/** The number of a segment or snapshot. A name that only looks like one, as with one more zero, is no file of this library. */
+function numberOf(name: string, kind: "log" | "snapshot"): number | undefined {
+  const [, found, digits] = NUMBERED.exec(name) ?? [];
+  const isOwn = found === kind && name === (kind === "log" ? segmentName : snapshotName)(Number(digits));
+  return isOwn ? Number(digits) : undefined;
+}
+
+function isTemporary(name: string): boolean {
+  const made = name.endsWith(TEMPORARY) ? name.slice(0, -TEMPORARY.length) : "";
+  return made === NOTE_NAME || numberOf(made, "log") !== undefined;
 }
 
 export function takeInventory(files: readonly { readonly name: string; readonly bytes: number }[]): Inventory {
   const names = files.map(({ name }) => name);
-  const numbers = (kind: string): number[] =>
-    names
-      .map((name) => NUMBERED.exec(name))
-      .filter((match) => match?.[1] === kind)
-      .map((match) => Number(match![2]))
-      .sort((a, b) => a - b);
+  const numbers = (kind: "log" | "snapshot"): number[] =>
+    names.flatMap((name) => numberOf(name, kind) ?? []).sort((a, b) => a - b);
   const segments = numbers("log");
   const begin = segments.findLastIndex((number, index) => index > 0 && segments[index - 1] !== number - 1);
   return {
     segments: segments.slice(Math.max(0, begin)),
     strays: segments.slice(0, Math.max(0, begin)),
     snapshots: numbers("snapshot"),
-    temporary: names.filter((name) => name.endsWith(TEMPORARY)),
+    temporary: names.filter(isTemporary),
     hasNote: names.includes(NOTE_NAME),
-    hasAside: names.some((name) => name.startsWith("aside-")),
+    lastAside: Math.max(0, ...names.map((name) => Number(ASIDE.exec(name)?.[1] ?? 0))),
     bytesOf: new Map(files.map(({ name, bytes }) => [name, bytes])),
   };
 }

@@ -7,7 +7,7 @@ import type { Disk, DiskFile, Got } from "./disk.ts";
 import { temporaryName } from "./names.ts";
 import { inTurn, then } from "./steps.ts";
 
-/** Gives the file, still open. */
+/** Gives the file, still open; after an error it is closed. */
 export function makeFile(disk: Disk, name: string, bytes: Uint8Array, done: Got<DiskFile>): void {
   const temporary = temporaryName(name);
   const failed = (error: Error | undefined): void => done(error, undefined);
@@ -21,7 +21,7 @@ export function makeFile(disk: Disk, name: string, bytes: Uint8Array, done: Got<
           (next) => disk.rename(temporary, name, next),
           (next) => disk.syncDirectory(next),
         ],
-        (error) => done(error, error === undefined ? file : undefined),
+        (error) => (error === undefined ? done(undefined, file) : file.close(() => failed(error))),
       ),
     ),
   );

@@ -7,10 +7,10 @@ import type { Done, DurableState } from "../protocol/storage.ts";
 import { Batch } from "./batch.ts";
 import type { Disk, DiskFile, Got } from "./disk.ts";
 import { examine, type Finding } from "./examination.ts";
-import { type Inventory, segmentName, snapshotName } from "./names.ts";
+import { type Inventory, numberAbove, segmentName, snapshotName } from "./names.ts";
 import { Remembered } from "./remembered.ts";
 import type { Replayed } from "./replay.ts";
-import { makeSegment, type OpenSegment } from "./segment.ts";
+import { makeSegment, type OpenSegment, type SegmentHead, sealSegment } from "./segment.ts";
 import { type Note, renameAside, setFilesAside } from "./set-aside.ts";
 import { infoOf, type StoredSnapshot } from "./snapshot-reader.ts";
 import { inTurn, then } from "./steps.ts";
@@ -86,8 +86,7 @@ class Recovery {
   }
 
   #setAside(reason: string, clusterId: string | undefined): void {
-    const { segments, snapshots } = this.#inventory;
-    const from = Math.max(this.#note?.from ?? 1, (segments.at(-1) ?? 0) + 1, (snapshots.at(-1) ?? 0) + 1);
+    const from = Math.max(this.#note?.from ?? 1, numberAbove(this.#inventory));
     const note: Note = { clusterId: clusterId ?? this.#note?.clusterId, reason, from };
     setFilesAside(this.#disk, note, this.#randomId(), this.#inventory, (error) => {
       if (error !== undefined) return this.#fail(error);
@@ -100,7 +99,7 @@ class Recovery {
    * What was read may be in the system's memory only, so it is synced before it is given away, and the mark says so.
    * A snapshot that was to replace the log does so now, if the crash came before the record that says it.
    */
-  #continue({ remembered, last, end }: Replayed, snapshot: StoredSnapshot | undefined): void {
+  #continue({ remembered, last, before, end }: Replayed, snapshot: StoredSnapshot | undefined): void {
     const batch = new Batch();
     if (snapshot !== undefined && remembered.isReplacedBy(snapshot.note.at)) {
       const record = { kind: "base", at: snapshot.note.at } as const;
@@ -117,14 +116,23 @@ class Recovery {
           ...this.#cut(file, name, end),
           (next: Done) => file.sync(next),
           (next: Done) => this.#disk.syncDirectory(next),
+          ...(before === undefined ? [] : [(next: Done) => this.#seal(before, last, next)]),
+          // Before anything is written: the disk may be full of them.
+          ...this.#leftovers(snapshot),
           (next: Done) => file.append(block, next),
           (next: Done) => file.sync(next),
-          ...this.#leftovers(snapshot),
         ];
         const segment = { number: last.number, id: last.id, file, from: last.from, bytes: end + block.length };
-        inTurn(steps, (error) => (error === undefined ? this.#finish(remembered, segment, snapshot) : failed(error)));
+        inTurn(steps, (error) => {
+          if (error === undefined) this.#finish(remembered, segment, snapshot);
+          else file.close(() => failed(error));
+        });
       }),
     );
+  }
+
+  #seal(before: SegmentHead, last: SegmentHead, next: Done): void {
+    sealSegment(this.#disk, before, this.#inventory.bytesOf.get(before.name) ?? 0, last, next);
   }
 
   #cut(file: DiskFile, name: string, end: number): ((next: Done) => void)[] {

@@ -5,18 +5,21 @@
  */
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
+import { hexOfId } from "./blocks.ts";
 import type { DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { type Inventory, segmentName } from "./names.ts";
 import { readRecords } from "./records.ts";
 import { Remembered } from "./remembered.ts";
-import { type Block, scanTorn, scanWhole } from "./scan.ts";
+import { type Block, readFileId, scanTorn, scanWhole } from "./scan.ts";
 import { encodeCheckpoint, readSegmentHead, type SegmentHead } from "./segment.ts";
 import { errorOf, inTurn, type Step } from "./steps.ts";
 
 export interface Replayed {
   readonly remembered: Remembered;
   readonly last: SegmentHead;
+  /** The one before the last, if it is still there. */
+  readonly before: SegmentHead | undefined;
   /** Where the last segment is to be cut: its size, unless its end is torn. */
   readonly end: number;
 }
@@ -26,7 +29,7 @@ export class Replay {
   readonly #inventory: Inventory;
   readonly #keepsEntries: boolean;
   readonly #heads: SegmentHead[] = [];
-  #remembered: Remembered = new Remembered();
+  #remembered: Remembered | undefined;
   #end = 0;
 
   constructor(disk: DiskReader, inventory: Inventory, keepsEntries: boolean) {
@@ -37,12 +40,12 @@ export class Replay {
 
   /** What is known by now, whole or damaged: a hint to whom the data belonged. */
   get clusterId(): string | undefined {
-    const known = [this.#remembered.facts, ...this.#heads.map((head) => head.checkpoint.facts)];
-    return known.map((facts) => facts.identity?.clusterId).find((id) => id !== undefined);
+    const known = [this.#remembered?.facts, ...this.#heads.map((head) => head.checkpoint.facts)];
+    return known.map((facts) => facts?.identity?.clusterId).find((id) => id !== undefined);
   }
 
-  /** What has been read: after damage, the log up to it. */
-  get remembered(): Remembered {
+  /** What has been read: after damage, the log up to it. `undefined` if there is not even a beginning. */
+  get remembered(): Remembered | undefined {
     return this.#remembered;
   }
 
@@ -54,14 +57,21 @@ export class Replay {
         (next) =>
           this.#readHead(number, next),
     );
-    const scans = segments.map(
-      (_, index): Step =>
-        (next) =>
-          this.#scan(index, next),
-    );
-    inTurn([...reads, ...scans], (error) => {
-      const last = this.#heads.at(-1)!;
-      done(error, error === undefined ? { remembered: this.#remembered, last, end: this.#end } : undefined);
+    inTurn([...reads, (next) => this.#compareStrays(next)], (fault) => {
+      // What stands before a damaged head can still be read, for a forced recovery.
+      const isRead = fault === undefined || (fault instanceof Damage && this.#heads.length < segments.length);
+      if (!isRead) return done(fault, undefined);
+      const scans = this.#heads.map(
+        (_, index): Step =>
+          (next) =>
+            this.#scan(index, next),
+      );
+      inTurn(scans, (failure) => {
+        const error = failure instanceof Damage ? (fault ?? failure) : (failure ?? fault);
+        if (error !== undefined) return done(error, undefined);
+        const [last, before] = [this.#heads.at(-1)!, this.#heads.at(-2)];
+        done(undefined, { remembered: this.#remembered!, last, before, end: this.#end });
+      });
     });
   }
 
@@ -72,17 +82,36 @@ export class Replay {
     });
   }
 
+  /**
+   * Segments before a gap are needless, if what stands behind it goes on from them. The beginning of a log does not, nor
+   * does another copy of one of them: these got there by another way, and one of the two logs is older than the other.
+   */
+  #compareStrays(done: Done): void {
+    const [first] = this.#heads;
+    const { strays } = this.#inventory;
+    if (strays.length > 0 && first!.checkpoint.previousBytes === 0)
+      return done(new Damage(`${first!.name} begins a log, beside ${segmentName(strays[0]!)}`));
+    const compare = (number: number): Step => {
+      const name = segmentName(number);
+      return (next) =>
+        readFileId(this.#disk, name, "log", (error, id) => {
+          const twin = id && this.#heads.find((head) => hexOfId(head.id) === hexOfId(id));
+          if (twin !== undefined) next(new Damage(`${twin.name} and ${name} are copies of one segment`));
+          else next(error instanceof Damage ? undefined : error);
+        });
+    };
+    inTurn(strays.map(compare), done);
+  }
+
   #scan(index: number, next: Done): void {
     const head = this.#heads[index]!;
     const follower = this.#heads[index + 1];
-    if (index === 0) {
-      this.#remembered = new Remembered(head.checkpoint);
-      if (!this.#keepsEntries) this.#remembered.forgetEntries();
-    } else {
-      const fault = this.#continues(head);
-      if (fault !== undefined) return next(fault);
-    }
-    const take = (block: Block): void => this.#replay(head, block);
+    this.#remembered ??= new Remembered(head.checkpoint);
+    const remembered = this.#remembered;
+    if (index === 0 && !this.#keepsEntries) remembered.forgetEntries();
+    const fault = index === 0 ? undefined : continues(head, remembered);
+    if (fault !== undefined) return next(fault);
+    const take = (block: Block): void => replay(head, block, remembered);
     if (follower === undefined) {
       const range = { ...head, limit: this.#bytesOf(head.number) };
       scanTorn(this.#disk, range, take, (error, end) => {
@@ -91,32 +120,32 @@ export class Replay {
       });
     } else {
       scanWhole(this.#disk, { ...head, limit: follower.checkpoint.previousBytes }, take, (error) => {
-        this.#remembered.closeSegment(head.number);
+        remembered.closeSegment(head.number);
         next(error);
       });
     }
   }
 
-  /** The head of a segment says what the segments before it say. */
-  #continues({ name, checkpoint }: SegmentHead): Damage | undefined {
-    const said = encodeCheckpoint(checkpoint);
-    const expected = encodeCheckpoint(this.#remembered.checkpoint(checkpoint.previousBytes));
-    const isSame = said.length === expected.length && said.every((byte, at) => byte === expected[at]);
-    return isSame ? undefined : new Damage(`${name} does not continue the log before it`);
-  }
-
-  #replay({ name }: SegmentHead, { content, offset }: Block): void {
-    const fault = errorOf(() => {
-      for (const record of readRecords(content)) {
-        if (record.kind === "seal") throw new Damage(`${segmentName(record.next)} is missing`);
-        this.#remembered.apply(record);
-      }
-    });
-    if (fault instanceof ViewstampError) throw new Damage(`${name} at byte ${offset}: ${fault.message}`);
-    if (fault !== undefined) throw fault;
-  }
-
   #bytesOf(number: number): number {
     return this.#inventory.bytesOf.get(segmentName(number)) ?? 0;
   }
+}
+
+/** The head of a segment says what the segments before it say. */
+function continues({ name, checkpoint }: SegmentHead, remembered: Remembered): Damage | undefined {
+  const said = encodeCheckpoint(checkpoint);
+  const expected = encodeCheckpoint(remembered.checkpoint(checkpoint.previousBytes));
+  const isSame = said.length === expected.length && said.every((byte, at) => byte === expected[at]);
+  return isSame ? undefined : new Damage(`${name} does not continue the log before it`);
+}
+
+function replay({ name }: SegmentHead, { content, offset }: Block, remembered: Remembered): void {
+  const fault = errorOf(() => {
+    for (const record of readRecords(content)) {
+      if (record.kind === "seal") throw new Damage(`${segmentName(record.next)} is missing`);
+      remembered.apply(record);
+    }
+  });
+  if (fault instanceof ViewstampError) throw new Damage(`${name} at byte ${offset}: ${fault.message}`);
+  if (fault !== undefined) throw fault;
 }

@@ -6,10 +6,10 @@
 import type { Entry } from "../protocol/entry.ts";
 import type { Done } from "../protocol/storage.ts";
 import type { Viewstamp } from "../protocol/view.ts";
-import type { DiskReader, Got } from "./disk.ts";
+import type { DiskReader, FileInfo, Got } from "./disk.ts";
 import { examine, type Finding, findSnapshot, whatLacks } from "./examination.ts";
 import { Damage } from "./faults.ts";
-import { asideName, takeInventory } from "./names.ts";
+import { asideName, segmentName, takeInventory } from "./names.ts";
 import type { Facts } from "./records.ts";
 import type { Remembered } from "./remembered.ts";
 import { Replay } from "./replay.ts";
@@ -72,23 +72,39 @@ function asideReader(disk: DiskReader, from: number): DiskReader {
 }
 
 function read(disk: DiskReader, wasAside: boolean, done: Got<Salvaged>): void {
-  const failed: Done = (error) => done(error, undefined);
   disk.list(
-    then(failed, (files) => {
-      const inventory = takeInventory(files);
-      const replay = new Replay(disk, inventory, true);
-      replay.run((error) => {
-        if (error !== undefined && !(error instanceof Damage)) return failed(error);
-        const { remembered } = replay;
-        findSnapshot(disk, inventory, remembered, (fault, found) => {
-          if (fault !== undefined && !(fault instanceof Damage)) return failed(fault);
-          const lacking = whatLacks(remembered, found);
-          if (lacking !== undefined) return failed(new Damage((error ?? fault)?.message ?? lacking));
-          done(undefined, { disk, wasAside, damage: (error ?? fault)?.message, ...stateOf(remembered, found) });
-        });
-      });
-    }),
+    then(
+      (error) => done(error, undefined),
+      (files) => readNewest({ disk, wasAside }, files, undefined, done),
+    ),
   );
+}
+
+type Source = Pick<Salvaged, "disk" | "wasAside">;
+
+/** The newest segments without a gap; if no state can be made of them, those before the gap. `damage`: what was found behind. */
+function readNewest(source: Source, files: readonly FileInfo[], damage: string | undefined, done: Got<Salvaged>): void {
+  const { disk } = source;
+  const inventory = takeInventory(files);
+  const replay = new Replay(disk, inventory, true);
+  const refuse = (why: string): void => {
+    const useless = inventory.segments.map(segmentName);
+    const others = files.filter(({ name }) => !useless.includes(name));
+    if (inventory.strays.length > 0) readNewest(source, others, damage ?? why, done);
+    else done(new Damage(damage ?? why), undefined);
+  };
+  replay.run((error) => {
+    if (error !== undefined && !(error instanceof Damage)) return done(error, undefined);
+    const { remembered } = replay;
+    if (remembered === undefined) return refuse(error!.message);
+    findSnapshot(disk, inventory, remembered, (fault, snapshot) => {
+      if (fault !== undefined && !(fault instanceof Damage)) return done(fault, undefined);
+      const found = (error ?? fault)?.message;
+      const lacking = whatLacks(remembered, snapshot);
+      if (lacking !== undefined) refuse(found ?? lacking);
+      else done(undefined, { ...source, damage: damage ?? found, ...stateOf(remembered, snapshot) });
+    });
+  });
 }
 
 function stateOf(

@@ -4,14 +4,15 @@
  */
 import { Reader, Writer } from "../protocol/bytes.ts";
 import type { Done } from "../protocol/storage.ts";
+import { Batch } from "./batch.ts";
 import { blockOf, type FileId, fileIdOf, HEAD_BYTES, headOf } from "./blocks.ts";
 import type { Disk, DiskFile, DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { segmentName } from "./names.ts";
 import { makeFile } from "./new-file.ts";
-import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./records.ts";
-import { readBlock, readFileId } from "./scan.ts";
-import { errorOf, then } from "./steps.ts";
+import { type Checkpoint, readCheckpoint, readRecords, writeCheckpoint } from "./records.ts";
+import { type Block, readBlock, readFileId, scanBlocks } from "./scan.ts";
+import { errorOf, inTurn, then } from "./steps.ts";
 
 /** The segment that is written. */
 export interface OpenSegment {
@@ -56,6 +57,32 @@ export function makeSegment(
     segmentName(number),
     bytes,
     then(failed, (file) => done(undefined, { number, id, file, from: bytes.length, bytes: bytes.length })),
+  );
+}
+
+/**
+ * Ends a segment, of so many bytes, that a crash kept from it: one without an end would seem to be the last, if the next one
+ * were lost. What stands behind the place where the next one goes on counts for nothing, so this may be done again.
+ */
+export function sealSegment(disk: Disk, { name, id }: SegmentHead, limit: number, next: SegmentHead, done: Done): void {
+  const from = next.checkpoint.previousBytes;
+  const seal = new Batch();
+  seal.add({ kind: "seal", next: next.number });
+  const bytes = seal.finish(id, from, from);
+  const sealNow = (file: DiskFile): void =>
+    inTurn(
+      [(then) => file.truncate(from, then), (then) => file.append(bytes, then), (then) => file.sync(then)],
+      (error) => file.close((failure) => done(error ?? failure)),
+    );
+  let isSealed = false;
+  const look = ({ content }: Block): void => {
+    for (const { kind } of readRecords(content)) isSealed ||= kind === "seal";
+  };
+  scanBlocks(
+    disk,
+    { name, id, from, limit },
+    look,
+    then(done, () => (isSealed ? done(undefined) : disk.open(name, then(done, sealNow)))),
   );
 }
 

@@ -1,7 +1,9 @@
 // `viewstamp log` over data that a node left: read, never touched.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { commands } from "../../src/entry/cli/commands.ts";
@@ -12,6 +14,8 @@ import { life } from "../storage/life.ts";
 import { recordingTerminal } from "./recording-terminal.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "viewstamp-log-"));
+/** Only Node lets its `node:fs` be replaced. */
+const isNode = !("bun" in process.versions) && !("deno" in process.versions);
 let made = 0;
 
 interface Ended {
@@ -171,6 +175,29 @@ log("warns of a node that runs there, and leaves its lock alone", async () => {
   assert.match(err, /process \d+ runs on .*its files change/);
   assert.ok(readdirSync(directory).includes(lock));
   await close(storage);
+});
+
+(isNode ? log : log.skip)("looks again where a node runs, whose files come and go meanwhile", async () => {
+  const directory = await lived();
+  const storage = fileStorage(directory);
+  await open(storage);
+  const { open: realOpen } = fs;
+  let misses = 1;
+  const missing = (path: string, flags: string, done: (error: Error | null, descriptor: number) => void): void => {
+    if (misses-- > 0) setImmediate(() => done(Object.assign(new Error("ENOENT: gone"), { code: "ENOENT" }), -1));
+    else realOpen(path, flags, done);
+  };
+  fs.open = missing as unknown as typeof realOpen;
+  syncBuiltinESMExports();
+  try {
+    assert.is((await viewstamp("log", "verify", directory)).code, 0);
+    await close(storage);
+    misses = 1;
+    assert.is((await viewstamp("log", "verify", directory)).code, 1, "once, where nothing runs");
+  } finally {
+    fs.open = realOpen;
+    syncBuiltinESMExports();
+  }
 });
 
 log("refuses what makes no sense", async () => {

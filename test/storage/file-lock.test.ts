@@ -211,11 +211,15 @@ files("gives back no lock but its own, and that also when it is lost", async () 
 
 files("takes over from a process that is dead and that nobody has buried", async () => {
   if (process.platform !== "linux") return;
-  const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+  const parent = spawn("sh", ["-c", "sleep 60 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
   try {
     const pid = await new Promise<number>((resolve) => parent.stdout.once("data", (said) => resolve(Number(said))));
     const stat = (): string[] => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-    while (stat()[0] !== "Z") await new Promise((resolve) => setTimeout(resolve, 10));
+    const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+    // A shell would bury it.
+    while (!readFileSync(`/proc/${parent.pid}/comm`, "utf8").startsWith("sleep")) await soon();
+    process.kill(pid, "SIGKILL");
+    while (stat()[0] !== "Z") await soon();
     const directory = leaveLock({ ...(await ownLock()), pid, began: stat()[19] });
     const storage = fileStorage(directory);
     await open(storage);

@@ -91,4 +91,28 @@ crashes("and a second one, as a restart marks what it found, is not taken for ro
   }
 });
 
+crashes(
+  "between a new segment and the end of the old one leaves no log whose newest segment could go unnoticed",
+  async () => {
+    const { operations } = (await liveUntil(Number.POSITIVE_INFINITY, SMALL_SEGMENT)).disk;
+    let removed = 0;
+    for (let crashAt = 1; crashAt <= operations; crashAt++) {
+      const { disk } = await liveUntil(crashAt, SMALL_SEGMENT);
+      for (const left of [disk.afterKill(), disk.afterCrash(randomOf(crashAt))]) {
+        const storage = storageOn(left, 1 << 20);
+        await open(storage);
+        await close(storage);
+        const files = left.contents;
+        const logs = [...files.keys()].filter((name) => name.startsWith("log-")).sort();
+        if (logs.length < 2) continue;
+        removed++;
+        files.delete(logs.at(-1)!);
+        const { setAside } = await open(storageOn(new CrashDisk(files)));
+        assert.is(setAside?.reason, `${logs.at(-1)} is missing`, `crash at ${crashAt}`);
+      }
+    }
+    assert.ok(removed > 10, `${removed}`);
+  },
+);
+
 crashes.run();

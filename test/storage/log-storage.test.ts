@@ -71,6 +71,21 @@ failures("during a snapshot, a roll or open are reported too", async () => {
   assert.equal([last.entries.length, last.snapshot], [9, undefined]);
 });
 
+failures("of a full disk are over once what the last life left half done is removed", async () => {
+  const disk = new CrashDisk();
+  const storage = storageOn(disk, 1 << 20);
+  await open(storage);
+  await write(storage, { kind: "append", entries: entriesFrom(at(0, 0), 1, 9) });
+  await save(storage, at(1, 3), 2);
+  await writeChunk(storage.writeSnapshot(at(1, 8)), new Uint8Array(100));
+  const restarted = disk.afterKill();
+  const snapshots = (): number => [...restarted.contents.keys()].filter((name) => name.startsWith("snapshot-")).length;
+  assert.is(snapshots(), 2);
+  restarted.fails = (operation) => operation === "append" && snapshots() > 1;
+  const { entries, snapshot } = await open(storageOn(restarted, 1 << 20));
+  assert.equal([entries.length, snapshot?.at], [9, at(1, 3)]);
+});
+
 failures.run();
 
 const economy = suite("log storage");

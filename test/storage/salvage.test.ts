@@ -9,7 +9,7 @@ import { hexOf } from "../protocol/hex.ts";
 import { CrashDisk } from "./crash-disk.ts";
 import { close, open, perform } from "./drive.ts";
 import { life, SMALL_SEGMENT, storageOn } from "./life.ts";
-import { after, chunkOf, EMPTY, type Happening, single } from "./model.ts";
+import { after, chunkOf, EMPTY, type Happening, single, viewNumbered } from "./model.ts";
 
 type Files = ReadonlyMap<string, Uint8Array>;
 
@@ -92,6 +92,44 @@ test("gives a state that was once, wherever a byte is changed, also after the da
     }
   }
   assert.ok(given > 100, `${given} could be read`);
+});
+
+test("gives all that stands before a segment that is damaged at its head, empty, or missing", async () => {
+  const happenings = [...life.slice(0, 5), ...manyViews(20)];
+  const files = await filesOf(happenings, 400);
+  const logs = [...files.keys()].sort();
+  assert.ok(logs.length >= 4, logs.join());
+  for (const spoil of ["damaged", "empty", "missing"] as const) {
+    for (let index = 1; index < logs.length; index++) {
+      const spoilt = new Map(files);
+      if (spoil === "missing") spoilt.delete(logs[index]!);
+      else
+        spoilt.set(
+          logs[index]!,
+          spoil === "empty" ? new Uint8Array(0) : files.get(logs[index]!)!.map((byte) => byte ^ 1),
+        );
+      const found = (await salvaged(spoilt)) as Salvaged;
+      assert.not.instance(found, Error, `${spoil} ${index}: ${String(found)}`);
+      assert.ok(found.damage !== undefined);
+      assert.is(found.entries.length, 7, `${spoil} ${index}`);
+      const before = await salvaged(new Map(logs.slice(0, index).map((name) => [name, files.get(name)!])));
+      assert.equal([found.facts.view?.vid, found.entries.length], [(before as Salvaged).facts.view?.vid, 7]);
+    }
+    const headless = new Map(files).set(logs[0]!, new Uint8Array(0));
+    assert.instance(await salvaged(headless), Error, "without its beginning it is nothing");
+  }
+});
+
+function manyViews(count: number): Happening[] {
+  return Array.from({ length: count }, (_, index) => ({ kind: "view", view: viewNumbered(index + 2) }));
+}
+
+test("of a log with a stranger's segment behind a gap gives the log", async () => {
+  const files = await filesOf(life.slice(0, 5), 1 << 20);
+  const other = await filesOf(life.slice(0, 3), 1 << 20);
+  const found = (await salvaged(new Map(files).set("log-00000007", other.get("log-00000001")!))) as Salvaged;
+  assert.is(found.entries.length, 7);
+  assert.match(found.damage ?? "", "log-00000007 begins a log");
 });
 
 test("gives nothing where nothing is", async () => {

@@ -49,11 +49,15 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     const { yellow } = terminal.messageStyle;
     terminal.message(yellow(`viewstamp: ${holder} runs on ${place}: its files change while they are read`));
   }
-  const shown = action === "dump" ? await dump(place, args, terminal) : await report(place, args, terminal);
+  const looks = holder === undefined ? 1 : LOOKS;
+  const shown = action === "dump" ? await dump(place, args, terminal) : await report(place, looks, args, terminal);
   return codeOf(shown);
 }
 
-async function report(place: string, args: Arguments, terminal: Terminal): Promise<Verification> {
+/** Where a node runs, files come and go while they are read: what looks wrong once may have been just that. */
+const LOOKS = 5;
+
+async function report(place: string, looks: number, args: Arguments, terminal: Terminal): Promise<Verification> {
   const isJson = args.has("json");
   const blocks: unknown[] = [];
   const visit: PieceVisitor = (file, piece) => {
@@ -61,7 +65,7 @@ async function report(place: string, args: Arguments, terminal: Terminal): Promi
     if (isJson) blocks.push(blockObject(file, piece));
     else terminal.data(blockLine(file, piece));
   };
-  const verification = await verified(place, visit);
+  const verification = await lookedAt(args.has("blocks") ? 1 : looks, () => verified(place, visit));
   if (isJson) {
     terminal.data(JSON.stringify({ directory: place, ...verification, ...(args.has("blocks") && { blocks }) }));
   } else for (const line of verificationLines(place, verification, terminal.dataStyle)) terminal.data(line);
@@ -77,6 +81,15 @@ async function dump(place: string, args: Arguments, terminal: Terminal): Promise
   const { verdict, reason } = verification;
   if (verdict !== "sound") terminal.message(`viewstamp: ${verdict}: ${reason}`);
   return verification;
+}
+
+/** Looks again, at most so often in all, while the disk fails or something is damaged. */
+async function lookedAt(looks: number, look: () => Promise<Verification>): Promise<Verification> {
+  for (let left = looks; left > 1; left--) {
+    const found = await look().catch(() => undefined);
+    if (found !== undefined && found.verdict !== "damaged") return found;
+  }
+  return await look();
 }
 
 export function verified(directory: string, visit: PieceVisitor): Promise<Verification> {

@@ -39,21 +39,25 @@ export async function checkVacant(directory: string): Promise<void> {
   if (found.length > 0) throw new ViewstampError("InvalidInput", `${directory} is not empty: name a new directory`);
 }
 
-/** Makes all, then gives all their names: if one fails before that, nothing is left of any. */
+/** Makes all, then gives all their names: if one fails, nothing is left of any. */
 export async function makeAll(
   cluster: NewCluster,
   wanted: readonly { readonly directory: string; readonly member: Member }[],
 ): Promise<void> {
   const made: { readonly temporary: string; readonly directory: string }[] = [];
+  const named: string[] = [];
   try {
     for (const { directory, member } of wanted) {
       made.push({ temporary: await makeData(directory, cluster, member), directory });
     }
+    for (const { temporary, directory } of made) {
+      await renameDirectory(temporary, directory);
+      named.push(directory);
+    }
   } catch (error) {
-    await discard(made.map(({ temporary }) => temporary));
+    await discard([...made.map(({ temporary }) => temporary), ...named]);
     throw error;
   }
-  for (const { temporary, directory } of made) await renameDirectory(temporary, directory);
 }
 
 /** Makes the data, puts the old aside under another name, and then the new in its place. */
@@ -94,12 +98,22 @@ async function fill(directory: string, cluster: NewCluster, { incarnation }: Mem
   }
 }
 
-/** Gives a directory another name, durably. An empty directory may be there under it. */
+/**
+ * Gives a directory another name, durably. An empty directory may be there under it.
+ * @throws {ViewstampError} `InvalidInput` for a mount point, as the volume of a container is
+ */
 async function renameDirectory(from: string, to: string): Promise<void> {
-  await rmdir(to).catch((error: { code?: string }) => {
-    if (error.code !== "ENOENT") throw error;
-  });
-  await rename(from, to);
+  try {
+    await rmdir(to).catch((error: { code?: string }) => {
+      if (error.code !== "ENOENT") throw error;
+    });
+    await rename(from, to);
+  } catch (error) {
+    const { code, path = to } = error as NodeJS.ErrnoException;
+    if (code !== "EBUSY" && code !== "EXDEV") throw error;
+    const what = `${path} is a mount point, or in use, and cannot be given another name: use a directory in it`;
+    throw new ViewstampError("InvalidInput", what, { cause: error });
+  }
   if (process.platform === "win32") return;
   const parent = await open(dirname(resolve(to)), "r");
   await parent.sync();

@@ -64,8 +64,8 @@ async function save(file: string, args: Arguments, terminal: Terminal): Promise<
   const savedAt = Date.now();
   const disk = fileDisk(dirname(resolve(file)));
   const writer = new BackupWriter(disk, basename(file), systemEnvironment.randomId());
-  await done((begun) => writer.begin(begun));
   try {
+    await done((begun) => writer.begin(begun));
     const { at, chunks, clusterId, machines } = await copyState({
       cluster: parseClusterList(args.text("cluster")).map(({ url }) => url),
       environment: systemEnvironment,
@@ -79,7 +79,8 @@ async function save(file: string, args: Arguments, terminal: Terminal): Promise<
     else terminal.data(`${file}: the state of cluster ${clusterId} at ${placeOf(at)}, ${bytes} bytes`);
     return exitCode.ok;
   } catch (error) {
-    await done((abandoned) => writer.abandon(abandoned));
+    // Why it failed is what counts, not what else the disk refuses.
+    await done((abandoned) => writer.abandon(abandoned)).catch(() => {});
     throw error;
   }
 }
