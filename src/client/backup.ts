@@ -9,7 +9,7 @@ import type { MachineVersion } from "../protocol/machine.ts";
 import { sameVersions } from "../protocol/machine-versions.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { type ClusterId, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
-import { clusterStatus } from "./admin.ts";
+import { clusterStatus, type StatusAnswer } from "./admin.ts";
 import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
 import type { ClusterAddresses } from "./options.ts";
 import { visitorHello } from "./visitor-hello.ts";
@@ -44,16 +44,22 @@ export async function copyState(options: CopyOptions): Promise<CopiedState> {
   const newest = Math.max(0, ...statuses.map(({ vid }) => vid));
   const view = statuses.find(({ vid }) => vid === newest);
   const primary = view?.members.find(({ id }) => id === view.primary);
-  if (view === undefined || primary === undefined) {
-    const missing = answers.filter(({ status }) => status === undefined).map(({ url }) => url);
-    throw new ViewstampError("NoQuorum", "no node that answers knows a primary", { data: { missing } });
-  }
+  if (view === undefined || primary === undefined) throw noPrimary(answers);
   return await new Promise((resolve, reject) => {
     new Copying(primary.url, options, (error, copied) => {
       if (error === undefined) resolve({ ...(copied as Taken), clusterId: view.clusterId });
       else reject(error);
     });
   });
+}
+
+function noPrimary(answers: readonly StatusAnswer[]): ViewstampError {
+  const silent = answers.filter(({ status }) => status === undefined);
+  const why = silent.map(({ error }) => error?.message).join(", ");
+  const also = why === "" ? "" : `; without an answer: ${why}`;
+  const nobody = silent.length === answers.length;
+  const message = nobody ? `no node answers: ${why}` : `no node that answers knows a primary${also}`;
+  return new ViewstampError("NoQuorum", message, { data: { missing: silent.map(({ url }) => url) } });
 }
 
 type Taken = Omit<CopiedState, "clusterId">;

@@ -41,11 +41,11 @@ export interface SqlFence {
   /** The same by name, for drivers that take an object; empty for styles without names. */
   readonly named: Readonly<Record<string, bigint>>;
   /**
-   * Give it the number of rows that were changed.
+   * Give it the number of rows that were changed; `null`, which some drivers have for none, is none.
    * @throws {ViewstampError} `Fenced` if there were none: a greater token has come before (or the row does not exist);
    * `InvalidInput` for what is no number of rows
    */
-  check(changed: number | bigint): void;
+  check(changed: number | bigint | null): void;
 }
 
 const STYLES: readonly string[] = ["$1", "?1", "?", "@name", ":name", "$name"];

@@ -163,7 +163,7 @@ export interface MachineParts<State, Notice, Previous> {
   /**
    * Makes this version's state of the previous one's; required with `previous`. It runs on every replica, under the same
    * law as commands, in one step: nothing else is done meanwhile. It may take parts of the old state over, which nobody
-   * uses afterwards. If it throws the cluster stays at the previous version and the replicas' traces say why.
+   * uses afterwards. If it throws the cluster stays at the previous version and each replica's observer is told why.
    */
   readonly migrate?: (state: Previous) => State;
 }

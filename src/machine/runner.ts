@@ -19,7 +19,7 @@ const DEFAULT_MAX_REPLY_BYTES = 256 * 1024;
 const FAILED = encodeReply({
   type: "failed",
   code: "MachineFailed",
-  text: "the machine threw something other than a MachineError: the replicas' traces say what",
+  text: "the machine threw something other than a MachineError: each replica's observer is told what",
 });
 
 export class MachineRunner {
@@ -163,7 +163,8 @@ export class MachineRunner {
       const parsed = parseInput(call.schema, input);
       if ("issue" in parsed) return this.#invalid(name, parsed.issue, viewstamp);
       const value = call(this.#state, parsed.value, ctx);
-      if (isThenable(value)) throw new TypeError("a handler gave a promise");
+      if (isThenable(value))
+        throw new TypeError("a handler gave a promise: machines are synchronous, let the client wait");
       return this.#bounded(encodeReply({ type: "ok", value }));
     } catch (error) {
       return this.#refusal(name, error, viewstamp);

@@ -8,7 +8,8 @@ import { ViewstampError } from "../protocol/errors.ts";
 import type { MachineAbility, Restoration } from "../protocol/machine.ts";
 import { abilitiesText } from "../protocol/machine-versions.ts";
 import type { DurableState, Storage } from "../protocol/storage.ts";
-import type { Incarnation, Viewstamp } from "../protocol/view.ts";
+import type { Incarnation, NodeId, Viewstamp } from "../protocol/view.ts";
+import { refuseForeign } from "./data-owner.ts";
 import { refuseData } from "./data-versions.ts";
 import { storageFailure } from "./failures.ts";
 
@@ -27,6 +28,7 @@ export interface Booted {
 }
 
 export interface BootOptions {
+  readonly id: NodeId;
   readonly storage: Storage;
   readonly environment: Environment;
   readonly able: readonly MachineAbility[];
@@ -46,6 +48,8 @@ export function boot(options: BootOptions, done: BootDone): void {
   const opened = (error: Error | undefined, durable: DurableState | undefined): void => {
     options.opened(durable !== undefined);
     if (durable === undefined) return fail(error);
+    const foreign = refuseForeign(options.id, durable);
+    if (foreign !== undefined) return done(foreign, undefined);
     findUpgrades(options, durable, (upgrades) => {
       const refusal = refuseData(options.able, durable, upgrades);
       if (refusal !== undefined) return done(refusal, undefined);

@@ -85,7 +85,7 @@ export class Life {
   }
 
   #open(): void {
-    const { storage, environment, limits } = this.#setup;
+    const { id, storage, environment, limits } = this.#setup;
     const { sliceMs } = limits;
     const restore = (at: Viewstamp) => this.#brain.restore(at);
     const opened = (isOpen: boolean): void => {
@@ -94,7 +94,7 @@ export class Life {
     };
     const { able } = this.#machine;
     const failed = (error: Error): void => this.#fail(storageFailure(error));
-    boot({ storage, environment, able, restore, sliceMs, opened, failed }, (error, booted) => {
+    boot({ id, storage, environment, able, restore, sliceMs, opened, failed }, (error, booted) => {
       if (this.#over) return;
       if (booted === undefined) this.#fail(storageFailure(error));
       else this.#listen(booted);

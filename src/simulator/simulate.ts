@@ -83,7 +83,7 @@ const NEVER_THROWS = "Never an error from the machine, the workload or the check
  *   machine: stock,
  *   workload: ({ client, random }) => client.add({ sku: "bolt", by: random.integer(1, 5) }),
  *   check: ({ state, calls }) => {
- *     const added = calls.flatMap((call) => (call.outcome === "done" ? [call.input.by] : []));
+ *     const added = calls.flatMap((call) => (call.name === "add" && call.outcome === "done" ? [call.input.by] : []));
  *     const sure = added.reduce((sum, by) => sum + by, 0);
  *     if ((state.get("bolt") ?? 0) < sure) throw new Error(`${sure} were added, and ${state.get("bolt")} are there`);
  *   },

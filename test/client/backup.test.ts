@@ -182,6 +182,25 @@ test("another chunk than the next, silence, a lost connection or no primary ends
   const nobody = copying(world, [lost.url]);
   await world.pass(600);
   assert.is(nobody.copied.code, "NoQuorum");
+  assert.is(nobody.copied.error?.message, `no node answers: ${lost.url}: connection refused`);
+  const fresh = knowing(
+    world,
+    "fresh",
+    () => fresh,
+    0,
+    () => [],
+  );
+  fresh.answer = (message) =>
+    message.type === "askStatus"
+      ? [{ type: "status", xid: message.xid, status: { ...statusOf(fresh, fresh, 0, 1), primary: "", members: [] } }]
+      : [];
+  const unfounded = copying(world, [lost.url, fresh.url]);
+  await world.pass(600);
+  assert.is(unfounded.copied.code, "NoQuorum");
+  assert.match(
+    unfounded.copied.error?.message ?? "",
+    /^no node that answers knows a primary; without an answer: .*lost/,
+  );
   assert.is(world.timers, 0);
 });
 

@@ -81,7 +81,7 @@ const odd = defineMachine({
   },
 });
 
-const FAILED = "the machine threw something other than a MachineError: the replicas' traces say what";
+const FAILED = "the machine threw something other than a MachineError: each replica's observer is told what";
 
 function failedAt(where: string): Host {
   const host = new Host(odd);

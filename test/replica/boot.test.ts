@@ -41,6 +41,7 @@ test("a long log is looked through for changes of machine versions in slices, an
   const storage = { open: (done: (error: undefined, state: DurableState) => void) => done(undefined, durable) };
   boot(
     {
+      id: "a",
       storage: storage as unknown as Storage,
       environment: environment as unknown as Environment,
       able: [],

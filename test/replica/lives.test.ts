@@ -74,6 +74,31 @@ test("the newest snapshot is restored before the core wakes", async () => {
   assert.is(stage.core.start?.restorePauseMs, 2, "the longest pause is known");
 });
 
+test("a node does not start on the data of another, and writes nothing", async () => {
+  const member = (id: string, incarnation: string) => ({ id, incarnation, url: `fake://${id}` });
+  const [mine, other] = [member("a", "a1"), member("b", "b1")];
+  const view = { vid: 3, acceptors: [mine, other], barred: [], invited: [], primary: "b" };
+  for (const members of [[mine, other], [other]]) {
+    const stage = new Stage();
+    stage.disk.state = {
+      ...NOTHING_DURABLE,
+      identity: { incarnation: "b1", clusterId: "c1" },
+      view: { ...view, members },
+    };
+    const error = await failureOf(stage.start());
+    assert.is(error.code, "InvalidOptions");
+    assert.match(error.message, /the data is that of node "b", and this is node "a"/);
+    assert.equal(stage.disk.writes, []);
+    const own = new Stage();
+    own.disk.state = { ...stage.disk.state, identity: { incarnation: "a1", clusterId: "c1" } };
+    await own.start();
+    assert.is(own.core.start?.self.incarnation, "a1");
+  }
+  const barred = new Stage();
+  barred.disk.state = { ...NOTHING_DURABLE, view: { ...view, members: [other], acceptors: [other] } };
+  await barred.start();
+});
+
 test("a program that lacks what its data has promised does not start, and writes nothing", async () => {
   const stage = new Stage();
   const machines = { origin: [{ name: "kv", version: 1 }], promised: [{ name: "kv", version: 2 }] };

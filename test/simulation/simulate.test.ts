@@ -250,7 +250,7 @@ bad("that has another order after a snapshot is found, and both orders are shown
   assert.is(failure.rule, 10);
   assert.match(
     failure.text,
-    /command next\(\) of machine "queue" at \d+\.\d+ .* says \d+ on .*restored.*, \d+ in a replay/,
+    /command next\(\) of machine "queue" at \d+\.\d+ .* says \d+ on .*restored.*, \d+ in a replay.*: .* must come through snapshot and restore/,
   );
 });
 
@@ -271,7 +271,7 @@ bad("that keeps something outside of its state is found", async () => {
   let outside = 0;
   const { rule, text } = await foundIn(doing(() => ++outside));
   assert.is(rule, 10);
-  assert.match(text, /says \d+ on node \w, \d+ in a replay of the whole log/);
+  assert.match(text, /says \d+ on node \w, \d+ in a replay of the whole log: .* keep nothing outside/);
 });
 
 bad("whose empty state is shared is found", async () => {

@@ -36,7 +36,7 @@ export const maxHoldOption: OptionSpec = {
 export const lockDelayOption: OptionSpec = {
   type: "string",
   value: "MS",
-  help: "if contact is lost, nobody gets it for so long after that (default 0; not with --shared)",
+  help: "if contact is lost, nobody gets it for so long after that (default 0)",
 };
 
 export function graceOf(args: Arguments): number {

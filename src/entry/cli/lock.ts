@@ -30,7 +30,7 @@ export const lock: Command = {
   takesCommand: true,
   options: {
     cluster: clusterOption,
-    shared: { type: "boolean", help: "together with other shared holders" },
+    shared: { type: "boolean", help: "together with other shared holders; not with --lock-delay-ms" },
     "if-available": { type: "boolean", help: "do not wait: exit code 8 if it is held or others wait for it" },
     "timeout-ms": { type: "string", value: "MS", help: "wait so long for the lock (default: for ever)" },
     "max-hold-ms": maxHoldOption,

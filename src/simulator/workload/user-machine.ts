@@ -32,6 +32,12 @@ const BYTES_PER_STEP = 4096;
 const REPLAY = "a replay of the whole log";
 const RESTORED = "a machine restored from a snapshot";
 
+/** What to do about it. */
+const HINTS = {
+  replica: "a machine goes by its state, its input and ctx alone: keep nothing outside of them",
+  restored: "all that a command goes by, the order of things included, must come through snapshot and restore",
+} as const;
+
 export class UserMachines {
   /** The oldest first. */
   readonly #programs: readonly (readonly AnyMachine[])[];
@@ -143,14 +149,18 @@ export class UserMachines {
       if (difference === undefined) continue;
       const { at, one, other } = difference;
       const after = this.#last === undefined ? "" : `after ${this.#last.what()} at ${this.#last.at}, `;
-      this.#found(10, `${after}machine "${machine}" differs at ${at}: ${one} on ${name}, ${other} in ${REPLAY}`);
+      this.#found(
+        10,
+        `${after}machine "${machine}" differs at ${at}: ${one} on ${name}, ${other} in ${REPLAY}: ${hintFor(name)}`,
+      );
     }
   }
 
   #compareSaid(step: LogStep, who: string, said: Applied, expected: Applied): void {
     if (isSame(said, expected)) return;
     const on = who === RESTORED ? RESTORED : `node ${who}`;
-    this.#found(10, `${step.what()} at ${step.at} says ${textOf(said)} on ${on}, ${textOf(expected)} in ${REPLAY}`);
+    const differ = `says ${textOf(said)} on ${on}, ${textOf(expected)} in ${REPLAY}`;
+    this.#found(10, `${step.what()} at ${step.at} ${differ}: ${hintFor(who)}`);
   }
 
   #restore(): void {
@@ -194,6 +204,10 @@ export class UserMachines {
 }
 
 const NOTHING = new Uint8Array();
+
+function hintFor(who: string): string {
+  return who === RESTORED ? HINTS.restored : HINTS.replica;
+}
 
 function beginning(): string {
   return "init";
