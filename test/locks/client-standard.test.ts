@@ -187,6 +187,32 @@ test("a query of a client that has asked for nothing opens no session, and a loc
   assert.equal(core.done, []);
 });
 
+eitherWay("what a query gives can be logged as JSON, as programs for navigator.locks do", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client("ann");
+  const lock = await inTime(world, locks.acquire("x"));
+  const waiting = watch(locks.acquire("x", { timeoutMs: 10_000 }));
+  await world.clock.advance(10);
+  const snapshot = await seen(world);
+  const { held, pending } = JSON.parse(JSON.stringify(snapshot)) as Record<string, Record<string, unknown>[]>;
+  assert.equal(held, [{ ...snapshot.held[0], token: String(lock.token) }], "a token is a string there");
+  assert.equal(pending, [{ ...snapshot.pending[0] }]);
+  assert.equal(Object.keys(snapshot.held[0] ?? {}).sort(), ["ageMs", "clientId", "mode", "name", "owner", "token"]);
+  void lock.release();
+  await world.clock.advance(50);
+  void waiting.value?.release();
+});
+
+test("a method that has lost its object rejects, as an operation of Web IDL does", async () => {
+  const { request, query } = new World().client().locks;
+  const calls: readonly (() => Promise<unknown>)[] = [() => request("x", () => {}), () => query()];
+  for (const call of calls) {
+    const fate = watch(call());
+    await settled();
+    assert.is(codeOf(fate.error), "TypeError");
+  }
+});
+
 eitherWay("of several that steal in one turn the last has the lock, and the others hear of it", async (cache) => {
   const world = new World({ cache });
   const { locks } = world.client();
