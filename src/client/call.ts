@@ -2,6 +2,7 @@
  * One call under way: how it ends, and that it ends once: by its answer, its time limit, its signal or an error.
  * @module
  */
+import { offAbort, onAbort } from "./aborts.ts";
 import type { Limited } from "./deadlines.ts";
 
 /** Whoever will bring the call's answer. */
@@ -57,7 +58,7 @@ export class Call implements Limited {
       this.#abandon();
       this.failed(signal.reason);
     };
-    signal.addEventListener("abort", this.#aborted, { once: true });
+    onAbort(signal, this.#aborted);
   }
 
   answered(answer: CallAnswer): void {
@@ -85,7 +86,7 @@ export class Call implements Limited {
     if (this.#over) return false;
     this.#over = true;
     this.holder = undefined;
-    if (this.#aborted !== undefined) this.#signal?.removeEventListener("abort", this.#aborted);
+    if (this.#signal !== undefined && this.#aborted !== undefined) offAbort(this.#signal, this.#aborted);
     this.#desk.ended(this);
     return true;
   }

@@ -141,8 +141,15 @@ function checkOptions(options: CallOptions, known: readonly string[]): void {
     throw invalid(`timeoutMs must be a number above 0 and at most ${MAX_TIMEOUT_MS}, not ${String(timeoutMs)}`, {
       option: "timeoutMs",
     });
-  if (signal !== undefined && !(typeof signal === "object" && signal !== null && "aborted" in signal))
-    throw invalid("signal must be an AbortSignal", { option: "signal" });
+  if (signal !== undefined && !isSignal(signal)) throw invalid("signal must be an AbortSignal", { option: "signal" });
+}
+
+/** By its shape: one of another realm, or of a polyfill, is one too. */
+export function isSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== "object" || value === null) return false;
+  const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
+  const isTarget = typeof addEventListener === "function" && typeof removeEventListener === "function";
+  return typeof aborted === "boolean" && isTarget;
 }
 
 export function invalid(text: string, data: Readonly<Record<string, unknown>>): ViewstampError {

@@ -51,8 +51,11 @@ export class HeldLocks implements AcquiredLocks {
     for (const use of this.#uses) use.assertHeld();
   }
 
-  async release(): Promise<void> {
-    await this.letGo();
+  release(): Promise<void> {
+    const returned = this.letGo() ?? Promise.resolve();
+    // Whoever asks for the promise sees its rejection; nobody has to ask.
+    returned.catch(() => {});
+    return returned;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

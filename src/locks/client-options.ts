@@ -3,7 +3,7 @@
  * "request()", and Web IDL), in its order and with its error types.
  * @module
  */
-import { MAX_TIMEOUT_MS, refuseUnknown } from "../client/options.ts";
+import { isSignal, MAX_TIMEOUT_MS, refuseUnknown } from "../client/options.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { CacheLimits } from "./client-cache.ts";
 import { semaphoreName } from "./client-names.ts";
@@ -225,10 +225,8 @@ function readMode(mode: unknown): LockMode {
 
 function readSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined) return undefined;
-  if (typeof signal !== "object" || signal === null || !("aborted" in signal) || !("addEventListener" in signal)) {
-    throw new TypeError("signal must be an AbortSignal");
-  }
-  return signal as AbortSignal;
+  if (!isSignal(signal)) throw new TypeError("signal must be an AbortSignal");
+  return signal;
 }
 
 function readTime(option: string, ms: unknown): number | undefined {

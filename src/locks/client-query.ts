@@ -130,5 +130,10 @@ function addTo(snapshot: LockSnapshot, listed: Listed): void {
     ...(availableInMs !== undefined && { availableInMs }),
   };
   if (token === undefined) snapshot.pending.push(info);
-  else snapshot.held.push({ ...info, token });
+  else snapshot.held.push(withJson({ ...info, token }, token));
+}
+
+/** Programs for `navigator.locks` log snapshots as JSON, which refuses a bigint: it gets a string. */
+function withJson(info: LockInfo, token: bigint): LockInfo {
+  return Object.defineProperty(info, "toJSON", { value: () => ({ ...info, token: String(token) }) });
 }

@@ -2,6 +2,7 @@
  * One request for a lock, from the call until it is granted or given up. It outlives sessions; its claims do not.
  * @module
  */
+import { offAbort, onAbort } from "../client/aborts.ts";
 import type { Environment, Timer } from "../protocol/environment.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/session.ts";
@@ -49,7 +50,7 @@ export abstract class LineRequest {
     this.#wish = wish;
     this.#since = desk.environment.now();
     const { signal, timeoutMs } = wish;
-    signal?.addEventListener("abort", this.#aborted, { once: true });
+    if (signal !== undefined) onAbort(signal, this.#aborted);
     if (timeoutMs !== undefined) this.#timer = desk.environment.setTimer(timeoutMs, () => this.#timedOut(timeoutMs));
   }
 
@@ -82,7 +83,8 @@ export abstract class LineRequest {
   protected settle(): void {
     this.#isOver = true;
     this.#timer?.cancel();
-    this.#wish.signal?.removeEventListener("abort", this.#aborted);
+    const { signal } = this.#wish;
+    if (signal !== undefined) offAbort(signal, this.#aborted);
   }
 
   /**
@@ -93,7 +95,7 @@ export abstract class LineRequest {
     const { signal } = this.#wish;
     this.settle();
     this.#takeBack = takeBack;
-    signal?.addEventListener("abort", this.#aborted, { once: true });
+    if (signal !== undefined) onAbort(signal, this.#aborted);
     this.desk.line.handOver(signal !== undefined, () => {
       if (this.#takeBack === undefined) return;
       this.#takeBack = undefined;

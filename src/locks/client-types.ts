@@ -130,7 +130,7 @@ export interface LockInfo {
   readonly owner: string;
   /** For how long it has held or waited, in milliseconds. */
   readonly ageMs: number;
-  /** The fencing token; only of holders. */
+  /** The fencing token; only of holders. `JSON.stringify` writes it as a string. */
   readonly token?: bigint;
   /** Only of semaphores: how many may hold it at a time. */
   readonly permits?: number;

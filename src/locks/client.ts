@@ -117,8 +117,13 @@ export class LockClient {
     // As in Web IDL the number of arguments decides what they are, not their types.
     const isBare = rest.length === 0;
     const callback = (isBare ? options : rest[0]) as LockCallback<T, Lock | null>;
-    const use = isBare && typeof callback === "function" ? this.#takePlain(name) : undefined;
-    return use === undefined ? this.#requestAs(name, isBare ? undefined : options, callback) : holding(use, callback);
+    try {
+      const use = isBare && typeof callback === "function" ? this.#takePlain(name) : undefined;
+      return use === undefined ? this.#requestAs(name, isBare ? undefined : options, callback) : holding(use, callback);
+    } catch (error) {
+      // It was called without its object.
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -240,8 +245,8 @@ export class LockClient {
    *
    * @throws {ViewstampError} `Timeout`, `Closed` …
    */
-  query(options: QueryOptions = {}): Promise<LockSnapshot> {
-    return querySnapshot(this.#core, options, this.#desk.line.backlog());
+  async query(options: QueryOptions = {}): Promise<LockSnapshot> {
+    return await querySnapshot(this.#core, options, this.#desk.line.backlog());
   }
 
   /**

@@ -2,6 +2,7 @@
  * Waiting for a while, on the client's own clock, and what ends it.
  * @module
  */
+import { offAbort, onAbort } from "../client/aborts.ts";
 import type { Environment } from "../protocol/environment.ts";
 
 /** Resolves after `ms` milliseconds, or when the signal aborts; never rejects and leaves nothing behind. */
@@ -27,10 +28,10 @@ export function firstOf(signals: readonly (AbortSignal | undefined)[]): {
   const controller = new AbortController();
   const abort = (): void => controller.abort();
   const given = signals.filter((one) => one !== undefined);
-  for (const one of given) one.addEventListener("abort", abort, { once: true });
+  for (const one of given) onAbort(one, abort);
   if (given.some(({ aborted }) => aborted)) abort();
   const release = (): void => {
-    for (const one of given) one.removeEventListener("abort", abort);
+    for (const one of given) offAbort(one, abort);
   };
   return { signal: controller.signal, abort, release };
 }

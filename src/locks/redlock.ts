@@ -84,8 +84,13 @@ export class RedlockLock {
     if (durationMs !== Number.POSITIVE_INFINITY) this.#arm();
   }
 
-  /** When the lock ends unless it is extended, in milliseconds since 1970. */
+  /**
+   * When the lock ends unless it is extended, in milliseconds since 1970; 0 once it is lost or released. In `using` it is
+   * `Infinity`: there the lock lasts while the routine runs.
+   */
   get expiration(): number {
+    this.#lookAtClock();
+    if (this.#end !== undefined) return 0;
     return this.#environment.wallNow() + this.#expiresAt - this.#environment.now();
   }
 
@@ -95,13 +100,15 @@ export class RedlockLock {
   }
 
   /**
-   * Lets the lock last for `durationMs` from now; gives this lock. No message is sent.
+   * Lets the lock last for `durationMs` from now; gives this lock. No message is sent. In `using` it lasts anyway.
    * @throws {ExecutionError} if it is lost or released
    * @throws {ViewstampError} `InvalidOptions`
    */
   async extend(durationMs: number): Promise<RedlockLock> {
     checkDuration(durationMs);
     this.assertHeld();
+    // In `using` it lasts for longer than that.
+    if (this.#expiresAt === Number.POSITIVE_INFINITY) return this;
     this.#expiresAt = this.#environment.now() + durationMs;
     this.#arm();
     return this;
@@ -262,10 +269,10 @@ export class Redlock {
   async using<T>(
     resources: readonly string[],
     durationMs: number,
-    ...rest: readonly (RedlockSettings | RedlockRoutine<T>)[]
+    ...[first, second]: readonly (RedlockSettings | RedlockRoutine<T> | undefined)[]
   ): Promise<T> {
-    const routine = rest.at(-1);
-    const settings = rest.length > 1 ? (rest[0] as RedlockSettings) : {};
+    const routine = second ?? first;
+    const settings = typeof first === "object" ? first : {};
     if (typeof routine !== "function") throw new TypeError("the routine must be a function");
     const lock = await this.#acquire(resources, durationMs, settings, true);
     const signal: RedlockAbortSignal = lock.signal;

@@ -91,6 +91,16 @@ export class ViewstampError extends Error {
     this.outcomeUnknown = details.outcomeUnknown ?? false;
     this.data = details.data ?? {};
   }
+
+  /** For `JSON.stringify`, which refuses a bigint such as the token of a lost lock: it is a string there. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    const { name, code, message, outcomeUnknown } = this;
+    const facts = Object.entries(this.data).map(([fact, value]) => [
+      fact,
+      typeof value === "bigint" ? String(value) : value,
+    ]);
+    return { name, code, message, outcomeUnknown, data: Object.fromEntries(facts) };
+  }
 }
 
 /**

@@ -63,6 +63,18 @@ program("lists who holds and who waits, and steals", async () => {
   await Promise.all([ann!.close(), bob!.close()]);
 });
 
+program("steals a lock, and takes no semaphore of the same name for one", async () => {
+  const [url] = await serve("--memory");
+  const ann = await connectLocks({ cluster: [url], owner: "ann" });
+  const permit = await ann.semaphore("door", 2).acquire();
+  saysOnly(await viewstamp("steal", "door", "--cluster", url), 5, /nobody holds "door"/);
+  const held = await ann.acquire("door");
+  const { out } = await viewstamp("steal", "door", "--cluster", url);
+  assert.match(out, new RegExp(`^door exclusive \\S+ ann \\d+\\.\\ds ${held.token}$`));
+  permit.assertHeld();
+  await ann.close();
+});
+
 program("watches until it is interrupted", async () => {
   const [url] = await serve("--memory");
   const watcher = start("locks", "--watch", "--json", "--interval-ms", "20", "--cluster", url);

@@ -3,7 +3,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { LockOptions } from "../../src/locks/client-types.ts";
-import { codeOf, eitherWay, gate, held, inTime, seen, timersLeft, watch } from "./support.ts";
+import { codeOf, counted, eitherWay, gate, held, inTime, seen, timersLeft, watch } from "./support.ts";
 import { settled, World } from "./world.ts";
 
 eitherWay("arguments are converted from the left, all of them before any is judged", async (cache) => {
@@ -185,6 +185,59 @@ test("a query of a client that has asked for nothing opens no session, and a loc
   await locks.query({ consistency: "local" });
   assert.not(request.isSettled);
   assert.equal(core.done, []);
+});
+
+eitherWay("many requests wait with one signal, and are no leak to Node", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client();
+  const blocker = await inTime(world, world.client().locks.acquire("x"));
+  const { controller, listeners } = counted();
+  const { signal } = controller;
+  const order: number[] = [];
+  const ask = (): Promise<number>[] =>
+    Array.from({ length: 12 }, (_, n) => locks.request("x", { signal }, () => order.push(n)));
+  const granted = ask();
+  const together = locks.acquireAll(["x", "y"], { signal });
+  await world.clock.advance(10);
+  assert.is(listeners.size, 1);
+  void blocker.release();
+  await inTime(world, Promise.all(granted));
+  const both = await inTime(world, together);
+  assert.equal(order, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  assert.is(listeners.size, 0, "nobody waits with it");
+  const aborted = ask().map((promise) => watch(promise));
+  await world.clock.advance(10);
+  controller.abort(new RangeError("enough"));
+  await settled();
+  assert.ok(aborted.every(({ error }) => codeOf(error) === "RangeError"));
+  await inTime(world, both.release());
+  assert.equal(await held(world), []);
+});
+
+eitherWay("what a query gives can be logged as JSON, as programs for navigator.locks do", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client("ann");
+  const lock = await inTime(world, locks.acquire("x"));
+  const waiting = watch(locks.acquire("x", { timeoutMs: 10_000 }));
+  await world.clock.advance(10);
+  const snapshot = await seen(world);
+  const { held, pending } = JSON.parse(JSON.stringify(snapshot)) as Record<string, Record<string, unknown>[]>;
+  assert.equal(held, [{ ...snapshot.held[0], token: String(lock.token) }], "a token is a string there");
+  assert.equal(pending, [{ ...snapshot.pending[0] }]);
+  assert.equal(Object.keys(snapshot.held[0] ?? {}).sort(), ["ageMs", "clientId", "mode", "name", "owner", "token"]);
+  void lock.release();
+  await world.clock.advance(50);
+  void waiting.value?.release();
+});
+
+test("a method that has lost its object rejects, as an operation of Web IDL does", async () => {
+  const { request, query } = new World().client().locks;
+  const calls: readonly (() => Promise<unknown>)[] = [() => request("x", () => {}), () => query()];
+  for (const call of calls) {
+    const fate = watch(call());
+    await settled();
+    assert.is(codeOf(fate.error), "TypeError");
+  }
 });
 
 eitherWay("of several that steal in one turn the last has the lock, and the others hear of it", async (cache) => {

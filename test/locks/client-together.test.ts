@@ -387,4 +387,19 @@ test("a delay that is none is refused", async () => {
   assert.is(await refused({ lockDelayMs: 1, mode: "shared" }), "NotSupportedError");
 });
 
+test("whoever does not ask what became of a release of several hears of no rejection", async () => {
+  const world = new World({ cache: false });
+  const { locks, core } = world.client();
+  const both = await inTime(world, locks.acquireAll(["x", "y"]));
+  core.failures.push({ code: "InvalidInput", isExecuted: true });
+  let unheard = 0;
+  const count = (): void => void unheard++;
+  process.on("unhandledRejection", count);
+  void both.release();
+  await world.clock.advance(20);
+  process.off("unhandledRejection", count);
+  assert.is(unheard, 0);
+  assert.equal(await held(world), []);
+});
+
 test.run();

@@ -154,6 +154,8 @@ eitherWay("arguments are refused as the standard says, by rejections", async (ca
     ["TypeError", () => locks.request("x", { mode: null as never }, callback)],
     ["TypeError", () => locks.request("x", { signal: null as never }, callback)],
     ["TypeError", () => locks.request("x", { signal: {} as never }, callback)],
+    ["TypeError", () => locks.request("x", { signal: { aborted: false, addEventListener() {} } as never }, callback)],
+    ["TypeError", () => locks.request("x", { signal: { ...new EventTarget(), aborted: 0 } as never }, callback)],
     ["TypeError", () => locks.request("x", { timeoutMs: 0 }, callback)],
     ["TypeError", () => locks.request("x", { timeoutMs: 2 ** 31 }, callback)],
     ["TypeError", () => locks.acquire("x", { timeoutMs: Number.NaN })],

@@ -6,7 +6,7 @@ import { ClusterLocks } from "../../src/locks/cluster-locks.ts";
 import type { Election, Leadership } from "../../src/locks/election.ts";
 import type { Leader } from "../../src/locks/observer.ts";
 import type { ViewstampError } from "../../src/protocol/errors.ts";
-import { codeOf, eitherWay, held, inTime, seen, timersLeft, watch } from "./support.ts";
+import { codeOf, counted, eitherWay, held, inTime, seen, timersLeft, watch } from "./support.ts";
 import { FakeCore, World } from "./world.ts";
 
 function candidate(world: World, owner = "", family = "1"): { locks: ClusterLocks; core: FakeCore } {
@@ -285,6 +285,22 @@ eitherWay("an observer shows the term, asks only for its own name, and outlasts 
   core.ask = (...args) => (failures-- > 0 ? Promise.reject(new Error("planted")) : ask(...args));
   const { value } = await inTime(world, observer.observe("x").next());
   assert.equal(value, { name: "x", term: term.list[0]!.term, clientId: "1.1", owner: "a" });
+});
+
+test("many candidacies and observations end with one signal, and are no leak to Node", async () => {
+  const world = newWorld({});
+  const { locks } = candidate(world);
+  const { controller, listeners } = counted();
+  const { signal } = controller;
+  const elections = Array.from({ length: 12 }, (_, n) => locks.elect(`chief ${n}`, { signal }));
+  const observed = Array.from({ length: 12 }, (_, n) => watch(locks.observe(`chief ${n}`, { signal }).next()));
+  await world.clock.advance(2000);
+  assert.ok(elections.every(({ leadership }) => leadership !== undefined));
+  assert.ok(observed.every(({ value }) => value !== undefined));
+  assert.is(listeners.size, 1);
+  controller.abort();
+  await inTime(world, Promise.all(elections.map((election) => election.close())));
+  assert.equal(await held(world), []);
 });
 
 test.run();

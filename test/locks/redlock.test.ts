@@ -161,6 +161,64 @@ eitherWay("a lock ends when its duration has passed, unless it is extended", asy
   assert.is(await timersLeft(world), 0);
 });
 
+eitherWay(
+  "a lock that is over has no time left: programs ask its expiration whether they still hold it",
+  async (cache) => {
+    const world = newWorld(cache);
+    const { redlock, core } = user(world);
+    const released = await inTime(world, redlock.acquire(["x"], 60_000));
+    void released.release();
+    assert.is(released.expiration, 0);
+    const lost = await inTime(world, redlock.acquire(["x"], 60_000));
+    core.lose("planted");
+    assert.is(lost.expiration, 0);
+    const overdue = await inTime(world, redlock.acquire(["x"], 1000));
+    world.clock.jump(2000);
+    assert.is(overdue.expiration, 0);
+    assert.ok(overdue.signal.aborted);
+  },
+);
+
+eitherWay("a routine that extends its lock does not make it end while it runs", async (cache) => {
+  const world = newWorld(cache);
+  const { redlock } = user(world);
+  const { opened, open } = gate();
+  const result = watch(
+    redlock.using(["x"], 1000, async (signal, lock) => {
+      await lock.extend(1000);
+      await opened;
+      lock.assertHeld();
+      return signal.aborted ? "lost" : "held";
+    }),
+  );
+  await world.clock.advance(5000);
+  open();
+  await world.clock.advance(100);
+  assert.is(result.value, "held");
+  assert.is(await timersLeft(world), 0);
+});
+
+test("the routine may stand before an argument that is left undefined, as in redlock", async () => {
+  const world = newWorld();
+  const { redlock } = user(world);
+  const using = redlock.using.bind(redlock) as unknown as (...given: unknown[]) => Promise<unknown>;
+  assert.is(
+    await inTime(
+      world,
+      using(["x"], 1000, () => 1, undefined),
+    ),
+    1,
+  );
+  assert.is(
+    await inTime(
+      world,
+      using(["x"], 1000, undefined, () => 2),
+    ),
+    2,
+  );
+  assert.is(codeOf(await errorOf(world, using(["x"], 1000, {}, undefined))), "TypeError");
+});
+
 test("a process that wakes after the duration knows it before a timer says so", async () => {
   const world = newWorld();
   const { redlock } = user(world);

@@ -38,6 +38,23 @@ export function gate(): { readonly opened: Promise<void>; open(): void } {
   return { opened, open: () => open() };
 }
 
+/** A signal, and how many listeners it has: Node warns of a leak beyond ten. */
+export function counted(): { readonly controller: AbortController; readonly listeners: Set<unknown> } {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const listeners = new Set<unknown>();
+  const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+  signal.addEventListener = (...given: Parameters<typeof add>) => {
+    listeners.add(given[1]);
+    add(...given);
+  };
+  signal.removeEventListener = (...given: Parameters<typeof remove>) => {
+    listeners.delete(given[1]);
+    remove(...given);
+  };
+  return { controller, listeners };
+}
+
 /** Who holds what, as somebody sees it who looks on. */
 export async function held(world: World): Promise<string[]> {
   const { held } = await seen(world);

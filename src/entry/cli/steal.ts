@@ -2,7 +2,7 @@
  * `viewstamp steal NAME`: takes a lock from whoever holds it, and gives it to the next in line.
  * @module
  */
-import { connectLocks } from "../locks.ts";
+import { connectLocks, type LockInfo } from "../locks.ts";
 import { type Command, clusterOption, DEFAULT_TIMEOUT_MS, timeoutOption } from "./command.ts";
 import { exitCode } from "./exit-codes.ts";
 import { clusterOf } from "./lock-options.ts";
@@ -21,7 +21,8 @@ export const steal: Command = {
     const [name = ""] = args.positionals;
     const timeoutMs = args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1);
     await using locks = await connectLocks({ cluster: clusterOf(args), owner: "viewstamp steal", timeoutMs });
-    const held = (await locks.query()).held.filter((one) => one.name === name);
+    const isIt = (one: LockInfo): boolean => one.name === name && one.permits === undefined;
+    const held = (await locks.query()).held.filter(isIt);
     if (held.length === 0) {
       terminal.message(`viewstamp: nobody holds ${JSON.stringify(name)}`);
       return exitCode.notFound;
