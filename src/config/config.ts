@@ -153,6 +153,7 @@ export class Config {
 
   linkUp(peer: Identity): void {
     this.liveness.linkUp(peer);
+    this.#founding?.linkUp(peer);
     this.#freshSaidAt = Number.NEGATIVE_INFINITY;
     this.#output.send(peer.id, { type: "fetch", vid: this.#newest.vid }, this.viewWrite);
     this.#campaigns.linkUp(peer.id);
@@ -160,7 +161,7 @@ export class Config {
 
   linkDown(id: NodeId, refused: boolean): void {
     this.liveness.linkDown(id, refused);
-    this.#founding?.forget(id);
+    this.#founding?.linkDown(id);
   }
 
   heardDown(id: NodeId): void {
@@ -322,11 +323,9 @@ export class Config {
   #sayFresh(now: number): void {
     const founding = this.#founding;
     if (founding === undefined || founding.isFounder || !this.#isFresh()) return;
-    const incarnation = this.liveness.incarnationOf(founding.founder);
-    if (incarnation === undefined || !this.liveness.isLinked(founding.founder)) return;
-    if (now - this.#freshSaidAt < this.#options.suspectMs) return;
+    if (!founding.isLinked || now - this.#freshSaidAt < this.#options.suspectMs) return;
     this.#freshSaidAt = now;
-    founding.saidFreshTo({ id: founding.founder, incarnation });
+    founding.saidFresh();
     this.#output.send(founding.founder, { type: "fresh", able: this.#able }, 0);
   }
 

@@ -26,6 +26,8 @@ export class Founding {
   /** Fresh incarnations heard over connections that are still open. */
   readonly #fresh: Map<NodeId, { readonly incarnation: Incarnation; readonly able: readonly MachineAbility[] }> =
     new Map();
+  /** The founder's incarnation at the other end of the link, while that is up. What is heard may be of an earlier one. */
+  #linked: Incarnation | undefined;
   /** The incarnation of the founder that this node last said fresh to. */
   #saidFreshTo: Incarnation | undefined;
 
@@ -39,8 +41,23 @@ export class Founding {
     return this.founder === this.#self.id;
   }
 
-  saidFreshTo(founder: Identity): void {
-    this.#saidFreshTo = founder.incarnation;
+  linkUp({ id, incarnation }: Identity): void {
+    if (id === this.founder) this.#linked = incarnation;
+  }
+
+  linkDown(id: NodeId): void {
+    if (id === this.founder) this.#linked = undefined;
+    this.forget(id);
+  }
+
+  /** Whether the founder can be told anything. */
+  get isLinked(): boolean {
+    return this.#linked !== undefined;
+  }
+
+  /** Whoever is at the other end of the link has been told. */
+  saidFresh(): void {
+    this.#saidFreshTo = this.#linked;
   }
 
   onFresh(from: Identity, able: readonly MachineAbility[]): void {

@@ -4,6 +4,7 @@
  */
 import * as v from "valibot";
 import type { StateRestoration } from "../machine/definition.ts";
+import { badMessage } from "../protocol/bytes.ts";
 import { groupSliceSchema } from "./machine-groups.ts";
 import { onceSliceSchema } from "./machine-once.ts";
 import { type Bar, type Lock, LockTable, type Tenure, type Waiter } from "./machine-state.ts";
@@ -72,13 +73,23 @@ export function* sliceTable(table: LockTable): Generator<unknown, void> {
 
 export function restoreTable(): StateRestoration<LockTable> {
   const table = new LockTable();
+  /** The groups that stand in line, by their names. */
+  const groups = new Map<string, Pick<Waiter, "session" | "group">>();
   return {
     chunk: (slice) => {
-      if (Array.isArray(slice)) for (const part of v.parse(sliceSchema, slice)) addPart(table, part);
-      else if (v.is(groupSliceSchema, slice)) for (const row of slice.groups) table.groups.put(...row);
+      if (Array.isArray(slice)) {
+        for (const part of v.parse(sliceSchema, slice))
+          for (const one of addPart(table, part)) groups.set(`${one.session} ${one.group}`, one);
+      } else if (v.is(groupSliceSchema, slice)) for (const row of slice.groups) table.groups.put(...row);
       else for (const row of v.parse(onceSliceSchema, slice).once) table.once.put(row);
     },
-    finish: () => table,
+    finish: () => {
+      // Of all locks of no group it can be said that they are free: it would be let in for ever.
+      for (const { session, group } of groups.values())
+        if (table.groups.names(session, group).length === 0)
+          throw badMessage(`nothing says for which locks the group ${session}/${group} stands in line`);
+      return table;
+    },
   };
 }
 
@@ -100,16 +111,19 @@ function* partsOf(name: string, { holders, queue, stolen, declined, barred }: Lo
   }
 }
 
-function addPart(table: LockTable, [name, holderRows, queueRows, stolenRows, declinedRows, barRow]: Part): void {
+/** Gives those of groups that stand in line. */
+function addPart(table: LockTable, [name, holderRows, queueRows, stolenRows, declinedRows, barRow]: Part): Waiter[] {
   const { holders, queue, stolen, declined, barred } = table.get(name);
+  const waiters = queueRows.map(waiterFromRow);
   table.put(name, {
     holders: [...holders, ...holderRows.map(tenureFromRow)],
-    queue: [...queue, ...queueRows.map(waiterFromRow)],
+    queue: [...queue, ...waiters],
     stolen: [...stolen, ...stolenRows.map(tenureFromRow)],
     declined: [...declined, ...declinedRows.map(([session, xid]) => ({ session, xid }))],
     barred: barRow === null ? barred : barFromRow(barRow),
   });
   for (const [session] of [...holderRows, ...queueRows, ...stolenRows, ...declinedRows]) table.enter(session, name);
+  return waiters.filter(({ group }) => group > 0);
 }
 
 function bytesOf([name, holders, queue, stolen, declined]: Part): number {

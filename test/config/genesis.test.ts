@@ -10,6 +10,11 @@ function founding(self: string): Founding {
   return new Founding(member(self), cluster);
 }
 
+function sayFresh(node: Founding, founder: string): void {
+  node.linkUp(member(founder));
+  node.saidFresh();
+}
+
 function genesis(view: string, vid = 1): Genesis {
   return { type: "genesis", clusterId: "cluster", origin: [], view: viewOf(view, vid) };
 }
@@ -55,17 +60,28 @@ test("a stranger's word does not found, nor does it enlarge the view", () => {
 test("a fresh node takes view 1 from the incarnation of the founder that it last said fresh to", () => {
   const made = founding("b");
   assert.not(made.mayTake(genesis("a* b c"), member("a")), "it has said nothing yet");
-  made.saidFreshTo(member("a"));
+  sayFresh(made, "a");
   assert.ok(made.mayTake(genesis("a* b c"), member("a")));
   assert.not(made.mayTake(genesis("a2* b c"), member("a2")));
-  made.saidFreshTo(member("a2"));
+  sayFresh(made, "a2");
   assert.not(made.mayTake(genesis("a* b c"), member("a")), "that founder's view 1 may have been given up");
   assert.ok(made.mayTake(genesis("a2* b c"), member("a2")));
 });
 
+test("nobody says fresh to a founder that is not there, or not any more", () => {
+  const made = founding("b");
+  assert.not(made.isLinked);
+  made.linkUp(member("c"));
+  assert.not(made.isLinked);
+  made.linkUp(member("a"));
+  assert.ok(made.isLinked);
+  made.linkDown("a");
+  assert.not(made.isLinked);
+});
+
 test("a fresh node takes view 1 from another node only if that is in it", () => {
   const made = founding("b");
-  made.saidFreshTo(member("a"));
+  sayFresh(made, "a");
   assert.ok(made.mayTake(genesis("a* b c"), member("c")));
   assert.not(made.mayTake(genesis("a* b c"), member("c2")));
   assert.not(made.mayTake(genesis("a* b c"), member("x")));
@@ -73,7 +89,7 @@ test("a fresh node takes view 1 from another node only if that is in it", () => 
 
 test("a fresh node takes no view 1 that it is not in", () => {
   const made = founding("b");
-  made.saidFreshTo(member("a"));
+  sayFresh(made, "a");
   assert.not(made.mayTake(genesis("a* b2 c"), member("a")));
   assert.not(made.mayTake(genesis("a* b2 c"), member("c")));
 });

@@ -5,8 +5,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { PeerMessage } from "../../src/protocol/messages.ts";
+import { viewOf } from "../config/views.ts";
 import { answer, answers, bytes, loseNode, open, pathCount, request, start, text } from "./kit.ts";
-import type { World } from "./world.ts";
+import { World } from "./world.ts";
 
 function ask(world: World, id: string, xid: number): void {
   world.client(id, { type: "query", xid, consistency: "linearizable", body: bytes("") });
@@ -176,6 +177,26 @@ test("a fresh node takes no view 1 that it is not in: it waits for a later view"
   const vids = world.node("c").happened.map((what) => (what.event === "view" ? what.view.vid : 0));
   assert.ok(wasSent(world, "a", "genesis"));
   assert.not(vids.includes(1));
+});
+
+test("who has told a new founder that it is fresh takes no view 1 of the one before, whatever else that one says late", () => {
+  const world = new World(["a", "b", "c"]);
+  world.drop = (from, to, { type }) =>
+    (from === "a" && to !== "a" && type === "genesis") || (from === "c" && type === "fresh");
+  const { member: gone } = world.node("a");
+  world.run(50);
+  world.drop = (from, _to, { type }) => from === "a" || (from === "c" && type === "fresh");
+  world.kill("a");
+  world.wipe("a", "a2");
+  world.run(50);
+  world.step("b", { type: "message", from: gone, message: { type: "fetch", vid: 0 } });
+  world.run(2000);
+  const [view, origin] = [viewOf("a* b c", 1), [{ name: "tally", version: 1 }]];
+  world.step("b", { type: "message", from: gone, message: { type: "genesis", clusterId: "ca1", origin, view } });
+  assert.is(world.node("b").core.view, undefined);
+  world.drop = () => false;
+  world.until("the new founder's view", () => ["a", "b", "c"].every((id) => world.members(id) === "abc"), 3000);
+  assert.is(world.node("b").core.clusterId(), "ca2");
 });
 
 test("a view with fewer than minCopies members takes no requests and answers no queries, it only admits", () => {
