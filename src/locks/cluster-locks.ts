@@ -64,7 +64,8 @@ export class ClusterLocks extends LockClient {
     const limits = { lockDelayMs, ...(maxHoldMs !== undefined && { maxHoldMs }) };
     const acquire = (wanted: string, how: { readonly signal: AbortSignal }) =>
       this.acquire(wanted, { ...limits, ...how });
-    return new Election({ environment, ended: this.#end.signal, acquire }, text, options);
+    const trouble = () => this.#core.trouble;
+    return new Election({ environment, ended: this.#end.signal, acquire, trouble }, text, options);
   }
 
   /**

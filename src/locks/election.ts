@@ -47,6 +47,8 @@ export interface ElectionHost {
   /** Aborted when the client is closed. */
   readonly ended: AbortSignal;
   acquire(name: string, options: { readonly signal: AbortSignal }): Promise<AcquiredLock>;
+  /** Why the cluster takes no calls now, as far as is known. */
+  trouble(): unknown;
 }
 
 const LEAST_PAUSE_MS = 50;
@@ -94,9 +96,13 @@ export class Election implements AsyncIterable<Leadership> {
     return this.#term?.signal.aborted === false ? this.#term : undefined;
   }
 
-  /** Why the last attempt to stand for election failed; `undefined` when all is well. It is tried again. */
+  /**
+   * Why the last attempt to stand for election failed, or why the cluster cannot be reached now; `undefined` when all is well.
+   * It is tried again.
+   */
   get trouble(): unknown {
-    return this.#trouble;
+    // In line one waits for as long as it takes, also for a cluster that is not there: no attempt fails by that.
+    return this.#trouble ?? (this.#isOver ? undefined : this.#host.trouble());
   }
 
   /** Resigns and stands no more; iterations end. Resolves once another can be elected. */

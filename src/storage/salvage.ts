@@ -82,27 +82,41 @@ function read(disk: DiskReader, wasAside: boolean, done: Got<Salvaged>): void {
 
 type Source = Pick<Salvaged, "disk" | "wasAside">;
 
-/** The newest segments without a gap; if no state can be made of them, those before the gap. `damage`: what was found behind. */
+/**
+ * The newest segments without a gap; if no state can be made of them, those before the gap, and if not of those either, the
+ * snapshot alone. `damage`: what was found first.
+ */
 function readNewest(source: Source, files: readonly FileInfo[], damage: string | undefined, done: Got<Salvaged>): void {
   const { disk } = source;
   const inventory = takeInventory(files);
   const replay = new Replay(disk, inventory, true);
-  const refuse = (why: string): void => {
-    const useless = inventory.segments.map(segmentName);
-    const others = files.filter(({ name }) => !useless.includes(name));
-    if (inventory.strays.length > 0) readNewest(source, others, damage ?? why, done);
-    else done(new Damage(damage ?? why), undefined);
+  const without = (useless: readonly number[], why: string, rest: Salvaged | undefined): void => {
+    const names = useless.map(segmentName);
+    const others = files.filter(({ name }) => !names.includes(name));
+    const isLast = inventory.strays.length + inventory.segments.length === useless.length;
+    const known = damage ?? why;
+    const tried: Got<Salvaged> = (error, found) => {
+      if (found === undefined && (rest === undefined || !(error instanceof Damage))) done(error, undefined);
+      else done(undefined, found ?? rest);
+    };
+    if (isLast) tried(new Damage(known), undefined);
+    else readNewest(source, others, known, tried);
   };
   replay.run((error) => {
     if (error !== undefined && !(error instanceof Damage)) return done(error, undefined);
     const { remembered } = replay;
-    if (remembered === undefined) return refuse(error!.message);
+    // Of the beginning nothing can be read; but what follows it may know of a snapshot.
+    if (remembered === undefined) return without(inventory.segments.slice(0, 1), error!.message, undefined);
     findSnapshot(disk, inventory, remembered, (fault, snapshot) => {
       if (fault !== undefined && !(fault instanceof Damage)) return done(fault, undefined);
       const found = (error ?? fault)?.message;
       const lacking = whatLacks(remembered, snapshot);
-      if (lacking !== undefined) refuse(found ?? lacking);
-      else done(undefined, { ...source, damage: damage ?? found, ...stateOf(remembered, snapshot) });
+      if (lacking === undefined) {
+        return done(undefined, { ...source, damage: damage ?? found, ...stateOf(remembered, snapshot) });
+      }
+      const why = found ?? lacking;
+      const alone = snapshot && { facts: remembered.facts, snapshot, base: snapshot.note.at, entries: [] };
+      without(inventory.segments, why, alone && { ...source, damage: damage ?? why, ...alone });
     });
   });
 }

@@ -5,7 +5,7 @@ import type { CacheOptions } from "../../src/locks/client-options.ts";
 import { ClusterLocks } from "../../src/locks/cluster-locks.ts";
 import type { Election, Leadership } from "../../src/locks/election.ts";
 import type { Leader } from "../../src/locks/observer.ts";
-import type { ViewstampError } from "../../src/protocol/errors.ts";
+import { ViewstampError } from "../../src/protocol/errors.ts";
 import { codeOf, counted, eitherWay, held, inTime, seen, timersLeft, watch } from "./support.ts";
 import { FakeCore, World } from "./world.ts";
 
@@ -285,6 +285,26 @@ eitherWay("an observer shows the term, asks only for its own name, and outlasts 
   core.ask = (...args) => (failures-- > 0 ? Promise.reject(new Error("planted")) : ask(...args));
   const { value } = await inTime(world, observer.observe("x").next());
   assert.equal(value, { name: "x", term: term.list[0]!.term, clientId: "1.1", owner: "a" });
+});
+
+test("a candidate whom no cluster hears says so, though it stands in line for ever", async () => {
+  const world = newWorld({});
+  const { locks, core } = candidate(world);
+  const election = locks.elect("x");
+  await world.clock.advance(100);
+  assert.is(election.trouble, undefined);
+  core.trouble = new ViewstampError("NoQuorum", "planted");
+  core.openFailures.push("Timeout", "Timeout");
+  core.lose("planted");
+  await world.clock.advance(1);
+  assert.is(codeOf(election.trouble), "NoQuorum");
+  core.trouble = undefined;
+  await world.clock.advance(5000);
+  assert.ok(election.leadership !== undefined);
+  assert.is(election.trouble, undefined);
+  core.trouble = new ViewstampError("NoQuorum", "planted");
+  await inTime(world, election.close());
+  assert.is(election.trouble, undefined, "it is over");
 });
 
 test("many candidacies and observations end with one signal, and are no leak to Node", async () => {

@@ -8,8 +8,8 @@ import { differenceOf } from "../protocol/arbitraries.ts";
 import { hexOf } from "../protocol/hex.ts";
 import { CrashDisk } from "./crash-disk.ts";
 import { close, open, perform } from "./drive.ts";
-import { life, SMALL_SEGMENT, storageOn } from "./life.ts";
-import { after, chunkOf, EMPTY, type Happening, single, viewNumbered } from "./model.ts";
+import { at, life, SMALL_SEGMENT, storageOn } from "./life.ts";
+import { after, chunkOf, EMPTY, entriesFrom, type Happening, single, viewNumbered } from "./model.ts";
 
 type Files = ReadonlyMap<string, Uint8Array>;
 
@@ -64,6 +64,7 @@ test("gives a state that was once, wherever a byte is changed, also after the da
   for (const what of happenings.flatMap(single)) {
     reached = after(reached, what);
     for (const base of [reached.base, reached.snapshot?.at ?? reached.base]) states.add(textOf(base, reached.entries));
+    if (reached.snapshot !== undefined) states.add(textOf(reached.snapshot.at, []));
   }
   const files = await filesOf(happenings, 400);
   let given = 0;
@@ -123,6 +124,39 @@ test("gives all that stands before a segment that is damaged at its head, empty,
 function manyViews(count: number): Happening[] {
   return Array.from({ length: count }, (_, index) => ({ kind: "view", view: viewNumbered(index + 2) }));
 }
+
+test("gives at least the snapshot where the beginning of the log is damaged, or missing", async () => {
+  const more = [12, 17, 22, 27, 32].map(
+    (seqno): Happening => ({ kind: "append", entries: entriesFrom(at(1, seqno), 1, 5, 60) }),
+  );
+  const begun = [...life.slice(0, 3), { kind: "append", entries: entriesFrom(at(0, 0), 1, 12, 40) } as const];
+  const saved = [{ kind: "saved", at: at(1, 8), chunks: 2 } as const, { kind: "base", at: at(1, 8) } as const];
+  const files = await filesOf([...begun, ...saved, ...more], 400);
+  const logs = [...files.keys()].filter((name) => name.startsWith("log-")).sort();
+  assert.ok(logs.length >= 4, logs.join());
+  const reached: number[] = [];
+  for (let index = 0; index < logs.length; index++) {
+    for (const spoil of ["damaged", "missing"] as const) {
+      const spoilt = new Map(files);
+      if (spoil === "missing") spoilt.delete(logs[index]!);
+      else spoilt.set(logs[index]!, files.get(logs[index]!)!.slice(0, 30));
+      const found = (await salvaged(spoilt)) as Salvaged;
+      const context = `${logs[index]} ${spoil}: ${found instanceof Error ? found.message : found.damage}`;
+      assert.not.instance(found, Error, context);
+      assert.equal(found.base, found.snapshot?.note.at ?? at(0, 0), context);
+      assert.ok(found.damage !== undefined && found.facts.identity?.clusterId === "c1", context);
+      const places = found.entries.map(({ seqno }) => seqno);
+      assert.equal(
+        places,
+        places.map((_, place) => found.base.seqno + 1 + place),
+        context,
+      );
+      reached.push(places.at(-1) ?? found.base.seqno);
+    }
+  }
+  assert.equal(reached.slice(0, 2), [8, 8], "without its beginning there is nothing to go on from but the snapshot");
+  assert.ok(reached.slice(2).every((place) => place >= 12) && reached.at(-1)! > 20, reached.join());
+});
 
 test("of a log with a stranger's segment behind a gap gives the log", async () => {
   const files = await filesOf(life.slice(0, 5), 1 << 20);
