@@ -33,6 +33,8 @@ export class Aims {
   #losing: Losing[] = [];
   /** By the host of a client: what follows the next keep-alive that it sends. */
   readonly #keptAlive: Map<Host, () => void> = new Map();
+  /** The same: what follows when the next notice is on its way to it. */
+  readonly #noticed: Map<Host, () => void> = new Map();
 
   get isEmpty(): boolean {
     return this.#armed.length === 0;
@@ -69,10 +71,26 @@ export class Aims {
     if (strike !== undefined) client.world.after(0, strike);
   }
 
+  whenNoticed(client: Host, strike: () => void): void {
+    this.#noticed.set(client, strike);
+  }
+
+  awaitsNotice(client: Host): boolean {
+    return this.#noticed.size > 0 && this.#noticed.has(client);
+  }
+
+  /** A notice has been sent to the client: nobody knows when it will be heard. */
+  noticed(client: Host): void {
+    const strike = this.#noticed.get(client);
+    this.#noticed.delete(client);
+    if (strike !== undefined) client.world.after(0, strike);
+  }
+
   disarm(): void {
     this.#armed = [];
     this.#losing = [];
     this.#keptAlive.clear();
+    this.#noticed.clear();
   }
 
   /** Whether the message leaves. */

@@ -8,7 +8,7 @@ import type { PeerMessage } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { type Identity, type NodeId, sameIdentity } from "../protocol/view.ts";
-import { decodeClientFrame, decodePeerFrame, encodePeerFrame } from "../protocol/wire.ts";
+import { decodeClientFrame, decodePeerFrame, decodeServerFrame, encodePeerFrame } from "../protocol/wire.ts";
 import { HAND_LIMITS, type MakeBrain } from "../replica/contract.ts";
 import { Aims } from "./aims.ts";
 import type { Stage } from "./fault.ts";
@@ -297,6 +297,7 @@ export class SimCluster {
     };
     this.network.watch = (from, to, frame) => {
       if (this.#aims.awaits(from) && isTalk(frame) && isKeepAlive(frame)) this.#aims.keptAlive(from);
+      if (this.#aims.awaitsNotice(to) && isTalk(frame) && isNotice(frame)) this.#aims.noticed(to);
       const [a, b] = [nodes.get(from), nodes.get(to)];
       if (a === undefined || b === undefined || !isTalk(frame)) return;
       for (const message of this.#decoded(a.id, frame)) {
@@ -341,6 +342,10 @@ export class SimCluster {
 
 function isKeepAlive(frame: Uint8Array): boolean {
   return decodeClientFrame(frame).some(({ type }) => type === "keepAlive");
+}
+
+function isNotice(frame: Uint8Array): boolean {
+  return decodeServerFrame(frame).some(({ type }) => type === "notice");
 }
 
 function stackOf(error: unknown): string {

@@ -6,6 +6,7 @@
 
 import { type DiskOperation, QUICK_DISK, SLOW_DISK } from "./disk.ts";
 import { allHosts, cutFor, type Fault, isolate, later, onMessage, onNode, type Stage, startLater } from "./fault.ts";
+import { INSTANTS } from "./instants.ts";
 import type { SimNode } from "./node.ts";
 import { PLOTS } from "./plots.ts";
 import type { Random } from "./random.ts";
@@ -299,6 +300,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     return true;
   },
   ...PLOTS,
+  ...INSTANTS,
 };
 
 /**

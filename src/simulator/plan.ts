@@ -4,6 +4,7 @@
  */
 import { CORE_DEFAULTS, type CoreOptions } from "../protocol/options.ts";
 import { FAULTS, MOST_DRIFT } from "./faults.ts";
+import { FOUNDING_FAULTS, INSTANTS } from "./instants.ts";
 import { LASTING_FAULTS } from "./lasting.ts";
 import type { Random } from "./random.ts";
 import type { LeadingOptions } from "./workload/leading.ts";
@@ -28,6 +29,8 @@ export interface Plan {
   /** The clocks of nodes run fast or slow by up to this share. */
   readonly drift: number;
   readonly faults: readonly string[];
+  /** What befalls the cluster while it is founded. */
+  readonly founding: string | undefined;
   /** Mean time from fault to fault. */
   readonly faultEveryMs: number;
   /** Faults end at the latest after this long. */
@@ -40,6 +43,8 @@ export interface Plan {
   readonly programs: readonly number[];
   /** Of what healing leaves, one after another: each lasts until the others have answered every client without the victim. */
   readonly lasting: readonly string[];
+  /** Whether other nodes may be restarted as one of these begins. */
+  readonly restarts: boolean;
   /** How often an operator asks for a copy of the state in the trouble; if ever, also after it, and a new cluster is made. */
   readonly copies: number;
 }
@@ -76,11 +81,14 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
   const lanes = random.pick([1, 2, 4, 8, 16]);
   // A round of the lock tester is two calls or so.
   const rounds = Math.round(calls * random.pick([0, 0.1, 0.25]));
-  const drawn = kinds.filter(() => random.chance(density));
+  const instants = random.fork("instants");
+  const drawn = kinds.filter((kind) => (kind in INSTANTS ? instants : random).chance(density));
+  const founding = wishes.faults === undefined ? drawFounding(random.fork("founding")) : undefined;
   const upgrade = random.fork("upgrade");
   const newestProgram = wishes.versions ?? upgrade.pick([1, 1, 1, 2, 2, 3]);
   // Programs are replaced whatever else goes wrong.
   const faults = newestProgram > 1 ? [...new Set([...drawn, "newer program", ...upgrade.pick(WITH_PROGRAMS)])] : drawn;
+  const programs = Array.from({ length: nodes }, () => upgrade.pick([1, 1, upgrade.integer(1, newestProgram)]));
   return {
     nodes,
     clients,
@@ -109,14 +117,25 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
     segmentBytes: random.pick([8000, 30_000, 1 << 20]),
     drift: MOST_DRIFT,
     newestProgram,
-    programs: Array.from({ length: nodes }, () => upgrade.pick([1, 1, upgrade.integer(1, newestProgram)])),
+    // A cluster begins with what all can run.
+    programs: founding === OLDER_PROGRAM ? programs.map(() => newestProgram) : programs,
     faults: wishes.faults ?? faults,
+    founding,
     faultEveryMs: wishes.faultEveryMs ?? random.pick([40, 100, 200, 500]),
     troubleMs: random.pick([1500, 2500, 4000, 6000]),
     startMs: random.pick([0, 50, 1000]),
     copies: random.fork("copies").pick([0, 0, 0, 0, 0, 0, 0, 1, 3, 8]),
+    restarts: wishes.faults === undefined,
     lasting: nodes < 3 || wishes.faults?.length === 0 ? [] : drawLasting(random),
   };
+}
+
+const OLDER_PROGRAM = "older program at genesis";
+/** Of so many clusters all come to be in peace. */
+const FOUNDED_IN_PEACE = 0.8;
+
+function drawFounding(random: Random): string | undefined {
+  return random.chance(FOUNDED_IN_PEACE) ? undefined : random.pick(Object.keys(FOUNDING_FAULTS));
 }
 
 function drawCache(random: Random): LockingOptions["cache"] {

@@ -9,6 +9,7 @@ import { ViewstampError } from "../protocol/errors.ts";
 import type { MachineVersion } from "../protocol/machine.ts";
 import { realBrain } from "../replica/brain.ts";
 import { FAULTS, PROGRAM_FAULTS } from "./faults.ts";
+import { FOUNDING_FAULTS } from "./instants.ts";
 import { LASTING_FAULTS } from "./lasting.ts";
 import { drawPlan, type Plan, type PlanWishes } from "./plan.ts";
 import { Random } from "./random.ts";
@@ -209,7 +210,7 @@ class Tally {
     this.#steps += steps;
     this.#calls += calls;
     this.#simulatedMs += simulatedMs;
-    for (const kind of [...faultKinds, ...Object.keys(PROGRAM_FAULTS)]) {
+    for (const kind of [...faultKinds, ...Object.keys({ ...PROGRAM_FAULTS, ...FOUNDING_FAULTS })]) {
       const count = counts.get(kind) ?? 0;
       if (count > 0) this.#faults[kind] = (this.#faults[kind] ?? 0) + count;
     }

@@ -4,9 +4,11 @@
  * @module
  */
 import { Afterlife, type KnownCopy } from "./afterlife.ts";
+import type { Planned } from "./agenda.ts";
 import { type ClusterParts, SimCluster } from "./cluster.ts";
 import { Copier } from "./copier.ts";
 import { heal, Trouble } from "./faults.ts";
+import { FOUNDING_FAULTS } from "./instants.ts";
 import { LASTING_FAULTS } from "./lasting.ts";
 import type { Violation } from "./ledger/ledger.ts";
 import { grown, type Sizes, sizesOf } from "./ledger/rules/good-end.ts";
@@ -36,6 +38,12 @@ const FINISH_MS_PER_ROUND = 400;
 /** After all calls have ended, all nodes are members and equal within this time. */
 const CONVERGE_MS = 60_000;
 const SETTLE_MS = 1000;
+/** A view that was all but chosen in the trouble may be run to its end when all are equal; after that none is made any more. */
+const LATE_VIEWS = 1;
+/** Of the faults that last, so many come as another node is about to be restarted, most often in good order. */
+const RESTARTED = 0.5;
+const IN_GOOD_ORDER = 0.7;
+const RESTART_MS = 100;
 const QUIET_MS = 200;
 /** Timers, frames under way and redials differ from moment to moment by so much. */
 const SLACK: Sizes = { planned: 20, connections: 3 };
@@ -63,6 +71,10 @@ class Run {
   readonly #random: Random;
   /** Whom the fault that lasts has befallen, and how it ends. */
   #victim: SimNode | undefined;
+  readonly #restarts: Random;
+  /** The restart of another node, and whether that is over. */
+  #restart: Planned | undefined;
+  #isBack: () => boolean = () => true;
   #next: SimNode | undefined;
   #lifted: (() => void) | undefined;
   readonly #parts: ClusterParts;
@@ -75,6 +87,7 @@ class Run {
     this.#parts = parts;
     if (plan.copies > 0 && cluster.workload.questions !== undefined) this.#copier = this.#makeCopier();
     this.#random = cluster.world.random.fork("lasting");
+    this.#restarts = cluster.world.random.fork("restarts");
   }
 
   async go(): Promise<void> {
@@ -102,12 +115,21 @@ class Run {
     const { world, nodes, clients, stage } = this.#cluster;
     const { faults, faultEveryMs, troubleMs, startMs } = this.#plan;
     const random = world.random.fork("faults");
+    this.#befallFounding();
     for (const node of nodes) world.after(random.between(0, startMs), () => node.start());
     for (const client of clients) world.after(random.between(0, startMs), () => client.start());
     this.#copier?.begin(this.#plan.copies, startMs, troubleMs);
     const trouble = new Trouble(stage, random, faults, faultEveryMs);
     await this.#until(troubleMs, () => this.#cluster.isIdle && world.now > startMs);
     trouble.stop();
+  }
+
+  #befallFounding(): void {
+    const { world, stage } = this.#cluster;
+    const { founding } = this.#plan;
+    if (founding === undefined) return;
+    const isBegun = FOUNDING_FAULTS[founding]?.(stage, world.random.fork("founding"));
+    if (isBegun === true) world.story.count(founding);
   }
 
   /** All is well: calls end, nodes become equal, nothing grows. */
@@ -121,8 +143,9 @@ class Run {
     await this.#lastCopy();
     if (this.#isBroken) return;
     cluster.closeClients();
-    if (!(await this.#until(CONVERGE_MS, () => cluster.isConverged)))
+    if (!(await this.#until(CONVERGE_MS, () => this.#isBack() && cluster.isConverged)))
       return this.#stuck(`nodes differ: ${cluster.views()}`);
+    const { newestChosen } = cluster.ledger.facts;
     // Sessions that nobody closed come to their end first, and connections that are being made anew are made.
     await this.#until(1.2 * this.#plan.sessionTtlMs, () => cluster.hasNoSessions);
     // What was claimed to be run once is forgotten by itself, in a last entry.
@@ -134,6 +157,8 @@ class Run {
     // Machines that act by themselves never rest: they are looked at between two ticks.
     if (cluster.workload.ticks === true) await this.#until(CONVERGE_MS, () => cluster.isConverged);
     else if (growth !== undefined) this.#stuck(growth);
+    const views = cluster.ledger.facts.newestChosen - newestChosen;
+    if (views > LATE_VIEWS) this.#stuck(`${views} views are made while all is well: ${cluster.views()}`);
     cluster.workload.rested?.();
     cluster.ledger.ended();
   }
@@ -167,7 +192,24 @@ class Run {
     this.#lift();
     this.#lifted = (LASTING_FAULTS[kind] as (typeof LASTING_FAULTS)[string])(victim, stage);
     this.#victim = victim;
+    if (this.#plan.restarts && this.#restarts.chance(RESTARTED)) this.#restartBeside(victim);
     await this.#finish();
+  }
+
+  /** Some other node is restarted in the moment in which nobody may have noticed yet that the victim is away. */
+  #restartBeside(victim: SimNode): void {
+    const { world, nodes } = this.#cluster;
+    const random = this.#restarts;
+    const other = random.pick(nodes.filter((node) => node !== victim));
+    this.#restart = world.after(random.between(0, this.#plan.options.suspectMs), () => {
+      if (!other.up || !other.keptUp) return;
+      const { life } = other.host;
+      this.#isBack = () => other.up && other.host.life !== life;
+      world.story.count("restarted beside");
+      if (random.chance(IN_GOOD_ORDER)) return other.stop();
+      other.die("kill");
+      world.after(RESTART_MS, () => other.start());
+    });
   }
 
   #makeCopier(): Copier {
@@ -194,6 +236,7 @@ class Run {
   #lift(): void {
     this.#lifted?.();
     this.#lifted = undefined;
+    this.#restart?.cancel();
   }
 
   /** Every client ends what it has to do, and has an answer to a call that it makes now. */

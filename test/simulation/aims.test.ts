@@ -70,4 +70,18 @@ aims("wait for a client's next keep-alive, and strike after it has left", async 
   assert.not(all.awaits(host));
 });
 
+aims("wait for the next notice to a client, and strike while it is on its way", async () => {
+  const all = new Aims();
+  const world = new World(1);
+  const [host, other] = [new Host(world, "client1"), new Host(world, "client2")];
+  let struck = 0;
+  all.whenNoticed(host, () => struck++);
+  assert.ok(all.awaitsNotice(host));
+  assert.not(all.awaitsNotice(other));
+  all.noticed(host);
+  await world.run(1);
+  assert.is(struck, 1);
+  assert.not(all.awaitsNotice(host));
+});
+
 aims.run();

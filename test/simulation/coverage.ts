@@ -3,6 +3,7 @@
  * @module
  */
 import { FAULTS } from "../../src/simulator/faults.ts";
+import { FOUNDING_FAULTS } from "../../src/simulator/instants.ts";
 import { LASTING_FAULTS } from "../../src/simulator/lasting.ts";
 
 const RARE_PATHS: readonly string[] = [
@@ -36,7 +37,11 @@ const KEPT_LOCKS: readonly string[] = [
 const TROUBLES: readonly string[] = ["frame dropped", "frame reordered", "frame repeated"];
 
 /** Happen in a few hundred seeds already. */
-export const FAULT_KINDS: readonly string[] = [...Object.keys(FAULTS), ...Object.keys(LASTING_FAULTS), ...TROUBLES];
+export const FAULT_KINDS: readonly string[] = [
+  ...[FAULTS, FOUNDING_FAULTS, LASTING_FAULTS].flatMap((kinds) => Object.keys(kinds)),
+  "restarted beside",
+  ...TROUBLES,
+];
 
 const REQUIRED: readonly string[] = [
   ...FAULT_KINDS,

@@ -182,6 +182,16 @@ export class Facts {
     this.newestChosen = Math.max(this.newestChosen, view.vid);
   }
 
+  /** All that was about a first view that was given up. */
+  unfound(): void {
+    this.chosen.clear();
+    this.newestChosen = 0;
+    this.leads.clear();
+    this.proposals.clear();
+    this.#promises.clear();
+    this.#accepts.clear();
+  }
+
   /** A primary speaks in its view. */
   lead(node: NodeFacts, vid: number, start: number): void {
     if (!this.leads.has(vid)) this.leads.set(vid, { id: node.id, life: node.life, start });

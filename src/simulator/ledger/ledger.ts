@@ -142,6 +142,7 @@ export class Ledger {
     const node = this.facts.node(id);
     node.data.ruined ??= reason;
     node.data = data;
+    this.#giveUpFirstView();
   }
 
   /** A running node sets its data aside because it lacks what it must hold. */
@@ -221,6 +222,13 @@ export class Ledger {
   /** View 1 is made, not chosen. */
   #viewDurable(view: View): void {
     if (view.vid === 1) this.#chosen(view);
+  }
+
+  /** A view 1 that nobody has heard of is gone with its founder's data: another is made. */
+  #giveUpFirstView(): void {
+    const { facts } = this;
+    const isKnown = [...facts.nodes.values()].some(({ data }) => data.written.view !== undefined);
+    if (facts.newestChosen === 1 && !isKnown) facts.unfound();
   }
 
   #accepted(node: NodeFacts, instance: number, { ballot, value }: AcceptedValue): void {

@@ -5,6 +5,7 @@
  */
 import type { ClientCore } from "../../client/contract.ts";
 import type { LockClient } from "../../locks/client.ts";
+import { Use } from "../../locks/client-claim.ts";
 import type { Lock, LockMode } from "../../locks/client-types.ts";
 import { ClusterLocks } from "../../locks/cluster-locks.ts";
 import type { Random } from "../random.ts";
@@ -48,6 +49,7 @@ interface Tokens {
 
 export class Locking {
   readonly options: LockingOptions;
+  readonly #now: () => number;
   readonly #violated: Violated;
   readonly #witness: Witness;
   readonly #holds: Map<string, Set<Hold>> = new Map();
@@ -57,9 +59,10 @@ export class Locking {
   granted = 0;
   lost = 0;
 
-  constructor(options: LockingOptions, violated: Violated, witness: Witness) {
+  constructor(options: LockingOptions, now: () => number, violated: Violated, witness: Witness) {
     this.options = options;
     this.#left = options.rounds;
+    this.#now = now;
     this.#violated = violated;
     this.#witness = witness;
   }
@@ -105,11 +108,12 @@ export class Locking {
     if (random.chance(0.03)) await locks.query({ timeoutMs: 2000 }).catch((error: unknown) => this.#expected(error));
     const name = `lock${random.integer(1, this.options.names)}`;
     const mode: LockMode = random.chance(this.options.shared) ? "shared" : "exclusive";
+    const askedAt = this.#now();
     const taken = await this.#acquire(locks, name, mode, random, wishing);
     if (taken === null) return;
     this.granted++;
     const holds = taken.locks.map((one): Hold => ({ client, ...one, maxHoldMs: taken.maxHoldMs }));
-    for (const hold of holds) this.#takes(hold);
+    for (const hold of holds) this.#takes(hold, this.#now() > askedAt);
     for (let acts = random.integer(1, 3); acts > 0; acts--) {
       if (!holds.every((hold) => this.#acts(hold))) break;
       await sleep(random.between(0, this.options.holdMs));
@@ -151,13 +155,17 @@ export class Locking {
     return Array.from({ length: this.options.names }, (_, index) => `lock${index + 1}`);
   }
 
-  /** A grant is news: its token is new and greater than all that it must exclude. */
-  #takes(hold: Hold): void {
+  /**
+   * A grant is news: its token is new and greater than all that it must exclude. Whoever has waited for it and was not told
+   * otherwise may rely on it at once, without a look at the clock, which asking its signal is. (What is kept is taken after
+   * a look at the wall clock that may be a millisecond old: time enough for the machine to sleep.)
+   */
+  #takes(hold: Hold, hasWaited: boolean): void {
     const { name } = hold;
     const { mode, token } = hold.lock;
     this.#holdsOf(name).add(hold);
-    // Whoever was not told otherwise may rely on a grant at once, without a look at the clock.
-    if (!hold.lock.signal.aborted) this.#witness.acts(hold.client, name, token);
+    const mayRely = hasWaited && hold.lock instanceof Use && !hold.lock.isOver;
+    if (!hold.lock.signal.aborted || mayRely) this.#witness.acts(hold.client, name, token);
     let tokens = this.#tokens.get(name);
     if (tokens === undefined) this.#tokens.set(name, (tokens = { seen: new Set(), exclusive: -1n, any: -1n }));
     if (tokens.seen.has(token)) this.#violated(13, `token ${token} of ${name} is given out twice`);

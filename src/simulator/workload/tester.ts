@@ -33,7 +33,7 @@ export class TesterWorkload implements Workload {
 
   constructor(options: TesterOptions, now: () => number, violated: Violated, witness: Witness) {
     this.#load = new Load(options.load, now, violated, witness);
-    this.#locking = new Locking(options.locking, violated, witness);
+    this.#locking = new Locking(options.locking, now, violated, witness);
     this.#leading = new Leading(options.leading, now, violated, witness);
     this.#lanes = options.lanes;
     this.#violated = violated;

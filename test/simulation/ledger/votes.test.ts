@@ -1,6 +1,7 @@
 // Rules 1 and 2: Paxos, and what is durable before it is said.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { DataFacts } from "../../../src/simulator/ledger/facts.ts";
 import { viewOf } from "../../config/views.ts";
 import { ballot, entry, Scene } from "./scene.ts";
 
@@ -18,6 +19,30 @@ one("a value chosen by a majority and adopted by a later ballot is well", () => 
   scene.promise("a", 2, C2);
   scene.accept("c", C2, FIRST);
   assert.equal(scene.texts, []);
+});
+
+/** The founder alone has view 1, or one more node; then its disk is lost, and with new data it makes another. */
+function foundedTwice(first: string): Scene {
+  const scene = new Scene();
+  const begin = (id: string, incarnation: string): void => {
+    scene.start(id);
+    scene.keep(id, { kind: "identity", incarnation, clusterId: undefined });
+  };
+  for (const id of "abc") begin(id, `${id}1`);
+  scene.adopt(first, viewOf("a* b c", 1));
+  scene.ledger.died("a");
+  scene.ledger.newData("a", new DataFacts(), "its disk was wiped");
+  begin("a", "a2");
+  scene.adopt("a", viewOf("a2* b c", 1));
+  return scene;
+}
+
+one("a first view that nobody else has heard of is given up with its founder's data", () => {
+  assert.equal(foundedTwice("a").texts, []);
+});
+
+one("another first view is seen where somebody has taken the one before", () => {
+  assert.equal(foundedTwice("ab").broken, [1]);
 });
 
 one("a later ballot with another value than the chosen one is seen", () => {

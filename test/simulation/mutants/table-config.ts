@@ -214,4 +214,22 @@ export const CONFIG_MUTANTS: readonly Mutant[] = [
     ],
     why: "who comes later was never fresh for the founder; a founder whose disk is replaced founds again",
   },
+  {
+    name: "a fresh node takes a late first view, of a founder that is gone",
+    rules: [1, 6, 15],
+    patches: [{ file: GENESIS, find: "from.incarnation === this.#saidFreshTo;", replace: 'from.incarnation !== "";' }],
+    why: "it has told the next founder that it is fresh, and is counted in the view which that one makes",
+  },
+  {
+    name: "a fresh node becomes a member of a cluster whose machines its program cannot run",
+    rules: [0],
+    patches: [
+      {
+        file: CONFIG,
+        find: "if (includesIdentity(view.members, this.self) && !canRun(this.#able, origin)) {",
+        replace: "if (includesIdentity(view.members, this.self) && this.#able.length === 0) {",
+      },
+    ],
+    why: "it was counted on with a newer program than it has by then, and stops at the first entry",
+  },
 ];

@@ -48,8 +48,14 @@ export const FOUND_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/locks/machine-line.ts",
-        find: "const tenures = entered.map((waiter, index) => tenureOf(waiter, at, true, index, entered.length));",
-        replace: "const tenures = entered.map((waiter) => tenureOf(waiter, at, true));",
+        find: ".map((waiter) => ({ ...waiter, keeps: waiter.keeps && queue.length === 0 }));",
+        replace:
+          ".map((waiter, index) => ({ ...waiter, keeps: waiter.keeps && queue.length === 0, share: [index, count] }));",
+      },
+      {
+        file: "src/locks/machine-line.ts",
+        find: "tenureOf(waiter, at, true, index, entered.length)",
+        replace: "tenureOf(waiter, at, true, ...(waiter as unknown as { share: [number, number] }).share)",
       },
     ],
   },

@@ -174,7 +174,7 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
       { file: MACHINE, find: "request, at(ctx))", replace: "request, at(ctx, table))" },
       { file: MACHINE, find: "all, at(ctx))", replace: "all, at(ctx, table))" },
       { file: MACHINE, find: "isLost, at(ctx))", replace: "isLost, at(ctx, table))" },
-      { file: MACHINE, find: "timeIsUp(table, at(ctx))", replace: "endBars(table, at(ctx, table))" },
+      { file: MACHINE, find: "timeIsUp(table, at(ctx))", replace: "timeIsUp(table, at(ctx, table))" },
       {
         file: MACHINE,
         find: "function at(ctx: StepContext): At {",

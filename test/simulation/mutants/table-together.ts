@@ -11,6 +11,7 @@ const STATE = "src/locks/machine-state.ts";
 const CLAIM = "src/locks/client-claim.ts";
 const CLAIMS = "src/locks/client-claims.ts";
 const ELECTION = "src/locks/election.ts";
+const SNAPSHOT = "src/locks/machine-snapshot.ts";
 
 export const TOGETHER_MUTANTS: readonly Mutant[] = [
   {
@@ -47,6 +48,37 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
       },
     ],
     why: "it takes the first lock for all of them",
+  },
+  {
+    name: "group: for which locks it stands in line is missing from the snapshot",
+    rules: [0, 10],
+    patches: [{ file: SNAPSHOT, find: "  yield* groups;\n", replace: "" }],
+    why: "it is found when the snapshot is restored: nobody could ever let the group in, or would for ever",
+  },
+  {
+    name: "group: it comes back from a snapshot without one of its locks",
+    rules: [10, 12, 14],
+    patches: [
+      {
+        file: SNAPSHOT,
+        find: "for (const row of slice.groups) table.groups.put(...row);",
+        replace:
+          "for (const [session, first, names] of slice.groups) table.groups.put(session, first, names.slice(1));",
+      },
+    ],
+    why: "it is let in where the others are free, and stands in line at the lost one for ever",
+  },
+  {
+    name: "group: its locks come back from a snapshot in another order",
+    rules: [10],
+    patches: [
+      {
+        file: SNAPSHOT,
+        find: "for (const row of slice.groups) table.groups.put(...row);",
+        replace:
+          "for (const [session, first, names] of slice.groups) table.groups.put(session, first, names.reverse());",
+      },
+    ],
   },
   {
     name: "semaphore: one holder too many",
@@ -108,7 +140,7 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
     rules: [10, 12],
     patches: [
       {
-        file: "src/locks/machine-snapshot.ts",
+        file: SNAPSHOT,
         find: "barred: barRow === null ? barred : barFromRow(barRow),",
         replace: "barred: barRow === null || barRow.length > 0 ? barred : barFromRow(barRow),",
       },
@@ -129,5 +161,23 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
     name: "election: the same term for several leaders",
     rules: [13],
     patches: [{ file: ELECTION, find: "return this.#lock.token;", replace: "return this.#lock.token / 4n;" }],
+  },
+  {
+    name: "election: two leaders, as one does not look whether its term is over",
+    rules: [12, 13],
+    patches: [{ file: ELECTION, find: "this.#lock.assertHeld();", replace: "" }],
+  },
+  {
+    name: "election: two leaders, as one is not told that its term is over",
+    rules: [12, 13],
+    patches: [
+      {
+        file: ELECTION,
+        find: `lock.signal.addEventListener("abort", lost, { once: true });\n    if (lock.signal.aborted) lost();`,
+        replace: "void lost;",
+      },
+      { file: ELECTION, find: "this.#lock.assertHeld();", replace: "this.signal.throwIfAborted();" },
+    ],
+    why: "whoever trusts its signal alone must be told",
   },
 ];
