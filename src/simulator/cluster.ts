@@ -183,6 +183,12 @@ export class SimCluster {
     });
   }
 
+  /** Every node has a connection to each of the others. */
+  get isMeshed(): boolean {
+    const { length } = this.nodes;
+    return this.network.connections().length >= length * (length - 1);
+  }
+
   get hasNoSessions(): boolean {
     return this.nodes.every(({ core }) => core?.state.sessions.size === 0);
   }

@@ -148,6 +148,8 @@ class Run {
     const { newestChosen } = cluster.ledger.facts;
     // Sessions that nobody closed come to their end first, and connections that are being made anew are made.
     await this.#until(1.2 * this.#plan.sessionTtlMs, () => cluster.hasNoSessions);
+    if (!(await this.#until(CONVERGE_MS, () => cluster.isMeshed)))
+      return this.#stuck("some nodes have no connection to each other");
     // What was claimed to be run once is forgotten by itself, in a last entry.
     if (cluster.workload.ticks !== true) await this.#until(CONVERGE_MS, () => cluster.hasNoDeadlines);
     await this.#run(world.now + SETTLE_MS);

@@ -38,6 +38,12 @@ const REGRESSIONS: readonly { readonly seed: number; readonly wishes: PlanWishes
     cause:
       "false alarm: an old program was refused by its data when it had already been told to make room for the newer one",
   },
+  {
+    seed: 1795423510065277,
+    wishes: {},
+    cause:
+      "false alarm: four connections of seven nodes were still being made anew when it was looked whether anything grows",
+  },
 ];
 
 const WORKERS = 2;
