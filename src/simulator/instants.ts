@@ -95,6 +95,11 @@ function replaceFounder(founder: SimNode, stage: Stage, random: Random): void {
     network.cut(founder.host, to.host);
   }
   founder.start();
+  // Programs that have met the first founder know its cluster, and nobody else does: they begin anew.
+  for (const client of stage.clients.filter(({ up }) => up)) {
+    client.die();
+    later(stage, random, 0, 100, () => client.start());
+  }
   later(stage, random, DEAF_MS, DEAF_MS, () => {
     for (const { to } of linksFrom(founder, stage)) network.heal(founder.host, to.host);
   });

@@ -44,6 +44,16 @@ const REGRESSIONS: readonly { readonly seed: number; readonly wishes: PlanWishes
     cause:
       "false alarm: four connections of seven nodes were still being made anew when it was looked whether anything grows",
   },
+  {
+    seed: 1795430302913224,
+    wishes: {},
+    cause: "false alarm: a client had met the cluster of a founder that lost its disk before anybody else heard of it",
+  },
+  {
+    seed: 1795430384000236,
+    wishes: {},
+    cause: "false alarm: such a founder had proposed a second view, and does so again after its other first one",
+  },
 ];
 
 const WORKERS = 2;

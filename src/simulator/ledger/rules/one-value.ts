@@ -31,8 +31,10 @@ export const oneValue: Rule = {
         else if (message.type === "decided") decide(message.view, node.id);
         else if (message.type === "prepare") {
           const name = ballotName(message.view.vid + 1, message.ballot);
-          const life = campaigns.get(name);
-          if (life === undefined) campaigns.set(name, node.life);
+          // Another view 1, after one that was given up with its founder's disk, has instances of its own.
+          const campaign = `${name} after ${viewKey(message.view)}`;
+          const life = campaigns.get(campaign);
+          if (life === undefined) campaigns.set(campaign, node.life);
           else if (life !== node.life) violated(`${node.id} uses ballot ${name} again in another life`);
         }
       },
