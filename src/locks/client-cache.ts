@@ -46,6 +46,8 @@ export class Cache {
   readonly #claims: Claims;
   readonly #limits: CacheLimits;
   readonly #keepings: Map<string, Keeping> = new Map();
+  /** The one that was taken last, if it is still there: who takes a lock often takes the same one again. */
+  #recent: Keeping | undefined;
   /** Until then the session of all that is kept can be relied on without a closer look. */
   #trustedUntil = Number.NEGATIVE_INFINITY;
   /** The turn in which a closer look was taken has not ended. */
@@ -77,8 +79,9 @@ export class Cache {
 
   /** A use of a lock that is kept and free; most locks are taken here. */
   take(name: string, mode: LockMode): Use | undefined {
-    const keeping = this.#keepings.get(name);
+    const keeping = this.#recent?.claim.name === name ? this.#recent : this.#keepings.get(name);
     if (keeping === undefined || !isFree(keeping.claim, mode)) return undefined;
+    this.#recent = keeping;
     const now = this.#environment.now();
     const isSure = now < this.#trustedUntil || (this.#isNewTurn() && this.#isTrusted(keeping));
     return isSure ? this.#use(keeping, mode, now) : undefined;
@@ -282,6 +285,7 @@ export class Cache {
   #remove(keeping: Keeping): void {
     keeping.claim.keeping = undefined;
     this.#keepings.delete(keeping.claim.name);
+    if (this.#recent === keeping) this.#recent = undefined;
     if (this.#keepings.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
