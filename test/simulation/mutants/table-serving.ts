@@ -20,7 +20,7 @@ export const SERVING_MUTANTS: readonly Mutant[] = [
       {
         file: SERVING,
         find: `this.#confirmation.add({ kind: "query", client, xid: message.xid, body: message.body });`,
-        replace: "this.#answerQuery(client, message.xid, message.body);",
+        replace: `this.#answer({ kind: "query", client, xid: message.xid, body: message.body }, 0);`,
       },
     ],
   },
