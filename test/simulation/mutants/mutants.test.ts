@@ -1,6 +1,7 @@
 /**
  * The table of mutants fits the code as it is. (Whether each is caught, `npm run sim -- --mutants` says.)
  */
+import { transform } from "esbuild";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { patchedFiles } from "../build.ts";
@@ -9,11 +10,12 @@ import { MUTANTS } from "./table.ts";
 const RULES = 15;
 const LEAST = 45;
 
-test("every patch fits its file exactly once, and changes it", async () => {
+test("every patch fits its file exactly once, changes it, and leaves a program", async () => {
   const misfits: string[] = [];
   for (const { name, patches } of MUTANTS) {
     try {
-      await patchedFiles(patches);
+      const texts = await patchedFiles(patches);
+      for (const text of texts.values()) await transform(text, { loader: "ts", logLevel: "silent" });
       if (patches.length === 0 || patches.some(({ find, replace }) => find === replace)) throw new Error("no change");
     } catch (error) {
       misfits.push(`${name}: ${String(error)}`);
