@@ -28,13 +28,36 @@ export interface Aim {
 
 type Losing = (sending: Sending) => boolean;
 
+/** What follows, once, when something befalls a client. */
+export class Ambush {
+  readonly #strikes: Map<Host, () => void> = new Map();
+
+  set(client: Host, strike: () => void): void {
+    this.#strikes.set(client, strike);
+  }
+
+  awaits(client: Host): boolean {
+    return this.#strikes.size > 0 && this.#strikes.has(client);
+  }
+
+  met(client: Host): void {
+    const strike = this.#strikes.get(client);
+    this.#strikes.delete(client);
+    if (strike !== undefined) client.world.after(0, strike);
+  }
+
+  disarm(): void {
+    this.#strikes.clear();
+  }
+}
+
 export class Aims {
   #armed: { readonly aim: Aim; spared: number }[] = [];
   #losing: Losing[] = [];
-  /** By the host of a client: what follows the next keep-alive that it sends. */
-  readonly #keptAlive: Map<Host, () => void> = new Map();
-  /** The same: what follows when the next notice is on its way to it. */
-  readonly #noticed: Map<Host, () => void> = new Map();
+  /** Upon the next keep-alive that a client sends: nothing that it sends after it. */
+  readonly keepAlive: Ambush = new Ambush();
+  /** When the next notice is on its way to a client: nobody knows when it will be heard. */
+  readonly notice: Ambush = new Ambush();
 
   get isEmpty(): boolean {
     return this.#armed.length === 0;
@@ -56,41 +79,11 @@ export class Aims {
     };
   }
 
-  whenKeptAlive(client: Host, strike: () => void): void {
-    this.#keptAlive.set(client, strike);
-  }
-
-  awaits(client: Host): boolean {
-    return this.#keptAlive.size > 0 && this.#keptAlive.has(client);
-  }
-
-  /** The client has sent a keep-alive: nothing that it sends after it. */
-  keptAlive(client: Host): void {
-    const strike = this.#keptAlive.get(client);
-    this.#keptAlive.delete(client);
-    if (strike !== undefined) client.world.after(0, strike);
-  }
-
-  whenNoticed(client: Host, strike: () => void): void {
-    this.#noticed.set(client, strike);
-  }
-
-  awaitsNotice(client: Host): boolean {
-    return this.#noticed.size > 0 && this.#noticed.has(client);
-  }
-
-  /** A notice has been sent to the client: nobody knows when it will be heard. */
-  noticed(client: Host): void {
-    const strike = this.#noticed.get(client);
-    this.#noticed.delete(client);
-    if (strike !== undefined) client.world.after(0, strike);
-  }
-
   disarm(): void {
     this.#armed = [];
     this.#losing = [];
-    this.#keptAlive.clear();
-    this.#noticed.clear();
+    this.keepAlive.disarm();
+    this.notice.disarm();
   }
 
   /** Whether the message leaves. */

@@ -302,8 +302,8 @@ export class SimCluster {
       return left.length === 0 ? undefined : encodePeerFrame(left);
     };
     this.network.watch = (from, to, frame) => {
-      if (this.#aims.awaits(from) && isTalk(frame) && isKeepAlive(frame)) this.#aims.keptAlive(from);
-      if (this.#aims.awaitsNotice(to) && isTalk(frame) && isNotice(frame)) this.#aims.noticed(to);
+      if (this.#aims.keepAlive.awaits(from) && isTalk(frame) && isKeepAlive(frame)) this.#aims.keepAlive.met(from);
+      if (this.#aims.notice.awaits(to) && isTalk(frame) && isNotice(frame)) this.#aims.notice.met(to);
       const [a, b] = [nodes.get(from), nodes.get(to)];
       if (a === undefined || b === undefined || !isTalk(frame)) return;
       for (const message of this.#decoded(a.id, frame)) {

@@ -280,7 +280,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     }
     host.setClockRate(1 - MOST_DRIFT);
     // Its session is as old as can be when the last thing that was heard of it is a keep-alive.
-    stage.aims.whenKeptAlive(host, () => {
+    stage.aims.keepAlive.set(host, () => {
       for (const node of stage.nodes) stage.network.cut(host, node.host);
     });
     later(stage, random, 1000, 5000, () => {

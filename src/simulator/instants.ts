@@ -25,7 +25,7 @@ function isFirstView({ message }: Sending): boolean {
 function pausesAtNotice(stage: Stage, random: Random): boolean {
   const up = stage.clients.filter((client) => client.up);
   for (const { host } of up)
-    stage.aims.whenNoticed(host, () => {
+    stage.aims.notice.set(host, () => {
       host.pause(random.chance(0.5));
       later(stage, random, 50, 5000, () => host.resume());
     });

@@ -60,14 +60,14 @@ aims("wait for a client's next keep-alive, and strike after it has left", async 
   const world = new World(1);
   const [host, other] = [new Host(world, "client1"), new Host(world, "client2")];
   let struck = 0;
-  all.whenKeptAlive(host, () => struck++);
-  assert.ok(all.awaits(host));
-  assert.not(all.awaits(other));
-  all.keptAlive(host);
+  all.keepAlive.set(host, () => struck++);
+  assert.ok(all.keepAlive.awaits(host));
+  assert.not(all.keepAlive.awaits(other));
+  all.keepAlive.met(host);
   assert.is(struck, 0);
   await world.run(1);
   assert.is(struck, 1);
-  assert.not(all.awaits(host));
+  assert.not(all.keepAlive.awaits(host));
 });
 
 aims("wait for the next notice to a client, and strike while it is on its way", async () => {
@@ -75,13 +75,13 @@ aims("wait for the next notice to a client, and strike while it is on its way", 
   const world = new World(1);
   const [host, other] = [new Host(world, "client1"), new Host(world, "client2")];
   let struck = 0;
-  all.whenNoticed(host, () => struck++);
-  assert.ok(all.awaitsNotice(host));
-  assert.not(all.awaitsNotice(other));
-  all.noticed(host);
+  all.notice.set(host, () => struck++);
+  assert.ok(all.notice.awaits(host));
+  assert.not(all.notice.awaits(other));
+  all.notice.met(host);
   await world.run(1);
   assert.is(struck, 1);
-  assert.not(all.awaitsNotice(host));
+  assert.not(all.notice.awaits(host));
 });
 
 aims.run();

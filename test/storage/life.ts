@@ -4,8 +4,8 @@ import type { DurableState, Storage } from "../../src/protocol/storage.ts";
 import type { Viewstamp } from "../../src/protocol/view.ts";
 import { logStorage } from "../../src/storage/log-storage.ts";
 import { differenceOf } from "../protocol/arbitraries.ts";
-import { type CrashDisk, randomOf } from "./crash-disk.ts";
-import { open, readChunk, save, write } from "./drive.ts";
+import { CrashDisk, randomOf } from "./crash-disk.ts";
+import { close, open, perform, readChunk, save, write } from "./drive.ts";
 import { after, chunkOf, EMPTY, entriesFrom, type Happening, single, textOf, viewNumbered } from "./model.ts";
 
 export const SMALL_SEGMENT = 500;
@@ -17,6 +17,19 @@ export function storageOn(disk: CrashDisk, segmentBytes: number = SMALL_SEGMENT)
       .toString(16)
       .padStart(8, "0");
   return logStorage({ disk, randomId: () => digits() + digits(), defer: queueMicrotask, segmentBytes });
+}
+
+/** What is on the disk after all of this and an orderly end. */
+export async function filesOf(
+  happenings: readonly Happening[],
+  segmentBytes?: number,
+): Promise<Map<string, Uint8Array>> {
+  const disk = new CrashDisk();
+  const storage = storageOn(disk, segmentBytes);
+  await open(storage);
+  await perform(storage, happenings);
+  await close(storage);
+  return disk.contents;
 }
 
 export const at = (vid: number, seqno: number): Viewstamp => ({ vid, seqno });

@@ -6,20 +6,11 @@ import type { DurableState } from "../../src/protocol/storage.ts";
 import { crc32 } from "../../src/storage/crc32.ts";
 import { differenceOf } from "../protocol/arbitraries.ts";
 import { CrashDisk, randomOf } from "./crash-disk.ts";
-import { close, open, perform, write } from "./drive.ts";
-import { assertChunks, at, life, SMALL_SEGMENT, storageOn } from "./life.ts";
+import { close, open, write } from "./drive.ts";
+import { assertChunks, at, filesOf, life, SMALL_SEGMENT, storageOn } from "./life.ts";
 import { after, EMPTY, entriesFrom, type Happening, textOf } from "./model.ts";
 
 const rot = suite("a damaged log");
-
-async function filesOf(happenings: readonly Happening[], segmentBytes?: number): Promise<Map<string, Uint8Array>> {
-  const disk = new CrashDisk();
-  const storage = storageOn(disk, segmentBytes);
-  await open(storage);
-  await perform(storage, happenings);
-  await close(storage);
-  return disk.contents;
-}
 
 /** Opens the files with a byte changed in one; says whether the data was set aside. */
 async function openDamaged(files: ReadonlyMap<string, Uint8Array>, name: string, place: number): Promise<DurableState> {

@@ -7,20 +7,11 @@ import { readChunk } from "../../src/storage/snapshot-reader.ts";
 import { differenceOf } from "../protocol/arbitraries.ts";
 import { hexOf } from "../protocol/hex.ts";
 import { CrashDisk } from "./crash-disk.ts";
-import { close, open, perform } from "./drive.ts";
-import { at, life, SMALL_SEGMENT, storageOn } from "./life.ts";
+import { close, open } from "./drive.ts";
+import { at, filesOf, life, SMALL_SEGMENT, storageOn } from "./life.ts";
 import { after, chunkOf, EMPTY, entriesFrom, type Happening, single, viewNumbered } from "./model.ts";
 
 type Files = ReadonlyMap<string, Uint8Array>;
-
-async function filesOf(happenings: readonly Happening[], segmentBytes: number): Promise<Files> {
-  const disk = new CrashDisk();
-  const storage = storageOn(disk, segmentBytes);
-  await open(storage);
-  await perform(storage, happenings);
-  await close(storage);
-  return disk.contents;
-}
 
 function salvaged(files: Files): Promise<Salvaged | Error> {
   return new Promise((resolve) => {

@@ -20,7 +20,7 @@ import { fileDisk } from "../../src/storage/file-disk.ts";
 import { type Verification, verify } from "../../src/storage/verification.ts";
 import { CrashDisk } from "./crash-disk.ts";
 import { close, codeOf, open, perform } from "./drive.ts";
-import { life, SMALL_SEGMENT, storageOn } from "./life.ts";
+import { filesOf, life, SMALL_SEGMENT, storageOn } from "./life.ts";
 import { after, EMPTY, type Happening, textOf } from "./model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "viewstamp-strangers-"));
@@ -35,15 +35,6 @@ async function lived(happenings: readonly Happening[] = life.slice(0, 5)): Promi
   await perform(storage, happenings);
   await close(storage);
   return directory;
-}
-
-async function filesOf(happenings: readonly Happening[], segmentBytes: number): Promise<Map<string, Uint8Array>> {
-  const disk = new CrashDisk();
-  const storage = storageOn(disk, segmentBytes);
-  await open(storage);
-  await perform(storage, happenings);
-  await close(storage);
-  return disk.contents;
 }
 
 function stateAfter(happenings: readonly Happening[]): string {

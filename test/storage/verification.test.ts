@@ -4,20 +4,11 @@ import * as assert from "uvu/assert";
 import type { Piece } from "../../src/storage/survey.ts";
 import { type Verification, verify } from "../../src/storage/verification.ts";
 import { CrashDisk, randomOf } from "./crash-disk.ts";
-import { close, open, perform, save, setAside, write } from "./drive.ts";
-import { at, life, SMALL_SEGMENT, storageOn } from "./life.ts";
-import { entriesFrom, type Happening } from "./model.ts";
+import { open, perform, save, setAside, write } from "./drive.ts";
+import { at, filesOf, life, SMALL_SEGMENT, storageOn } from "./life.ts";
+import { entriesFrom } from "./model.ts";
 
 type Files = ReadonlyMap<string, Uint8Array>;
-
-async function filesOf(happenings: readonly Happening[], segmentBytes: number): Promise<Files> {
-  const disk = new CrashDisk();
-  const storage = storageOn(disk, segmentBytes);
-  await open(storage);
-  await perform(storage, happenings);
-  await close(storage);
-  return disk.contents;
-}
 
 function copyOf(files: Files): Map<string, Uint8Array> {
   return new Map([...files].map(([name, bytes]) => [name, bytes.slice()]));
