@@ -8,7 +8,7 @@ import { ClusterRig } from "./model/cluster-rig.ts";
 import { Model } from "./model/model.ts";
 import { Performance } from "./model/performance.ts";
 import type { Rig, RigOptions } from "./model/rig.ts";
-import { CLIENTS, CROWDED, StepCommand, step } from "./model/steps.ts";
+import { CLIENTS, CROWDED, PLAIN, type Step, StepCommand, step } from "./model/steps.ts";
 import { WorldRig } from "./model/world-rig.ts";
 
 const FIXED_SEED = 20_261_123;
@@ -66,5 +66,24 @@ for (const { what, make, runs, steps } of rigs) {
     });
   }
 }
+
+test("of two that give up in the same moment none lets in the other (found by seed 137719686)", async () => {
+  const shared = { ...PLAIN, mode: "shared", how: "wait", names: [CROWDED] } as const;
+  const wishes = [
+    shared,
+    { ...shared, mode: "exclusive", timeoutMs: 10_000 } as const,
+    { ...shared, timeoutMs: 10_000 },
+  ];
+  const given: Step[] = [
+    { do: "ask", client: 0, wishes, inVain: false, crash: false },
+    { do: "lapse", client: 0 },
+  ];
+  const rig = new WorldRig({ seed: 0, clients: CLIENTS, cache: false }, 100);
+  await play(
+    rig,
+    false,
+    given.map((one) => new StepCommand(one)),
+  );
+});
 
 test.run();

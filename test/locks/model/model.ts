@@ -78,11 +78,12 @@ export interface Bar {
   most: number;
 }
 
-/** Something that happens by itself, between these moments. */
+/** Something that ends by itself, between these moments, and lets in whoever waits for these names. */
 interface Due {
   readonly least: number;
   readonly most: number;
-  readonly act: () => void;
+  readonly names: readonly string[];
+  readonly end: () => void;
 }
 
 /** Replicated time is told by the primary's clock, which is not quite right. */
@@ -241,9 +242,13 @@ export class Model {
       if (bar.most === Number.POSITIVE_INFINITY) bar.most = now + bar.delayMs * (1 + MOST_DRIFT);
     this.#grantsAreOver();
     for (;;) {
-      const [due] = this.#dues.filter(({ most }) => most <= now).sort((a, b) => a.most - b.most);
-      if (due === undefined) return;
-      due.act();
+      const dues = this.#dues.filter(({ most }) => most <= now);
+      if (dues.length === 0) return;
+      const first = Math.min(...dues.map(({ most }) => most));
+      // Of those that give up in one moment, none is let in by another.
+      const ended = dues.filter(({ most }) => most === first);
+      for (const { end } of ended) end();
+      this.#letIn(ended.flatMap(({ names }) => names));
       this.#grantsAreOver();
     }
   }
@@ -263,28 +268,19 @@ export class Model {
     const dues: Due[] = [];
     for (const ask of this.asks) {
       const { timeoutMs, maxHoldMs, names } = ask.wish;
-      const leave = (state: State): void => {
-        this.#remove(ask, state);
-        this.#letIn(names);
-      };
       if (ask.state === "waits" && timeoutMs !== undefined) {
         const at = ask.at + timeoutMs;
-        dues.push({ least: at, most: at, act: () => leave("timed out") });
+        dues.push({ least: at, most: at, names, end: () => this.#remove(ask, "timed out") });
       }
       const isHeld = ask.state === "held" || this.hasRest(ask);
       if (!isHeld || maxHoldMs === undefined || ask.granted === undefined) continue;
       const [least, most] = ask.granted;
       const lost = ask.state === "held" ? "lost: maxHoldMs" : ask.state;
       const times = { least: least + maxHoldMs * (1 - MOST_DRIFT), most: most + maxHoldMs * (1 + MOST_DRIFT) };
-      dues.push({ ...times, act: () => leave(lost) });
+      dues.push({ ...times, names, end: () => this.#remove(ask, lost) });
     }
-    for (const [name, { least, most }] of this.#bars) {
-      const act = (): void => {
-        this.#bars.delete(name);
-        this.#letIn([name]);
-      };
-      dues.push({ least, most, act });
-    }
+    for (const [name, { least, most }] of this.#bars)
+      dues.push({ least, most, names: [name], end: () => this.#bars.delete(name) });
     return dues;
   }
 

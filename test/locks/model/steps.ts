@@ -278,7 +278,8 @@ async function rob(model: Model, play: Performance, given: Extract<Step, { do: "
   play.begin(model.ask({ ...PLAIN, client: other, names: [name], how: "wait" }));
 }
 
-const PLAIN = {
+/** A lock to be had for as long as one likes. */
+export const PLAIN = {
   isGroup: false,
   mode: "exclusive",
   by: "acquire",
