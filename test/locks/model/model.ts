@@ -258,10 +258,17 @@ export class Model {
       if (ask.granted?.[1] === Number.POSITIVE_INFINITY) ask.granted = [ask.granted[0], this.now];
   }
 
-  /** The moment when all has happened that may happen by itself until then; `undefined`: that is nothing. */
-  whenOver(until: number): number | undefined {
-    const mosts = this.#dues.filter(({ least }) => least <= until).map(({ most }) => most);
-    return mosts.length === 0 ? undefined : Math.max(...mosts);
+  /**
+   * The moment when all has happened that may happen by itself until then, or until that moment and `restMs` more;
+   * `undefined`: that is nothing.
+   */
+  whenOver(until: number, restMs: number): number | undefined {
+    let over: number | undefined;
+    for (const { least, most } of this.#dues.sort((a, b) => a.least - b.least)) {
+      if (least > Math.max(until, (over ?? 0) + restMs)) break;
+      over = Math.max(most, over ?? 0);
+    }
+    return over;
   }
 
   get #dues(): Due[] {

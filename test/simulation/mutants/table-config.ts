@@ -204,7 +204,7 @@ export const CONFIG_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "the first view does not wait for everybody",
-    rules: [1, 6, 15],
+    rules: [0, 1, 6, 15],
     patches: [
       {
         file: GENESIS,
