@@ -7,7 +7,7 @@ import { assert } from "../protocol/errors.ts";
 import type { Accepted, Promised, Refused } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { SeededRandom } from "../protocol/random.ts";
-import { type Identity, type Member, type NodeId, sameIdentity, type View } from "../protocol/view.ts";
+import { type Identity, type Member, type NodeId, primaryOf, sameIdentity, type View } from "../protocol/view.ts";
 import type { AddressBook } from "./address-book.ts";
 import type { Campaign } from "./campaign.ts";
 import type { NewestView } from "./newest-view.ts";
@@ -23,6 +23,9 @@ export interface CampaignsSetup {
   readonly output: ConfigOutput;
   readonly random: SeededRandom;
 }
+
+/** So often `suspectMs` of the primary's silence, and the members have had their turns, all of them. */
+const ORPHANED_AFTER = 4;
 
 export class Campaigns {
   readonly #newest: NewestView;
@@ -206,7 +209,7 @@ export class Campaigns {
 
   /** What this node has to propose now, if anything. */
   #motive(now: number): Intent | undefined {
-    if (!this.#newest.isMember()) return undefined;
+    if (!this.#newest.isMember()) return this.#isOrphaned(now) ? { kind: "finish" } : undefined;
     if (this.#newest.isPrimary()) return this.#primaryMotive(now);
     return this.#suspicions.isTurnToReplace(now) ? { kind: "shrink" } : undefined;
   }
@@ -222,10 +225,22 @@ export class Campaigns {
     return suspicions.canForget(now) ? { kind: "shrink" } : undefined;
   }
 
+  /**
+   * An acceptor that is no member holds a value that may have been chosen, and no member has run the instance to its end for
+   * long: the one that did may be gone, with all others that could. So it does. It proposes nothing of its own: with its
+   * own promise it adopts what it has accepted, or what another has accepted under a higher ballot.
+   */
+  #isOrphaned(now: number): boolean {
+    const { view, acceptor } = this.#newest;
+    if (view === undefined || acceptor.accepted === undefined || !this.#newest.isAcceptor()) return false;
+    return this.#suspicions.liveness.silence(primaryOf(view), now) > ORPHANED_AFTER * this.#options.suspectMs;
+  }
+
   /** From phase 1 to phase 2, once a majority has promised and the roll call is complete or has waited long enough. */
   #advance(campaign: Campaign, now: number): void {
     const { proposer } = campaign;
     if (proposer.value !== undefined || !proposer.hasPromiseQuorum()) return;
+    if (proposer.adopted === undefined && !this.#newest.isMember()) return;
     campaign.quorumAt ??= now;
     const needsRollCall = proposer.adopted === undefined && campaign.intent.kind !== "admit";
     if (needsRollCall && !this.#isRollCallOver(campaign, now)) return;
@@ -235,6 +250,7 @@ export class Campaigns {
       return;
     }
     if (proposer.adopted !== undefined) this.#output.path("acceptedValueAdopted");
+    if (!this.#newest.isMember()) this.#output.path("orphanFinished");
     this.#propose(campaign, value, now);
   }
 

@@ -203,8 +203,7 @@ export class Config {
     this.#askForView(now);
     const founded = this.#tryToFound(now);
     if (founded !== undefined) return founded;
-    if (!this.isMember()) return undefined;
-    this.suspicions.watch(now);
+    if (this.isMember()) this.suspicions.watch(now);
     this.#campaigns.tick(now);
     return undefined;
   }

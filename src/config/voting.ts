@@ -6,7 +6,7 @@ import type { Ballot } from "../protocol/ballot.ts";
 import { assert } from "../protocol/errors.ts";
 import type { Accept, Accepted, Confirm, Confirmed, Prepare, Promised } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
-import { type Identity, includesIdentity, primaryOf, sameIdentity, type View } from "../protocol/view.ts";
+import { type Identity, primaryOf, sameIdentity, type View } from "../protocol/view.ts";
 import type { NewestView } from "./newest-view.ts";
 import type { ConfigOutput } from "./output.ts";
 import type { Suspicions } from "./suspicions.ts";
@@ -63,11 +63,9 @@ export class Voting {
     return { type: "confirmed", vid, round, accepted };
   }
 
-  /** Only members of the newest view propose the next one, to its acceptors. */
+  /** Members of the newest view propose the next one, to its acceptors; and these finish what they have accepted. */
   #isProposer(from: Identity, ballot: Ballot): boolean {
-    const { view } = this.#newest;
-    const isMember = view !== undefined && includesIdentity(view.members, from);
-    return isMember && this.#newest.isAcceptor() && ballot.node === from.id;
+    return this.#newest.isAcceptor(from) && this.#newest.isAcceptor() && ballot.node === from.id;
   }
 
   /** An acceptor that still hears its primary does not help to replace it. */

@@ -145,9 +145,8 @@ export class SimCluster {
   }
 
   /**
-   * Whether all others can go on without this node: they are whole, have joined and know it, and one is a member, also of the
-   * newest view that they know of. A later one may have been chosen by this node's word alone; only members of the view before
-   * may find that out (design.md 4.1).
+   * Whether all others can go on without this node: they are whole, have joined and know it, and one is a member of the newest
+   * view. Whether they know of that does not matter: they can find it out.
    */
   canDoWithout(node: SimNode): boolean {
     const { facts } = this.ledger;
@@ -157,11 +156,9 @@ export class SimCluster {
     const isWhole = others.every(
       ({ identity, data }) => data.ruined === undefined && identity !== undefined && this.#hasJoined(identity, known),
     );
-    const hasMember = (vid: number): boolean => {
-      const view = facts.chosen.get(vid);
-      return others.some(({ identity }) => identity && view?.members.some((m) => sameIdentity(m, identity)));
-    };
-    return isWhole && hasMember(known) && hasMember(facts.newestChosen);
+    const newest = facts.chosen.get(facts.newestChosen);
+    const isMember = (identity: Identity): boolean => newest?.members.some((m) => sameIdentity(m, identity)) === true;
+    return isWhole && others.some(({ identity }) => identity !== undefined && isMember(identity));
   }
 
   /** All clients end their sessions. */

@@ -76,6 +76,31 @@ test("a learner that has promised to hold the log takes no snapshot that ends be
   assert.ok(offer(through + 1), "one that ends beyond it is taken");
 });
 
+test("a view that was chosen, and that nobody knows who lives, is found by those who have accepted it", () => {
+  const world = start(["a", "b", "c", "d", "e"]);
+  world.drop = (_from, _to, { type }) => type === "join";
+  for (const [id, left] of [
+    ["e", "abcd"],
+    ["d", "abc"],
+    ["c", "ab"],
+  ] as const) {
+    loseNode(world, id, "a", left);
+    world.restart(id);
+    world.run(500);
+  }
+  world.drop = (from, _to, { type }) => (type === "decided" && from === "a") || (type === "join" && from !== "c");
+  world.until("a knows the view with c", () => world.members("a") === "abc", 5000);
+  world.kill("a");
+  world.kill("b");
+  assert.equal(
+    ["c", "d", "e"].map((id) => world.members(id)),
+    ["ab", "ab", "ab"],
+  );
+  world.drop = () => false;
+  world.until("c leads again", () => world.node("c").core.isTaking && world.members("c").includes("d"), 20_000);
+  assert.ok(["c", "d", "e"].some((id) => pathCount(world, id, "orphanFinished") > 0));
+});
+
 test("a query is answered only after a majority has confirmed", () => {
   const world = start(["a", "b", "c"]);
   world.drop = (from, to) => from === "a" || to === "a";

@@ -30,7 +30,8 @@ const REGRESSIONS: readonly { readonly seed: number; readonly wishes: PlanWishes
   {
     seed: 1795423510002379,
     wishes: {},
-    cause: "false alarm: the only member of the view that the others know stayed mute, and was to be done without",
+    cause:
+      "a view was chosen by its only proposer, which stayed mute: only members might find that out, and nobody else was one",
   },
   {
     seed: 1795423510019333,
