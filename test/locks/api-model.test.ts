@@ -86,6 +86,13 @@ test("who is let in by the end of a use, while another's end is waited for, is n
   await play(rig, false, program(...first, { do: "failOver" }, { ...asking([a]), crash: true }));
 });
 
+test("nor is who is let in by an end that follows another's (found by seed 72)", async () => {
+  const permit = { ...plain, mode: "shared", names: ["pool"], permits: 1 } as const;
+  const short = { ...permit, maxHoldMs: 20_000 };
+  const rig = new WorldRig({ seed: 0, clients: CLIENTS, cache: {} }, 100);
+  await play(rig, {}, program(asking([{ ...plain, names: ["a"], maxHoldMs: 60_000 }]), asking([short, short, permit])));
+});
+
 function asking(wishes: Extract<Step, { do: "ask" }>["wishes"]): Extract<Step, { do: "ask" }> {
   return { do: "ask", client: 0, wishes, inVain: false, crash: false };
 }

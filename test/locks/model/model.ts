@@ -98,6 +98,8 @@ export class Model {
   readonly #claimed: Map<string, Claimed> = new Map();
   readonly #bars: Map<string, Bar> = new Map();
   #grants = 0;
+  /** The earliest moment at which what is granted now may have been granted, if that is not when the command began. */
+  #grantedFrom: number | undefined;
   now = 0;
   /** When the command that is under way began. */
   began = 0;
@@ -248,7 +250,10 @@ export class Model {
       // Of those that give up in one moment, none is let in by another.
       const ended = dues.filter(({ most }) => most === first);
       for (const { end } of ended) end();
+      // One end may follow another while a third is waited for.
+      this.#grantedFrom = Math.min(this.began, ...ended.map(({ least }) => least));
       this.#letIn(ended.flatMap(({ names }) => names));
+      this.#grantedFrom = undefined;
       this.#grantsAreOver();
     }
   }
@@ -258,17 +263,10 @@ export class Model {
       if (ask.granted?.[1] === Number.POSITIVE_INFINITY) ask.granted = [ask.granted[0], this.now];
   }
 
-  /**
-   * The moment when all has happened that may happen by itself until then, or until that moment and `restMs` more;
-   * `undefined`: that is nothing.
-   */
-  whenOver(until: number, restMs: number): number | undefined {
-    let over: number | undefined;
-    for (const { least, most } of this.#dues.sort((a, b) => a.least - b.least)) {
-      if (least > Math.max(until, (over ?? 0) + restMs)) break;
-      over = Math.max(most, over ?? 0);
-    }
-    return over;
+  /** The moment when all has happened that may happen by itself until then; `undefined`: that is nothing. */
+  whenOver(until: number): number | undefined {
+    const mosts = this.#dues.filter(({ least }) => least <= until).map(({ most }) => most);
+    return mosts.length === 0 ? undefined : Math.max(...mosts);
   }
 
   get #dues(): Due[] {
@@ -306,7 +304,7 @@ export class Model {
   grant(ask: Ask): void {
     ask.state = "held";
     ask.place = ++this.#grants;
-    ask.granted = [this.began, Number.POSITIVE_INFINITY];
+    ask.granted = [this.#grantedFrom ?? this.began, Number.POSITIVE_INFINITY];
     for (const name of ask.wish.names) {
       const others = this.lineOf(name).filter((one) => one !== ask);
       this.#lines.set(name, others);

@@ -381,7 +381,7 @@ export class Performance {
     const { rig, model } = this;
     let hasPassed = false;
     for (;;) {
-      const over = model.whenOver(rig.now() + horizonMs, rig.restMs);
+      const over = model.whenOver(rig.now() + horizonMs);
       if (over === undefined) break;
       hasPassed = true;
       model.began = rig.now();
