@@ -201,6 +201,7 @@ export const CONFIG_MUTANTS: readonly Mutant[] = [
     name: "accepted, undecided value left to block reads",
     rules: [15],
     patches: [{ file: CAMPAIGNS, find: `if (this.#mustFinish) return { kind: "finish" };`, replace: "" }],
+    wishes: { nodes: 3, faults: ["messages lost", "two accepted values"] },
   },
   {
     name: "the first view does not wait for everybody",

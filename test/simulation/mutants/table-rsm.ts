@@ -240,6 +240,7 @@ harmless without the first, and the first is without the second`,
       },
     ],
     why: "a new incarnation acknowledges in the place of its dead one",
+    wishes: { faults: ["lost disk", "slow link", "harsh network", "crash at a message"] },
   },
   {
     name: "old view acknowledged after the new one is known",
