@@ -267,6 +267,7 @@ that can be seen here: the clock was looked at when the frame came, and no time 
       { file: "src/locks/once.ts", find: "if (!trust.isOver()) return", replace: "if (trust !== null) return" },
     ],
     why: "another has claimed it by then, and runs it first",
+    wishes: { faults: ["client pauses", "client cut off", "client unheard", "cut pair"] },
   },
   {
     name: "what was claimed to be run once is forgotten in half its time",
