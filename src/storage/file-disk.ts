@@ -250,14 +250,25 @@ function syncUpwards(path: string, last: string | undefined, done: Done): void {
 
 /** Who may not even look into a directory has made nothing in it. */
 function isForbidden(error: Error): boolean {
-  return "code" in error && (error.code === "EACCES" || error.code === "EPERM");
+  return ["EACCES", "EPERM"].includes(codeIn(error));
 }
+
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full: make room on it",
+  EDQUOT: "its owner's share of the disk is used up: make room, or raise the quota",
+  EMFILE: "this process has too many files open: raise its limit (ulimit -n)",
+  ENFILE: "the system has too many files open",
+  EROFS: "the file system is mounted read-only",
+  EEXIST: "it is a file: name a directory",
+  ENOTDIR: "a part of this path is a file: name a directory",
+};
 
 function unusable(directory: string, cause: unknown): ViewstampError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new ViewstampError(
-    "StorageFailed",
-    `${directory} cannot be used for data (${why}): name a directory that this process may create and write`,
-    { cause },
-  );
+  const advice = ADVICE[codeIn(cause)] ?? "name a directory that this process may create and write";
+  return new ViewstampError("StorageFailed", `${directory} cannot be used for data (${why}): ${advice}`, { cause });
+}
+
+function codeIn(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

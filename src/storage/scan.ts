@@ -4,9 +4,18 @@
  * @module
  */
 import type { Done } from "../protocol/storage.ts";
-import { BLOCK_HEAD_BYTES, type FileId, type FileKind, HEAD_BYTES, ID_OFFSET, parseBlock, readHead } from "./blocks.ts";
+import {
+  BLOCK_HEAD_BYTES,
+  type FileId,
+  type FileKind,
+  HEAD_BYTES,
+  ID_OFFSET,
+  kindIn,
+  parseBlock,
+  readHead,
+} from "./blocks.ts";
 import type { DiskReader, Got } from "./disk.ts";
-import { Damage } from "./faults.ts";
+import { Damage, OtherKind } from "./faults.ts";
 import { errorOf } from "./steps.ts";
 
 /**
@@ -42,8 +51,13 @@ export function readFileId(disk: DiskReader, name: string, kind: FileKind, done:
     const fault = errorOf(() => {
       id = readHead(bytes!, kind);
     });
-    done(fault ?? (id === undefined ? new Damage(`the head of ${name} is damaged`) : undefined), id);
+    done(fault ?? (id === undefined ? headFault(name, bytes!) : undefined), id);
   });
+}
+
+function headFault(name: string, head: Uint8Array): Damage {
+  const kind = kindIn(head);
+  return kind === undefined ? new Damage(`the head of ${name} is damaged`) : new OtherKind(name, kind);
 }
 
 /** Every block in order; one that is bad, or does not end at the limit, is `Damage`. */
