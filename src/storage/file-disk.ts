@@ -8,6 +8,7 @@ import process from "node:process";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
 import type { Disk, DiskFile, FileInfo, Got } from "./disk.ts";
+import { Unreadable } from "./faults.ts";
 import { isGone, type LockTimes } from "./file-lease.ts";
 import { type DirectoryLock, isLockName, lockDirectory } from "./file-lock.ts";
 
@@ -56,6 +57,19 @@ class FileDisk implements Disk {
   }
 
   read(name: string, offset: number, length: number, done: Got<Uint8Array>): void {
+    this.#readOnce(name, offset, length, (error, bytes) => {
+      if (!isLost(error)) return done(error, bytes);
+      // It may have been the way to the disk, rather than the disk.
+      setTimeout(() => {
+        this.#readOnce(name, offset, length, (again, found) => {
+          const what = `bytes ${offset} to ${offset + length} of ${name} cannot be read`;
+          done(isLost(again) ? new Unreadable(`${what}: ${again?.message}`, { cause: again }) : again, found);
+        });
+      }, READ_AGAIN_MS);
+    });
+  }
+
+  #readOnce(name: string, offset: number, length: number, done: Got<Uint8Array>): void {
     fs.open(this.#path(name), "r", (error, descriptor) => {
       if (error !== null) return done(error, undefined);
       readFully(descriptor, new Uint8Array(length), 0, offset, (fault, bytes) => {
@@ -142,6 +156,9 @@ class FileDisk implements Disk {
   }
 }
 
+/** What could not be read is asked for once more after this. */
+const READ_AGAIN_MS = 1000;
+
 /** Up to this many bytes are written without the help of another thread. */
 const AT_ONCE_BYTES = 16 << 10;
 
@@ -217,6 +234,11 @@ function sizeOf(path: string, done: Got<number>): void {
       else done(isGone(fault) ? undefined : fault, undefined);
     });
   });
+}
+
+/** The disk itself says that it cannot give the bytes back: a bad sector. */
+function isLost(error: Error | undefined): boolean {
+  return error?.cause !== undefined && codeIn(error.cause) === "EIO";
 }
 
 /** A read may give less than was asked for before the end. */

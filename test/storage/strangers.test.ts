@@ -106,19 +106,6 @@ strangers("that stand where the data should be are no absence", async () => {
   }
 });
 
-strangers("a file where the directory should be, or in its path, is named as that", async () => {
-  const file = join(folder, "a file");
-  writeFileSync(file, "");
-  for (const [path, advice] of [
-    [file, "it is a file"],
-    [join(file, "data"), "a part of this path is a file"],
-  ] as const) {
-    const error = await open(fileStorage(path)).catch((fault: unknown) => fault);
-    assert.is((error as { code?: string }).code, "StorageFailed");
-    assert.match((error as Error).message, advice);
-  }
-});
-
 strangers("a path that no system takes is refused at the door", () => {
   for (const path of ["a\0b", "", undefined, 7]) {
     assert.throws(
