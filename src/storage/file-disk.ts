@@ -11,6 +11,7 @@ import type { Disk, DiskFile, FileInfo, Got } from "./disk.ts";
 import { Unreadable } from "./faults.ts";
 import { isGone, type LockTimes } from "./file-lease.ts";
 import { type DirectoryLock, isLockName, lockDirectory } from "./file-lock.ts";
+import { patiently } from "./scarcity.ts";
 
 /** `times`: those of its lock; by default as they are good for people. */
 export function fileDisk(directory: string, times?: LockTimes): Disk {
@@ -50,9 +51,11 @@ class FileDisk implements Disk {
   }
 
   list(done: Got<readonly FileInfo[]>): void {
-    fs.readdir(this.name, (error, names) => {
-      if (error !== null) return done(error, undefined);
-      this.#measure(names.filter((name) => !isLockName(name)).sort(), [], done);
+    const read = (ended: Got<string[]>): void =>
+      fs.readdir(this.name, (error, names) => ended(error ?? undefined, names));
+    patiently(read, (error, names) => {
+      if (error !== undefined) return done(error, undefined);
+      this.#measure(names!.filter((name) => !isLockName(name)).sort(), [], done);
     });
   }
 
@@ -70,8 +73,8 @@ class FileDisk implements Disk {
   }
 
   #readOnce(name: string, offset: number, length: number, done: Got<Uint8Array>): void {
-    fs.open(this.#path(name), "r", (error, descriptor) => {
-      if (error !== null) return done(error, undefined);
+    openFile(this.#path(name), "r", (error, descriptor) => {
+      if (descriptor === undefined) return done(error, undefined);
       readFully(descriptor, new Uint8Array(length), 0, offset, (fault, bytes) => {
         fs.close(descriptor, (failure) => {
           const problem = fault ?? failure ?? undefined;
@@ -84,15 +87,15 @@ class FileDisk implements Disk {
   create(name: string, done: Got<DiskFile>): void {
     this.#sure((lost) => {
       if (lost !== undefined) return queueMicrotask(() => done(lost, undefined));
-      fs.open(this.#path(name), "wx", (error, descriptor) => {
-        done(error ?? undefined, error === null ? new FileOnDisk(descriptor, 0, this.#sure) : undefined);
+      openFile(this.#path(name), "wx", (error, descriptor) => {
+        done(error, descriptor === undefined ? undefined : new FileOnDisk(descriptor, 0, this.#sure));
       });
     });
   }
 
   open(name: string, done: Got<DiskFile>): void {
-    fs.open(this.#path(name), "r+", (error, descriptor) => {
-      if (error !== null) return done(error, undefined);
+    openFile(this.#path(name), "r+", (error, descriptor) => {
+      if (descriptor === undefined) return done(error, undefined);
       fs.fstat(descriptor, (failure, stats) => {
         done(failure ?? undefined, failure === null ? new FileOnDisk(descriptor, stats.size, this.#sure) : undefined);
       });
@@ -224,6 +227,14 @@ class FileOnDisk implements DiskFile {
   }
 }
 
+function openFile(path: string, flags: "r" | "r+" | "wx", done: Got<number>): void {
+  patiently(
+    (opened) =>
+      fs.open(path, flags, (error, descriptor) => opened(error ?? undefined, error === null ? descriptor : undefined)),
+    done,
+  );
+}
+
 /** Of a link that leads nowhere it is 0: it is there, and cannot be read. `undefined` if there is nothing. */
 function sizeOf(path: string, done: Got<number>): void {
   fs.stat(path, (error, stats) => {
@@ -254,8 +265,8 @@ function readFully(descriptor: number, target: Uint8Array, had: number, offset: 
 function syncDirectory(path: string, done: Done): void {
   // Windows has no such thing; a rename is in its journal.
   if (process.platform === "win32") return void setImmediate(() => done(undefined));
-  fs.open(path, "r", (error, descriptor) => {
-    if (error !== null) return done(error);
+  openFile(path, "r", (error, descriptor) => {
+    if (descriptor === undefined) return done(error);
     fs.fsync(descriptor, (fault) => {
       fs.close(descriptor, (failure) => done(fault ?? failure ?? undefined));
     });
