@@ -4,12 +4,13 @@
  */
 import * as fs from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import process from "node:process";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
 import type { Disk, DiskFile, FileInfo, Got } from "./disk.ts";
 import { Unreadable } from "./faults.ts";
-import { isGone, type LockTimes } from "./file-lease.ts";
+import { codeIn, isForbidden, unusable } from "./file-advice.ts";
+import { openFile, READ, readFully, sizeOf, syncDirectory, syncUpwards } from "./file-calls.ts";
+import type { LockTimes } from "./file-lease.ts";
 import { type DirectoryLock, isLockName, lockDirectory } from "./file-lock.ts";
 import { patiently } from "./scarcity.ts";
 
@@ -73,7 +74,7 @@ class FileDisk implements Disk {
   }
 
   #readOnce(name: string, offset: number, length: number, done: Got<Uint8Array>): void {
-    openFile(this.#path(name), "r", (error, descriptor) => {
+    openFile(this.#path(name), READ, (error, descriptor) => {
       if (descriptor === undefined) return done(error, undefined);
       readFully(descriptor, new Uint8Array(length), 0, offset, (fault, bytes) => {
         fs.close(descriptor, (failure) => {
@@ -227,81 +228,7 @@ class FileOnDisk implements DiskFile {
   }
 }
 
-function openFile(path: string, flags: "r" | "r+" | "wx", done: Got<number>): void {
-  patiently(
-    (opened) =>
-      fs.open(path, flags, (error, descriptor) => opened(error ?? undefined, error === null ? descriptor : undefined)),
-    done,
-  );
-}
-
-/** Of a link that leads nowhere it is 0: it is there, and cannot be read. `undefined` if there is nothing. */
-function sizeOf(path: string, done: Got<number>): void {
-  fs.stat(path, (error, stats) => {
-    if (error === null) return done(undefined, stats.size);
-    if (!isGone(error)) return done(error, undefined);
-    fs.lstat(path, (fault) => {
-      if (fault === null) done(undefined, 0);
-      else done(isGone(fault) ? undefined : fault, undefined);
-    });
-  });
-}
-
 /** The disk itself says that it cannot give the bytes back: a bad sector. */
 function isLost(error: Error | undefined): boolean {
   return error?.cause !== undefined && codeIn(error.cause) === "EIO";
-}
-
-/** A read may give less than was asked for before the end. */
-function readFully(descriptor: number, target: Uint8Array, had: number, offset: number, done: Got<Uint8Array>): void {
-  if (had === target.length) return done(undefined, target);
-  fs.read(descriptor, target, had, target.length - had, offset + had, (error, count) => {
-    if (error !== null) done(error, undefined);
-    else if (count === 0) done(undefined, target.subarray(0, had));
-    else readFully(descriptor, target, had + count, offset, done);
-  });
-}
-
-function syncDirectory(path: string, done: Done): void {
-  // Windows has no such thing; a rename is in its journal.
-  if (process.platform === "win32") return void setImmediate(() => done(undefined));
-  openFile(path, "r", (error, descriptor) => {
-    if (descriptor === undefined) return done(error);
-    fs.fsync(descriptor, (fault) => {
-      fs.close(descriptor, (failure) => done(fault ?? failure ?? undefined));
-    });
-  });
-}
-
-/** Makes new directories durable: from the parent of the innermost up to the one that was there before, or the root. */
-function syncUpwards(path: string, last: string | undefined, done: Done): void {
-  syncDirectory(path, (error) => {
-    if (error !== undefined || path === last || path === dirname(path)) done(error);
-    else syncUpwards(dirname(path), last, done);
-  });
-}
-
-/** Who may not even look into a directory has made nothing in it. */
-function isForbidden(error: Error): boolean {
-  return ["EACCES", "EPERM"].includes(codeIn(error));
-}
-
-const ADVICE: Readonly<Record<string, string>> = {
-  ENOSPC: "the disk is full: make room on it",
-  EDQUOT: "its owner's share of the disk is used up: make room, or raise the quota",
-  EMFILE: "this process has too many files open: raise its limit (ulimit -n)",
-  ENFILE: "the system has too many files open",
-  EROFS: "the file system is mounted read-only",
-  EEXIST: "it is a file: name a directory",
-  ENOTDIR: "a part of this path is a file: name a directory",
-};
-
-function unusable(directory: string, cause: unknown): ViewstampError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const advice = ADVICE[codeIn(cause)] ?? "name a directory that this process may create and write";
-  return new ViewstampError("StorageFailed", `${directory} cannot be used for data (${why}): ${advice}`, { cause });
-}
-
-function codeIn(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

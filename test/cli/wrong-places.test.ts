@@ -144,6 +144,14 @@ places("what a newer version wrote is named as that by every tool", async () => 
   assert.match(restored.err, `${backup} was written by a newer version: format 99; this version reads`);
 });
 
+places("recover that was interrupted between its two renames says where the old data is", async () => {
+  const directory = fresh("interrupted");
+  await lived(`${directory}.before-recovery`);
+  const { code, err } = await viewstamp("recover", directory, "--force");
+  assert.is(code, 2);
+  assert.match(err, `rename ${directory}.before-recovery to ${directory}`);
+});
+
 places("recover says as JSON what it would do, as well as what it did", async () => {
   const look = await viewstamp("recover", await lived(), "--json", "--id", "a", "--url", "ws://a:1");
   assert.is(look.code, 1);

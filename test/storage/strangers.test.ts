@@ -1,4 +1,5 @@
 // Files in a data directory that are not this storage's, or not where it left them: never removed, never taken for data.
+import { execFileSync } from "node:child_process";
 import fs, {
   copyFileSync,
   existsSync,
@@ -18,6 +19,7 @@ import * as assert from "uvu/assert";
 import { fileStorage } from "../../src/storage/file.ts";
 import { fileDisk } from "../../src/storage/file-disk.ts";
 import { type Verification, verify } from "../../src/storage/verification.ts";
+import { PROCESS_START_MS, within } from "../harness/within.ts";
 import { CrashDisk } from "./crash-disk.ts";
 import { close, codeOf, open, perform } from "./drive.ts";
 import { filesOf, life, SMALL_SEGMENT, storageOn } from "./life.ts";
@@ -105,6 +107,20 @@ strangers("that stand where the data should be are no absence", async () => {
     syncBuiltinESMExports();
   }
 });
+
+(process.platform === "win32" ? strangers.skip : strangers)(
+  "a pipe where a segment should be is waited for by nobody",
+  async () => {
+    const directory = await lived();
+    rmSync(join(directory, "log-00000001"));
+    execFileSync("mkfifo", [join(directory, "log-00000001")]);
+    const opened = open(fileStorage(directory)).catch((fault: unknown) => fault);
+    const error = await within(PROCESS_START_MS, "the start ends", opened);
+    assert.is((error as { code?: string }).code, "StorageFailed");
+    assert.match((error as Error).message, "log-00000001");
+    assert.equal(readdirSync(directory), ["log-00000001"]);
+  },
+);
 
 strangers("a path that no system takes is refused at the door", () => {
   for (const path of ["a\0b", "", undefined, 7]) {

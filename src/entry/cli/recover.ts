@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
+import { resolve } from "node:path";
 import { replicated } from "../../machine/replicated.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Member, Viewstamp } from "../../protocol/view.ts";
@@ -52,7 +53,7 @@ export const recover: Command = {
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
   // Where a link leads: the new data belongs on the same disk.
-  const directory = await realpath(await existingDirectory(args.positionals[0]!));
+  const directory = await realpath(await placeOfData(args.positionals[0]!));
   const holder = await got<string | undefined>((held) => holderOf(directory, held));
   if (holder !== undefined) throw new ViewstampError("DataInUse", `${directory} is in use by ${holder}: stop it first`);
   const skip = args.number("skip", DEFAULT_SKIP);
@@ -71,7 +72,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     terminal.message("viewstamp: nothing was changed; --force makes a new cluster of this");
     return exitCode.failed;
   }
-  const kept = `${directory}.before-recovery`;
+  const kept = keptAs(directory);
   if (existsSync(kept)) throw new ViewstampError("InvalidInput", `${kept} is there already: move it away first`);
   const cluster = clusterOfRemains(newClusterId(), found, member, skip, replicated(builtInMachines));
   await replaceData(directory, kept, cluster, member);
@@ -79,6 +80,20 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   if (args.has("json")) terminal.data(JSON.stringify({ clusterId, member, kept, ...foundIn(found) }));
   else terminal.data(`cluster ${clusterId}, with ${member.id} at ${member.url}; the old data is in ${kept}`);
   return exitCode.ok;
+}
+
+/** @throws {UsageError} if nothing is there */
+async function placeOfData(directory: string): Promise<string> {
+  const kept = keptAs(resolve(directory));
+  if (existsSync(directory) || !existsSync(kept)) return await existingDirectory(directory);
+  throw new UsageError(
+    `there is no directory ${directory}, but what an interrupted recovery has left: rename ${kept} to ${directory}, ` +
+      "and begin again",
+  );
+}
+
+function keptAs(directory: string): string {
+  return `${directory}.before-recovery`;
 }
 
 /** The same node in the new cluster. @throws {UsageError} if the data does not know it */
