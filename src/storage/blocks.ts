@@ -12,7 +12,8 @@ import { crc32 } from "./crc32.ts";
 import { Newer } from "./faults.ts";
 
 const MAGIC = [0x56, 0x53, 0x54, 0x41, 0x4d, 0x50];
-const FORMAT = 1;
+/** Since 2 a segment says which one it is. */
+const FORMAT = 2;
 export const HEAD_BYTES = 20;
 export const BLOCK_HEAD_BYTES = 32;
 /** The offset of the file id within a block. */

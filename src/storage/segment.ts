@@ -103,8 +103,11 @@ export function readSegmentHead(disk: DiskReader, number: number, limit: number,
           const fault = errorOf(() => {
             if (block !== undefined) checkpoint = decodeCheckpoint(block.content);
           });
+          const wasWritten = checkpoint?.number;
           if (fault !== undefined || checkpoint === undefined)
             done(new Damage(`the head of ${name} is damaged`), undefined);
+          else if (wasWritten !== undefined && wasWritten !== number)
+            done(new Damage(`${name} was written as ${segmentName(wasWritten)}`), undefined);
           else done(undefined, { number, name, id, checkpoint, from: HEAD_BYTES + block!.bytes });
         }),
       ),
