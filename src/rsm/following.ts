@@ -50,7 +50,7 @@ export class Following {
       base: log.base,
       runs: log.runs,
       snapshot: this.#reception.position,
-      able: this.#replica.able,
+      able: this.#replica.willing,
     };
     this.#toPrimary(located);
   }
@@ -90,8 +90,8 @@ export class Following {
 
   /** The member's promise: durable before it is said. */
   onReady({ versions }: Ready): void {
-    const { config, able } = this.#replica;
-    if (!config.isMember() || !canRun(able, versions)) return;
+    const { config, willing } = this.#replica;
+    if (!config.isMember() || !canRun(willing, versions)) return;
     const after = Math.max(this.#replica.promise(versions), config.viewWrite);
     this.#replica.output.send(this.view.primary, { type: "readied", vid: this.view.vid, versions }, after);
   }

@@ -11,6 +11,7 @@ import { sameVersions } from "../protocol/machine-versions.ts";
 import type { Heartbeat } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { DurableState, SnapshotInfo } from "../protocol/storage.ts";
+import { decodeUpgrade } from "../protocol/upgrade-body.ts";
 import { ORIGIN, type Viewstamp } from "../protocol/view.ts";
 import { Durability } from "./durability.ts";
 import { HashTrail } from "./hash-trail.ts";
@@ -68,6 +69,7 @@ export class ReplicatedLog {
   #promiseWrite = 0;
   /** The last upgrade executed: the snapshot that it calls for lets newer programs do without older versions. */
   #upgradedAt = 0;
+  #hasFailedToMigrate = false;
 
   constructor(setup: ReplicatedLogSetup) {
     const { options, config, output, durable, upgrades, state, sliceEntries, restorePauseMs = 0 } = setup;
@@ -99,6 +101,19 @@ export class ReplicatedLog {
   /** What this program can run. */
   get able(): readonly MachineAbility[] {
     return this.state.machine.able;
+  }
+
+  /**
+   * What this node is to run: nothing newer, once a migration has failed in this process. It would fail again, and where
+   * others have a mended program already it must not be tried with them: these would differ.
+   */
+  get willing(): readonly MachineAbility[] {
+    if (!this.#hasFailedToMigrate) return this.able;
+    const { versions: running } = this.state;
+    return this.able.map(({ name, versions }) => {
+      const newest = running.find((one) => one.name === name)?.version ?? 0;
+      return { name, versions: versions.filter((version) => version <= newest) };
+    });
   }
 
   /** The versions that the log has after this place. */
@@ -203,7 +218,7 @@ export class ReplicatedLog {
       slice.add(entry.bytes.length);
       this.#sinceSnapshot += entry.bytes.length;
       this.#hashes.note(entry.seqno, this.state.hash);
-      if (entry.kind === "upgrade") this.#upgraded(entry.seqno);
+      if (entry.kind === "upgrade") this.#upgraded(entry);
       each?.(entry, applied);
     }
     if (this.applied < this.#commit) this.goOn();
@@ -226,8 +241,9 @@ export class ReplicatedLog {
     this.#continues = false;
   }
 
-  #upgraded(seqno: number): void {
+  #upgraded({ seqno, body }: Entry): void {
     this.#upgradedAt = seqno;
+    this.#hasFailedToMigrate = !sameVersions(decodeUpgrade(body).to, this.state.versions);
     this.output.happened({ event: "upgraded", machines: this.state.versions });
     this.output.path("machineUpgraded");
   }

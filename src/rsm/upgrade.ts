@@ -25,8 +25,6 @@ export class Upgrade {
   /** Everyone whom the view's primary speaks to. */
   readonly #progress: ReadonlyMap<NodeId, Progress>;
   #attempt: Attempt | undefined;
-  /** A migration to these versions failed: it would fail again. */
-  #failed: readonly MachineVersion[] = [];
 
   constructor(replica: ReplicatedLog, vid: number, progress: ReadonlyMap<NodeId, Progress>) {
     this.#replica = replica;
@@ -51,8 +49,6 @@ export class Upgrade {
 
   /** The entry is executed. */
   executed(): void {
-    if (this.#attempt === undefined) return;
-    if (!sameVersions(this.#attempt.to, this.#replica.state.versions)) this.#failed = this.#attempt.to;
     this.#attempt = undefined;
   }
 
@@ -74,15 +70,15 @@ export class Upgrade {
     }
   }
 
-  /** Newer versions than those of the log that the program of every member can run, as it has said on this connection. */
+  /** Newer versions than those of the log that every member is to run, as it has said on this connection. */
   #wanted(): readonly MachineVersion[] | undefined {
-    const { able, switches, applied, state } = this.#replica;
+    const { willing, switches, applied, state } = this.#replica;
     // One at a time: an entry that is stamped and not executed may still be lost.
     if (switches.firstAfter(applied) !== undefined) return undefined;
     const programs = this.#members().map((member) => (member.located ? member.able : undefined));
     if (programs.includes(undefined)) return undefined;
-    const to = newestCommon([able, ...(programs as NonNullable<Progress["able"]>[])]);
-    if (to === undefined || sameVersions(to, state.versions) || sameVersions(to, this.#failed)) return undefined;
+    const to = newestCommon([willing, ...(programs as NonNullable<Progress["able"]>[])]);
+    if (to === undefined || sameVersions(to, state.versions)) return undefined;
     return to;
   }
 

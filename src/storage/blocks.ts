@@ -12,7 +12,8 @@ import { crc32 } from "./crc32.ts";
 import { Newer } from "./faults.ts";
 
 const MAGIC = [0x56, 0x53, 0x54, 0x41, 0x4d, 0x50];
-const FORMAT = 1;
+/** Since 2 a segment says which one it is. */
+const FORMAT = 2;
 export const HEAD_BYTES = 20;
 export const BLOCK_HEAD_BYTES = 32;
 /** The offset of the file id within a block. */
@@ -50,10 +51,20 @@ export function headOf(kind: FileKind, id: FileId): Uint8Array {
 
 /** The file's id, or `undefined` if this is no head of that kind. @throws {Newer} for a later format */
 export function readHead(bytes: Uint8Array, kind: FileKind): FileId | undefined {
-  if (bytes.length < HEAD_BYTES || MAGIC.some((byte, at) => bytes[at] !== byte)) return undefined;
-  if (viewOf(bytes).getUint32(16) !== crc32(bytes, 0, 16)) return undefined;
+  if (!isHead(bytes)) return undefined;
   if (bytes[7]! > FORMAT) throw new Newer(`format ${bytes[7]}; this version reads ${FORMAT}`);
   return bytes[6] === KINDS[kind] ? bytes.slice(8, 16) : undefined;
+}
+
+/** Of what kind a file with this head is; `undefined` if it is no head. */
+export function kindIn(bytes: Uint8Array): FileKind | undefined {
+  if (!isHead(bytes)) return undefined;
+  return (Object.keys(KINDS) as FileKind[]).find((kind) => KINDS[kind] === bytes[6]);
+}
+
+function isHead(bytes: Uint8Array): boolean {
+  if (bytes.length < HEAD_BYTES || MAGIC.some((byte, at) => bytes[at] !== byte)) return false;
+  return viewOf(bytes).getUint32(16) === crc32(bytes, 0, 16);
 }
 
 /** Fills in the head of a block whose content stands in `target` from `start + BLOCK_HEAD_BYTES` to `end`. */

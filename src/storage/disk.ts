@@ -34,7 +34,10 @@ export interface DiskReader {
   readonly name: string;
   /** All files, in any order; files of the disk's own (the lock) are left out. */
   list(done: Got<readonly FileInfo[]>): void;
-  /** Up to `length` bytes from `offset`; fewer only where the file ends. The bytes are the caller's. */
+  /**
+   * Up to `length` bytes from `offset`; fewer only where the file ends. The bytes are the caller's. `Unreadable` if the disk
+   * has lost some of them: that is damage, while any other error says nothing about the data.
+   */
   read(name: string, offset: number, length: number, done: Got<Uint8Array>): void;
 }
 

@@ -9,6 +9,19 @@ export class Damage extends Error {
   override readonly name: string = "Damage";
 }
 
+/** A part of a file that the disk cannot give back, however often it is asked. */
+export class Unreadable extends Damage {}
+
+/** A whole head, but of a file of another kind. */
+export class OtherKind extends Damage {
+  readonly kind: string;
+
+  constructor(name: string, kind: string) {
+    super(`${name} is a ${kind}`);
+    this.kind = kind;
+  }
+}
+
 /** Data that a later version of this library wrote: it is left alone. */
 export class Newer extends Error {
   override readonly name: string = "Newer";

@@ -4,12 +4,15 @@
  */
 import * as fs from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import process from "node:process";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
 import type { Disk, DiskFile, FileInfo, Got } from "./disk.ts";
-import { isGone, type LockTimes } from "./file-lease.ts";
+import { Unreadable } from "./faults.ts";
+import { codeIn, isForbidden, unusable } from "./file-advice.ts";
+import { openFile, READ, readFully, sizeOf, syncDirectory, syncUpwards } from "./file-calls.ts";
+import type { LockTimes } from "./file-lease.ts";
 import { type DirectoryLock, isLockName, lockDirectory } from "./file-lock.ts";
+import { patiently } from "./scarcity.ts";
 
 /** `times`: those of its lock; by default as they are good for people. */
 export function fileDisk(directory: string, times?: LockTimes): Disk {
@@ -49,15 +52,30 @@ class FileDisk implements Disk {
   }
 
   list(done: Got<readonly FileInfo[]>): void {
-    fs.readdir(this.name, (error, names) => {
-      if (error !== null) return done(error, undefined);
-      this.#measure(names.filter((name) => !isLockName(name)).sort(), [], done);
+    const read = (ended: Got<string[]>): void =>
+      fs.readdir(this.name, (error, names) => ended(error ?? undefined, names));
+    patiently(read, (error, names) => {
+      if (error !== undefined) return done(error, undefined);
+      this.#measure(names!.filter((name) => !isLockName(name)).sort(), [], done);
     });
   }
 
   read(name: string, offset: number, length: number, done: Got<Uint8Array>): void {
-    fs.open(this.#path(name), "r", (error, descriptor) => {
-      if (error !== null) return done(error, undefined);
+    this.#readOnce(name, offset, length, (error, bytes) => {
+      if (!isLost(error)) return done(error, bytes);
+      // It may have been the way to the disk, rather than the disk.
+      setTimeout(() => {
+        this.#readOnce(name, offset, length, (again, found) => {
+          const what = `bytes ${offset} to ${offset + length} of ${name} cannot be read`;
+          done(isLost(again) ? new Unreadable(`${what}: ${again?.message}`, { cause: again }) : again, found);
+        });
+      }, READ_AGAIN_MS);
+    });
+  }
+
+  #readOnce(name: string, offset: number, length: number, done: Got<Uint8Array>): void {
+    openFile(this.#path(name), READ, (error, descriptor) => {
+      if (descriptor === undefined) return done(error, undefined);
       readFully(descriptor, new Uint8Array(length), 0, offset, (fault, bytes) => {
         fs.close(descriptor, (failure) => {
           const problem = fault ?? failure ?? undefined;
@@ -70,15 +88,15 @@ class FileDisk implements Disk {
   create(name: string, done: Got<DiskFile>): void {
     this.#sure((lost) => {
       if (lost !== undefined) return queueMicrotask(() => done(lost, undefined));
-      fs.open(this.#path(name), "wx", (error, descriptor) => {
-        done(error ?? undefined, error === null ? new FileOnDisk(descriptor, 0, this.#sure) : undefined);
+      openFile(this.#path(name), "wx", (error, descriptor) => {
+        done(error, descriptor === undefined ? undefined : new FileOnDisk(descriptor, 0, this.#sure));
       });
     });
   }
 
   open(name: string, done: Got<DiskFile>): void {
-    fs.open(this.#path(name), "r+", (error, descriptor) => {
-      if (error !== null) return done(error, undefined);
+    openFile(this.#path(name), "r+", (error, descriptor) => {
+      if (descriptor === undefined) return done(error, undefined);
       fs.fstat(descriptor, (failure, stats) => {
         done(failure ?? undefined, failure === null ? new FileOnDisk(descriptor, stats.size, this.#sure) : undefined);
       });
@@ -141,6 +159,9 @@ class FileDisk implements Disk {
     });
   }
 }
+
+/** What could not be read is asked for once more after this. */
+const READ_AGAIN_MS = 1000;
 
 /** Up to this many bytes are written without the help of another thread. */
 const AT_ONCE_BYTES = 16 << 10;
@@ -207,57 +228,7 @@ class FileOnDisk implements DiskFile {
   }
 }
 
-/** Of a link that leads nowhere it is 0: it is there, and cannot be read. `undefined` if there is nothing. */
-function sizeOf(path: string, done: Got<number>): void {
-  fs.stat(path, (error, stats) => {
-    if (error === null) return done(undefined, stats.size);
-    if (!isGone(error)) return done(error, undefined);
-    fs.lstat(path, (fault) => {
-      if (fault === null) done(undefined, 0);
-      else done(isGone(fault) ? undefined : fault, undefined);
-    });
-  });
-}
-
-/** A read may give less than was asked for before the end. */
-function readFully(descriptor: number, target: Uint8Array, had: number, offset: number, done: Got<Uint8Array>): void {
-  if (had === target.length) return done(undefined, target);
-  fs.read(descriptor, target, had, target.length - had, offset + had, (error, count) => {
-    if (error !== null) done(error, undefined);
-    else if (count === 0) done(undefined, target.subarray(0, had));
-    else readFully(descriptor, target, had + count, offset, done);
-  });
-}
-
-function syncDirectory(path: string, done: Done): void {
-  // Windows has no such thing; a rename is in its journal.
-  if (process.platform === "win32") return void setImmediate(() => done(undefined));
-  fs.open(path, "r", (error, descriptor) => {
-    if (error !== null) return done(error);
-    fs.fsync(descriptor, (fault) => {
-      fs.close(descriptor, (failure) => done(fault ?? failure ?? undefined));
-    });
-  });
-}
-
-/** Makes new directories durable: from the parent of the innermost up to the one that was there before, or the root. */
-function syncUpwards(path: string, last: string | undefined, done: Done): void {
-  syncDirectory(path, (error) => {
-    if (error !== undefined || path === last || path === dirname(path)) done(error);
-    else syncUpwards(dirname(path), last, done);
-  });
-}
-
-/** Who may not even look into a directory has made nothing in it. */
-function isForbidden(error: Error): boolean {
-  return "code" in error && (error.code === "EACCES" || error.code === "EPERM");
-}
-
-function unusable(directory: string, cause: unknown): ViewstampError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new ViewstampError(
-    "StorageFailed",
-    `${directory} cannot be used for data (${why}): name a directory that this process may create and write`,
-    { cause },
-  );
+/** The disk itself says that it cannot give the bytes back: a bad sector. */
+function isLost(error: Error | undefined): boolean {
+  return error?.cause !== undefined && codeIn(error.cause) === "EIO";
 }

@@ -13,6 +13,7 @@ import { clearInterval, setInterval } from "node:timers";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
 import type { Owner } from "./file-owner.ts";
+import { AGAIN_MS, isScarce, PATIENCE } from "./scarcity.ts";
 
 export interface LockTimes {
   /** How often the file of a lock is written. */
@@ -38,6 +39,7 @@ export class Lease {
   readonly #isHigher: (name: string) => boolean;
   readonly #timer: ReturnType<typeof setInterval>;
   #beat = 0;
+  #isEnding = false;
   /** When the last look began that found it its own, by both clocks: one stands still while the machine sleeps. */
   #trusted: Moment;
   #looking: Done[] | undefined;
@@ -69,6 +71,7 @@ export class Lease {
 
   /** Gives the lock back: not in the middle of a look, which might write to the lock of whoever comes next. */
   end(done: Done): void {
+    this.#isEnding = true;
     clearInterval(this.#timer);
     if (this.#looking !== undefined) this.#looking.push(() => this.end(done));
     else this.#remove(done);
@@ -94,9 +97,12 @@ export class Lease {
     this.#lookNow();
   }
 
-  #lookNow(): void {
+  #lookNow(patience: number = PATIENCE): void {
     const began = clocks();
     this.#write((error) => {
+      // Nothing is known of the lock without opening it: whoever wants to write waits meanwhile.
+      if (isScarce(error) && patience > 0 && !this.#isEnding)
+        return void setTimeout(() => this.#lookNow(patience - 1), AGAIN_MS);
       // It stood still in the middle: others may have come meanwhile, and gone again.
       if (error === undefined && !isWithin(this.#times.watchMs / 2, began)) return this.#lookNow();
       const waiting = this.#looking ?? [];

@@ -128,7 +128,7 @@ export class LogWriter {
     this.#isBusy = true;
     const { disk, remembered, randomId } = this.#options;
     const old = this.#segment;
-    const checkpoint = remembered.checkpoint(this.#durable);
+    const checkpoint = remembered.checkpoint(old.number + 1, this.#durable);
     const failed: Done = (error) => this.#fail(error!);
     makeSegment(
       disk,

@@ -65,6 +65,8 @@ export interface Checkpoint {
   readonly facts: Facts;
   readonly base: Viewstamp;
   readonly runs: readonly Run[];
+  /** Which segment it begins, so that a copy of it is known under any other name; format 1 does not say. */
+  readonly number: number | undefined;
 }
 
 const identity = v.strictObject({ incarnation, clusterId: v.undefinedable(clusterId) });
@@ -156,6 +158,7 @@ export function writeCheckpoint(writer: Writer, checkpoint: Checkpoint): void {
   writeValue(writer, checkpoint.facts);
   writeViewstamp(writer, checkpoint.base);
   writeRuns(writer, checkpoint.base, checkpoint.runs);
+  if (checkpoint.number !== undefined) writer.varuint(checkpoint.number);
 }
 
 /** @throws {ViewstampError} `BadMessage` */
@@ -163,5 +166,6 @@ export function readCheckpoint(reader: Reader): Checkpoint {
   const previousBytes = reader.varuint();
   const read = parse(facts, readValue(reader), "checkpoint");
   const base = readViewstamp(reader);
-  return { previousBytes, facts: read, base, runs: readRuns(reader, base) };
+  const runs = readRuns(reader, base);
+  return { previousBytes, facts: read, base, runs, number: reader.left > 0 ? reader.varuint() : undefined };
 }

@@ -76,7 +76,7 @@ class Recovery {
     makeSegment(
       this.#disk,
       number,
-      remembered.checkpoint(0),
+      remembered.checkpoint(number, 0),
       this.#randomId(),
       then(
         (error) => this.#fail(error),

@@ -53,8 +53,8 @@ export class Remembered {
     return this.#shape.end;
   }
 
-  checkpoint(previousBytes: number): Checkpoint {
-    return { previousBytes, facts: this.#facts, base: this.#shape.base, runs: this.#shape.runs };
+  checkpoint(number: number | undefined, previousBytes: number): Checkpoint {
+    return { previousBytes, facts: this.#facts, base: this.#shape.base, runs: this.#shape.runs, number };
   }
 
   /** Whether all entries after the base have been seen. */

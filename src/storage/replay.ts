@@ -5,13 +5,12 @@
  */
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
-import { hexOfId } from "./blocks.ts";
 import type { DiskReader, Got } from "./disk.ts";
 import { Damage } from "./faults.ts";
 import { type Inventory, segmentName } from "./names.ts";
 import { readRecords } from "./records.ts";
 import { Remembered } from "./remembered.ts";
-import { type Block, readFileId, scanTorn, scanWhole } from "./scan.ts";
+import { type Block, scanTorn, scanWhole } from "./scan.ts";
 import { encodeCheckpoint, readSegmentHead, type SegmentHead } from "./segment.ts";
 import { errorOf, inTurn, type Step } from "./steps.ts";
 
@@ -83,24 +82,14 @@ export class Replay {
   }
 
   /**
-   * Segments before a gap are needless, if what stands behind it goes on from them. The beginning of a log does not, nor
-   * does another copy of one of them: these got there by another way, and one of the two logs is older than the other.
+   * Segments before a gap are needless, if what stands behind it goes on from them. The beginning of a log does not: it got
+   * there by another way, and one of the two logs is older than the other.
    */
-  #compareStrays(done: Done): void {
+  #compareStrays(next: Done): void {
     const [first] = this.#heads;
-    const { strays } = this.#inventory;
-    if (strays.length > 0 && first!.checkpoint.previousBytes === 0)
-      return done(new Damage(`${first!.name} begins a log, beside ${segmentName(strays[0]!)}`));
-    const compare = (number: number): Step => {
-      const name = segmentName(number);
-      return (next) =>
-        readFileId(this.#disk, name, "log", (error, id) => {
-          const twin = id && this.#heads.find((head) => hexOfId(head.id) === hexOfId(id));
-          if (twin !== undefined) next(new Damage(`${twin.name} and ${name} are copies of one segment`));
-          else next(error instanceof Damage ? undefined : error);
-        });
-    };
-    inTurn(strays.map(compare), done);
+    const [stray] = this.#inventory.strays;
+    const isBeginning = stray !== undefined && first!.checkpoint.previousBytes === 0;
+    next(isBeginning ? new Damage(`${first!.name} begins a log, beside ${segmentName(stray)}`) : undefined);
   }
 
   #scan(index: number, next: Done): void {
@@ -134,7 +123,7 @@ export class Replay {
 /** The head of a segment says what the segments before it say. */
 function continues({ name, checkpoint }: SegmentHead, remembered: Remembered): Damage | undefined {
   const said = encodeCheckpoint(checkpoint);
-  const expected = encodeCheckpoint(remembered.checkpoint(checkpoint.previousBytes));
+  const expected = encodeCheckpoint(remembered.checkpoint(checkpoint.number, checkpoint.previousBytes));
   const isSame = said.length === expected.length && said.every((byte, at) => byte === expected[at]);
   return isSame ? undefined : new Damage(`${name} does not continue the log before it`);
 }

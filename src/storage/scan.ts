@@ -4,9 +4,18 @@
  * @module
  */
 import type { Done } from "../protocol/storage.ts";
-import { BLOCK_HEAD_BYTES, type FileId, type FileKind, HEAD_BYTES, ID_OFFSET, parseBlock, readHead } from "./blocks.ts";
+import {
+  BLOCK_HEAD_BYTES,
+  type FileId,
+  type FileKind,
+  HEAD_BYTES,
+  ID_OFFSET,
+  kindIn,
+  parseBlock,
+  readHead,
+} from "./blocks.ts";
 import type { DiskReader, Got } from "./disk.ts";
-import { Damage } from "./faults.ts";
+import { Damage, OtherKind, Unreadable } from "./faults.ts";
 import { errorOf } from "./steps.ts";
 
 /**
@@ -42,8 +51,13 @@ export function readFileId(disk: DiskReader, name: string, kind: FileKind, done:
     const fault = errorOf(() => {
       id = readHead(bytes!, kind);
     });
-    done(fault ?? (id === undefined ? new Damage(`the head of ${name} is damaged`) : undefined), id);
+    done(fault ?? (id === undefined ? headFault(name, bytes!) : undefined), id);
   });
+}
+
+function headFault(name: string, head: Uint8Array): Damage {
+  const kind = kindIn(head);
+  return kind === undefined ? new Damage(`the head of ${name} is damaged`) : new OtherKind(name, kind);
 }
 
 /** Every block in order; one that is bad, or does not end at the limit, is `Damage`. */
@@ -74,10 +88,15 @@ export function scanBlocks(
   done: Got<number>,
 ): void {
   let offset = from;
+  let atOnce = PIECE_BYTES;
 
   const read = (needed: number, had: number): void => {
-    disk.read(name, offset, Math.max(needed, Math.min(PIECE_BYTES, limit - offset)), (error, piece) => {
-      if (error !== undefined) done(error, undefined);
+    disk.read(name, offset, Math.max(needed, Math.min(atOnce, limit - offset)), (error, piece) => {
+      if (error instanceof Unreadable && atOnce > BLOCK_HEAD_BYTES) {
+        // The blocks before the place that cannot be read can.
+        atOnce = BLOCK_HEAD_BYTES;
+        read(needed, had);
+      } else if (error !== undefined) done(error, undefined);
       // A file that ends before the limit gives no more than it gave before.
       else if (piece!.length <= had || piece!.length < needed) done(undefined, offset);
       else parse(piece!);
@@ -160,13 +179,19 @@ function indexOfId(piece: Uint8Array, id: FileId): number {
 
 /** The block that begins at `from`, or `undefined` if none does. */
 export function readBlock(disk: DiskReader, { name, id, from, limit }: Range, done: Got<FoundBlock | undefined>): void {
+  let atOnce = PIECE_BYTES;
   const read = (bytes: number): void => {
     disk.read(name, from, bytes, (error, piece) => {
+      if (error instanceof Unreadable && atOnce > BLOCK_HEAD_BYTES) {
+        // What cannot be read may stand behind the block.
+        atOnce = BLOCK_HEAD_BYTES;
+        return read(Math.min(bytes, atOnce));
+      }
       if (error !== undefined) return done(error, undefined);
       const parsed = parseBlock(piece!, 0, id, from, limit);
       if (parsed.type === "more" && piece!.length === bytes) read(parsed.bytes);
       else done(undefined, parsed.type === "block" ? parsed : undefined);
     });
   };
-  read(Math.min(PIECE_BYTES, Math.max(0, limit - from)));
+  read(Math.min(atOnce, Math.max(0, limit - from)));
 }

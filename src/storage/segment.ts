@@ -7,7 +7,7 @@ import type { Done } from "../protocol/storage.ts";
 import { Batch } from "./batch.ts";
 import { blockOf, type FileId, fileIdOf, HEAD_BYTES, headOf } from "./blocks.ts";
 import type { Disk, DiskFile, DiskReader, Got } from "./disk.ts";
-import { Damage } from "./faults.ts";
+import { Damage, Unreadable } from "./faults.ts";
 import { segmentName } from "./names.ts";
 import { makeFile } from "./new-file.ts";
 import { type Checkpoint, readCheckpoint, readRecords, writeCheckpoint } from "./records.ts";
@@ -78,12 +78,12 @@ export function sealSegment(disk: Disk, { name, id }: SegmentHead, limit: number
   const look = ({ content }: Block): void => {
     for (const { kind } of readRecords(content)) isSealed ||= kind === "seal";
   };
-  scanBlocks(
-    disk,
-    { name, id, from, limit },
-    look,
-    then(done, () => (isSealed ? done(undefined) : disk.open(name, then(done, sealNow)))),
-  );
+  scanBlocks(disk, { name, id, from, limit }, look, (error) => {
+    // What cannot be read there is replaced, as what is not whole.
+    if (error !== undefined && !(error instanceof Unreadable)) done(error);
+    else if (isSealed) done(undefined);
+    else disk.open(name, then(done, sealNow));
+  });
 }
 
 /** As segments appear whole or not at all, one whose head cannot be read is damaged. */
@@ -103,8 +103,11 @@ export function readSegmentHead(disk: DiskReader, number: number, limit: number,
           const fault = errorOf(() => {
             if (block !== undefined) checkpoint = decodeCheckpoint(block.content);
           });
+          const wasWritten = checkpoint?.number;
           if (fault !== undefined || checkpoint === undefined)
             done(new Damage(`the head of ${name} is damaged`), undefined);
+          else if (wasWritten !== undefined && wasWritten !== number)
+            done(new Damage(`${name} was written as ${segmentName(wasWritten)}`), undefined);
           else done(undefined, { number, name, id, checkpoint, from: HEAD_BYTES + block!.bytes });
         }),
       ),

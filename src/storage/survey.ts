@@ -6,7 +6,7 @@
 import type { Done } from "../protocol/storage.ts";
 import { type FileId, type FileKind, HEAD_BYTES } from "./blocks.ts";
 import type { DiskReader } from "./disk.ts";
-import { Damage } from "./faults.ts";
+import { Damage, Unreadable } from "./faults.ts";
 import { type Checkpoint, type LogRecord, readRecords } from "./records.ts";
 import { type Block, findBlock, type Range, readFileId, scanBlocks } from "./scan.ts";
 import { decodeCheckpoint } from "./segment.ts";
@@ -21,7 +21,9 @@ export interface Piece {
     /** The first block of a segment. */
     | { readonly type: "checkpoint"; readonly checkpoint: Checkpoint }
     /** Bytes that are not what was written here, or were never written whole. */
-    | { readonly type: "bad"; readonly why: string };
+    | { readonly type: "bad"; readonly why: string }
+    /** The disk cannot give these bytes back, and what stands behind them is not looked at. */
+    | { readonly type: "unreadable"; readonly why: string };
 }
 
 export interface Surveyed {
@@ -35,6 +37,10 @@ export function survey(disk: DiskReader, file: Surveyed, visit: (piece: Piece) =
   readFileId(disk, file.name, file.kind, (error, id) => {
     if (id !== undefined) return walk(disk, file, id, visit, done);
     if (!(error instanceof Damage)) return done(error);
+    if (error instanceof Unreadable) {
+      visit({ offset: 0, bytes: file.bytes, content: { type: "unreadable", why: error.message } });
+      return done(undefined);
+    }
     // Without the id no block can be told from bytes that look like one.
     visit({ offset: 0, bytes: file.bytes, content: { type: "bad", why: "the head of the file is damaged" } });
     done(undefined);
@@ -49,14 +55,23 @@ function walk(
   done: Done,
 ): void {
   const rangeFrom = (from: number): Range => ({ name, id, from, limit });
-  const take = (block: Block): void => visit(pieceOf(kind, block));
+  let reached = HEAD_BYTES;
+  const take = (block: Block): void => {
+    reached = block.offset + block.bytes;
+    visit(pieceOf(kind, block));
+  };
+  const failed: Done = (error) => {
+    if (!(error instanceof Unreadable)) return done(error);
+    visit({ offset: reached, bytes: limit - reached, content: { type: "unreadable", why: error.message } });
+    done(undefined);
+  };
 
   const goOn = (from: number): void => {
     scanBlocks(
       disk,
       rangeFrom(from),
       take,
-      then(done, (end) => {
+      then(failed, (end) => {
         if (end < limit) skip(end);
         else done(undefined);
       }),
@@ -65,7 +80,7 @@ function walk(
 
   const skip = (from: number): void => {
     findBlock(disk, rangeFrom(from), (error, block) => {
-      if (error !== undefined) return done(error);
+      if (error !== undefined) return failed(error);
       const end = block?.offset ?? limit;
       visit({ offset: from, bytes: end - from, content: { type: "bad", why: "no whole block" } });
       if (block === undefined) done(undefined);

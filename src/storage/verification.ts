@@ -177,11 +177,12 @@ class Tally {
   #records = 0;
   #entries = 0;
   #highestMark = 0;
-  readonly #bad: { readonly offset: number; readonly bytes: number; readonly why: string }[] = [];
+  readonly #bad: { readonly offset: number; readonly bytes: number; readonly why: string; isUnreadable: boolean }[] =
+    [];
 
   add({ offset, bytes, content }: Piece): void {
-    if (content.type === "bad") {
-      this.#bad.push({ offset, bytes, why: content.why });
+    if (content.type === "bad" || content.type === "unreadable") {
+      this.#bad.push({ offset, bytes, why: content.why, isUnreadable: content.type === "unreadable" });
       return;
     }
     this.#blocks++;
@@ -192,9 +193,12 @@ class Tally {
   }
 
   report({ name, bytes, limit }: Inspected, { state, isLast }: Use): FileReport {
-    const faults = this.#bad.map((bad): Fault => {
+    const faults = this.#bad.map(({ isUnreadable, ...bad }): Fault => {
       if (state === "left over" || (limit !== undefined && bad.offset >= limit)) return { ...bad, what: "unused" };
-      return { ...bad, what: isLast && bad.offset > 0 && this.#highestMark <= bad.offset ? "torn" : "damaged" };
+      return {
+        ...bad,
+        what: isLast && !isUnreadable && bad.offset > 0 && this.#highestMark <= bad.offset ? "torn" : "damaged",
+      };
     });
     const has = (what: Fault["what"]): boolean => faults.some((fault) => fault.what === what);
     const sound = has("torn") ? "torn" : "sound";

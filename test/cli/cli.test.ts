@@ -228,6 +228,7 @@ program("changes the membership", async () => {
   const [url, node] = await serve("--memory");
   const cluster = ["--cluster", url];
   saysOnlyBeside(await viewstamp("members", "lift", "z", ...cluster), "view 1", /z was not barred/);
+  assert.equal(JSON.parse((await viewstamp("members", "lift", "z", "--json", ...cluster)).out), { vid: 1 });
   const added = await freeUrl();
   assert.equal(await viewstamp("members", "add", "b", added, ...cluster), { code: 0, out: "view 2", err: "" });
   start("serve", "--id", "b", "--cluster", `a=${url}`, "--listen", added, "--memory", "--json", "--with-parent");

@@ -28,6 +28,27 @@ async function until(locks: ClusterLocks, pending: number): Promise<void> {
   while ((await locks.query()).pending.length !== pending);
 }
 
+program("tells whoever waits for a lock, or to be elected, for whom", async () => {
+  const [url] = await serve("--memory");
+  const ann = await connectLocks({ cluster: [url], owner: "ann", cache: false });
+  const held = [await ann.acquire("door"), await ann.acquire("chief")];
+  const waits = [
+    start("lock", "door", "--cluster", url, "--", "true"),
+    start("elect", "chief", "--cluster", url, "--", "true"),
+  ];
+  for (const [index, name] of ["door", "chief"].entries()) {
+    const said = new RegExp(`viewstamp: waits for the lock "${name}": held by ann for \\d+\\.\\ds\n`);
+    const told = async (): Promise<void> => {
+      while (!said.test(waits[index]!.complaints)) await new Promise((again) => setTimeout(again, 20));
+    };
+    await within(PROCESS_START_MS, `the wait for ${name} is told`, told());
+    await held[index]!.release();
+    await within(PROCESS_START_MS, "it runs its command", waits[index]!.exited);
+    assert.is(waits[index]!.complaints.match(/waits for/g)?.length, 1, "once");
+  }
+  await ann.close();
+});
+
 program("lists who holds and who waits, and steals", async () => {
   const [url] = await serve("--memory");
   const cluster = ["--cluster", url];
@@ -47,6 +68,9 @@ program("lists who holds and who waits, and steals", async () => {
   assert.is(table.length, 3, "the other lock does not begin so");
   assert.match(table[1]!, new RegExp(`^door +held +exclusive +\\d+\\.\\ds +${held.token} +1 waiting +\\S+ +ann$`));
   assert.match(table[2]!, /^door +waits 1 +exclusive +\d+\.\ds +- +\S+ +bob$|^door +waits 1 .* bob$/);
+  const robbed = JSON.parse((await viewstamp("steal", "a window", "--json", ...cluster)).out);
+  assert.equal([robbed.name, robbed.robbed[0].owner, robbed.robbed[0].mode], ["a window", "ann", "shared"]);
+  assert.is(robbed.robbed[0].token, String(window.token));
   const stolen = await viewstamp("steal", "door", ...cluster);
   assert.is(stolen.code, 0, stolen.err);
   assert.match(stolen.out, new RegExp(`^door exclusive \\S+ ann \\d+\\.\\ds ${held.token}$`));

@@ -25,10 +25,14 @@ const cluster: NewCluster = {
 };
 
 /** Renaming onto or from this path fails, as of a mount point. */
-async function whileMounted<T>(path: string, run: () => Promise<T>): Promise<T> {
+function whileMounted<T>(path: string, run: () => Promise<T>): Promise<T> {
+  return whileFailing((from, to) => from === path || to === path, run);
+}
+
+async function whileFailing<T>(fails: (from: string, to: string) => boolean, run: () => Promise<T>): Promise<T> {
   const { rename } = fs.promises;
   fs.promises.rename = async (from, to) => {
-    if (from !== path && to !== path) return await rename(from, to);
+    if (!fails(String(from), String(to))) return await rename(from, to);
     throw Object.assign(new Error(`EBUSY: resource busy or locked, rename '${from}'`), { code: "EBUSY", path: from });
   };
   syncBuiltinESMExports();
@@ -73,6 +77,20 @@ data("appears under its names, and is what it should be", async () => {
   assert.equal(readdirSync(directory), ["log-00000001"]);
   assert.not(existsSync(`${directory}.kept`));
   assert.not(readdirSync(folder).some((name) => name.startsWith("mounted.new")));
+});
+
+(isNode ? data : data.skip)("gives the old its name back where the new cannot take it", async () => {
+  const directory = join(folder, "replaced");
+  mkdirSync(directory);
+  writeFileSync(join(directory, "log-00000001"), "old");
+  const isLast = (from: string): boolean => from.includes(".new-");
+  const replaced = whileFailing(isLast, () => replaceData(directory, `${directory}.kept`, cluster, members[0]!));
+  await replaced.catch((fault) => fault);
+  assert.equal(
+    readdirSync(folder).filter((name) => name.startsWith("replaced")),
+    ["replaced"],
+  );
+  assert.equal(readdirSync(directory), ["log-00000001"]);
 });
 
 data.after(() => rmSync(folder, { recursive: true, force: true }));

@@ -375,6 +375,24 @@ test("a migration that fails leaves the cluster at the old version, and is not t
   assert.is(upgradesIn(world, at).length, 1);
 });
 
+test("a mended migration is tried once every member has it, and not while some would still fail", () => {
+  const world = start(IDS);
+  world.broken = 1;
+  for (const id of ["c", "b", "a"]) upgrade(world, id);
+  world.run(5000);
+  const failures = upgradesIn(world, primary(world)).length;
+  world.broken = Number.POSITIVE_INFINITY;
+  for (const id of ["c", "b"]) {
+    upgrade(world, id);
+    world.run(5000);
+    assert.is(versionAt(world, primary(world)), 1);
+    assert.is(upgradesIn(world, primary(world)).length, failures, "no new attempt");
+  }
+  upgrade(world, "a");
+  world.until("all switched", () => IDS.every((id) => versionAt(world, id) === 2), 5000);
+  for (const id of IDS) assert.is(world.node(id).halted, undefined, id);
+});
+
 test("replicas of which only some can migrate notice that they differ", () => {
   const world = start(IDS);
   for (const id of ["c", "b"]) upgrade(world, id);

@@ -22,6 +22,7 @@ import { fileDisk } from "../../src/storage/file-disk.ts";
 import type { LockTimes } from "../../src/storage/file-lease.ts";
 import { logStorage } from "../../src/storage/log-storage.ts";
 import { close, codeOf, open, write } from "./drive.ts";
+import { viewNumbered } from "./model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "viewstamp-lock-"));
 const files = suite("the lock of a directory");
@@ -50,6 +51,64 @@ files.after(() => rmSync(folder, { recursive: true, force: true }));
   const storage = fileStorage(directory);
   await open(storage);
   await close(storage);
+});
+
+(isNode ? files : files.skip)("waits, rather than fail, while too many files are open", async () => {
+  const directory = newDirectory();
+  const times = { beatMs: 20, trustMs: 60, watchMs: 120 };
+  const options = { randomId: () => "0123456789abcdef", defer: setImmediate, segmentBytes: 100 };
+  const storage = logStorage({ disk: fileDisk(directory, times), ...options });
+  await open(storage);
+  const calls = ["open", "readFile", "writeFile", "readdir"] as const;
+  const real = Object.fromEntries(calls.map((call) => [call, fs[call]]));
+  const scarce = (...args: unknown[]): void => {
+    const error = Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
+    setImmediate(() => (args.at(-1) as (error: Error) => void)(error));
+  };
+  const put = (kind: Record<string, unknown>): void => {
+    Object.assign(fs, kind);
+    syncBuiltinESMExports();
+  };
+  try {
+    put(Object.fromEntries(calls.map((call) => [call, scarce])));
+    // Longer than the lock is trusted unseen, and a segment is full meanwhile.
+    await new Promise((later) => setTimeout(later, 2 * times.trustMs));
+    const writes = [1, 2, 3].map((seqno) => {
+      return write(storage, { kind: "view", view: viewNumbered(seqno) });
+    });
+    await new Promise((later) => setTimeout(later, 2 * times.trustMs));
+    put(real);
+    await Promise.all(writes);
+  } finally {
+    put(real);
+  }
+  await write(storage, { kind: "view", view: viewNumbered(4) });
+  await close(storage);
+  const again = fileStorage(directory);
+  assert.is((await open(again)).view?.vid, 4);
+  await close(again);
+});
+
+(isNode ? files : files.skip)("is given back also while too many files are open", async () => {
+  const directory = newDirectory();
+  const disk = fileDisk(directory, { beatMs: 10_000, trustMs: 1, watchMs: 120 });
+  const { readFile } = fs;
+  await new Promise<void>((resolve, reject) => disk.lock((error) => (error === undefined ? resolve() : reject(error))));
+  try {
+    fs.readFile = ((...args: unknown[]) => {
+      setImmediate(() =>
+        (args.at(-1) as (error: Error) => void)(Object.assign(new Error("EMFILE"), { code: "EMFILE" })),
+      );
+    }) as unknown as typeof readFile;
+    syncBuiltinESMExports();
+    const removed = new Promise((done) => disk.remove("nothing", done));
+    const unlocked = new Promise((done) => disk.unlock(done));
+    assert.match(String(await removed), "EMFILE");
+    assert.match(String(await unlocked), "EMFILE");
+  } finally {
+    fs.readFile = readFile;
+    syncBuiltinESMExports();
+  }
 });
 
 /** What a lock of this very process says. */

@@ -106,10 +106,13 @@ files("says what to do where it cannot write", async () => {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, "a-file");
   writeFileSync(file, "");
-  for (const directory of [file, join(file, "data")]) {
+  for (const [directory, advice] of [
+    [file, "it is a file: name a directory"],
+    [join(file, "data"), "a part of this path is a file: name a directory"],
+  ] as const) {
     const error = await open(fileStorage(directory)).catch((fault: unknown) => fault);
     assert.ok(error instanceof ViewstampError && error.code === "StorageFailed", String(error));
-    assert.match((error as Error).message, "name a directory that this process may create and write");
+    assert.match((error as Error).message, advice);
   }
 });
 

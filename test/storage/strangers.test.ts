@@ -1,4 +1,5 @@
 // Files in a data directory that are not this storage's, or not where it left them: never removed, never taken for data.
+import { execFileSync } from "node:child_process";
 import fs, {
   copyFileSync,
   existsSync,
@@ -15,13 +16,19 @@ import { join } from "node:path";
 import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { Storage } from "../../src/protocol/storage.ts";
+import { blockOf, fileIdOf, headOf } from "../../src/storage/blocks.ts";
+import { crc32 } from "../../src/storage/crc32.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import { fileDisk } from "../../src/storage/file-disk.ts";
+import { Remembered } from "../../src/storage/remembered.ts";
+import { encodeCheckpoint } from "../../src/storage/segment.ts";
 import { type Verification, verify } from "../../src/storage/verification.ts";
+import { PROCESS_START_MS, within } from "../harness/within.ts";
 import { CrashDisk } from "./crash-disk.ts";
 import { close, codeOf, open, perform } from "./drive.ts";
-import { filesOf, life, SMALL_SEGMENT, storageOn } from "./life.ts";
-import { after, EMPTY, type Happening, textOf } from "./model.ts";
+import { at, filesOf, life, SMALL_SEGMENT, storageOn } from "./life.ts";
+import { after, EMPTY, entriesFrom, type Happening, textOf, viewNumbered } from "./model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "viewstamp-strangers-"));
 /** Only Node lets its `node:fs` be replaced. */
@@ -39,6 +46,12 @@ async function lived(happenings: readonly Happening[] = life.slice(0, 5)): Promi
 
 function stateAfter(happenings: readonly Happening[]): string {
   return textOf(happenings.reduce(after, EMPTY));
+}
+
+async function opened(disk: CrashDisk): Promise<Storage> {
+  const storage = storageOn(disk);
+  await open(storage);
+  return storage;
 }
 
 const strangers = suite("files of others in a data directory");
@@ -106,6 +119,20 @@ strangers("that stand where the data should be are no absence", async () => {
   }
 });
 
+(process.platform === "win32" ? strangers.skip : strangers)(
+  "a pipe where a segment should be is waited for by nobody",
+  async () => {
+    const directory = await lived();
+    rmSync(join(directory, "log-00000001"));
+    execFileSync("mkfifo", [join(directory, "log-00000001")]);
+    const opened = open(fileStorage(directory)).catch((fault: unknown) => fault);
+    const error = await within(PROCESS_START_MS, "the start ends", opened);
+    assert.is((error as { code?: string }).code, "StorageFailed");
+    assert.match((error as Error).message, "log-00000001");
+    assert.equal(readdirSync(directory), ["log-00000001"]);
+  },
+);
+
 strangers("a path that no system takes is refused at the door", () => {
   for (const path of ["a\0b", "", undefined, 7]) {
     assert.throws(
@@ -141,20 +168,66 @@ misplaced("behind a gap is no reason to remove those before it: it may be the ol
   assert.ok(setAside > candidates.length / 2, `${setAside} of ${candidates.length}`);
 });
 
+misplaced("is damage also as a copy of one that was removed since, though a snapshot goes with it", async () => {
+  const begun = [
+    ...life.slice(0, 3),
+    { kind: "append", entries: entriesFrom(at(0, 0), 1, 5, 100) },
+    { kind: "append", entries: entriesFrom(at(1, 5), 1, 2, 40) },
+    { kind: "saved", at: at(1, 7), chunks: 1 },
+    { kind: "base", at: at(1, 7) },
+  ] as const;
+  const early = await filesOf(begun, 400);
+  const [copied] = [...early.keys()]
+    .filter((name) => name.startsWith("log-"))
+    .sort()
+    .slice(-1);
+  // Its own place is full before any other entry comes: nothing in it is needed any more.
+  const views = [2, 3, 4].map((vid) => ({ kind: "view", view: viewNumbered(vid) }) as const);
+  const more = [...views, { kind: "append", entries: entriesFrom(at(1, 7), 4, 9, 100) }] as const;
+  const now = await filesOf([...begun, ...more], 400);
+  assert.not(now.has(copied!), "it was removed");
+  const state = await open(storageOn(new CrashDisk(new Map(now).set("log-00000099", early.get(copied!)!)), 400));
+  assert.is(state.setAside?.reason, `log-00000099 was written as ${copied}`);
+});
+
 misplaced("is found by its kind of fault", async () => {
-  const [[name, bytes] = ["", new Uint8Array()]] = await filesOf(life.slice(0, 4), 1 << 20);
-  const later = await filesOf(life.slice(0, 8), 1 << 20);
   const reason = async (files: Map<string, Uint8Array>): Promise<string | undefined> =>
     (await open(storageOn(new CrashDisk(files)))).setAside?.reason;
-  assert.is(await reason(new Map(later).set("log-00000009", bytes)), `log-00000009 begins a log, beside ${name}`);
   const rolled = await filesOf(life, SMALL_SEGMENT);
-  const last = [...rolled.keys()]
+  const [last = ""] = [...rolled.keys()]
     .filter((one) => one.startsWith("log-"))
     .sort()
-    .at(-1)!;
+    .slice(-1);
   const twin = new Map(rolled).set("log-00000099", rolled.get(last)!);
-  assert.is(await reason(twin), `log-00000099 and ${last} are copies of one segment`);
+  assert.is(await reason(twin), `log-00000099 was written as ${last}`);
+  // Data that was set aside elsewhere, and begun anew, begins at a higher number.
+  const anew = new CrashDisk(new Map([["log-00000008", Uint8Array.of(1)]]));
+  await close(await opened(anew));
+  const beginning = anew.contents.get("log-00000009")!;
+  const files = new Map(await filesOf(life.slice(0, 4), 1 << 20)).set("log-00000009", beginning);
+  assert.is(await reason(files), "log-00000009 begins a log, beside log-00000001");
 });
+
+misplaced(
+  "that does not say which one it is was written by an earlier version: it is read, and gone on with",
+  async () => {
+    const bytes = blockOf(
+      encodeCheckpoint(new Remembered().checkpoint(undefined, 0)),
+      fileIdOf("00".repeat(8)),
+      20,
+      20,
+    );
+    const file = Uint8Array.from([...headOf("log", fileIdOf("00".repeat(8))), ...bytes]);
+    file[7] = 1;
+    new DataView(file.buffer).setUint32(16, crc32(file, 0, 16));
+    const disk = new CrashDisk(new Map([["log-00000001", file]]));
+    const storage = storageOn(disk, 400);
+    assert.is((await open(storage)).setAside, undefined);
+    await perform(storage, life.slice(0, 15));
+    await close(storage);
+    assert.is(textOf(await open(storageOn(new CrashDisk(disk.contents)))), stateAfter(life.slice(0, 15)));
+  },
+);
 
 misplaced.run();
 

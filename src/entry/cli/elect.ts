@@ -18,6 +18,7 @@ import {
   ownerOption,
   ttlOption,
 } from "./lock-options.ts";
+import { tellOfWait } from "./lock-wait.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const elect: Command = {
@@ -48,7 +49,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const locks = await connectAsHolder(args);
   try {
     const election = locks.elect(args.positionals[0]!, limits);
-    return await lead(election, args.command, graceMs, terminal);
+    const wait = (): (() => void) => tellOfWait(locks, [election.name], terminal);
+    return await lead(election, wait, args.command, graceMs, terminal);
   } finally {
     await locks.close();
   }
@@ -56,6 +58,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
 
 async function lead(
   election: Election,
+  wait: () => () => void,
   command: readonly string[],
   graceMs: number,
   terminal: Terminal,
@@ -67,9 +70,11 @@ async function lead(
     // A running command gets the signal itself, and ends the program by its end.
     if (!isRunning) void election.close();
   });
+  let waitIsOver = wait();
   try {
     for await (const { term, signal } of election) {
       isRunning = true;
+      waitIsOver();
       terminal.message(`viewstamp: elected as the leader of "${election.name}", term ${term}`);
       const env = { VIEWSTAMP_ELECTION: election.name, VIEWSTAMP_TERM: String(term) };
       const outcome = await runChild(command, { env, signal, graceMs });
@@ -78,9 +83,11 @@ async function lead(
       if (outcome.trouble !== "" || !signal.aborted) return outcome.code;
       terminal.message(lossText(`the leadership of "${election.name}"`, signal));
       if (ended !== null) break;
+      waitIsOver = wait();
     }
     return signalCode(ended);
   } finally {
+    waitIsOver();
     stopWatching();
   }
 }

@@ -21,6 +21,7 @@ import {
   ttlOption,
   waitOf,
 } from "./lock-options.ts";
+import { tellOfWait } from "./lock-wait.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const lock: Command = {
@@ -40,6 +41,7 @@ export const lock: Command = {
     "grace-ms": graceOption,
   },
   details: [
+    "A wait of more than two seconds is told on standard error, with who holds the lock.",
     "Several locks are granted in one step: no deadlock, in whatever order programs name them.",
     "The command finds the fencing token in VIEWSTAMP_TOKEN and the name in VIEWSTAMP_LOCK, of several those of the",
     "first; VIEWSTAMP_TOKENS has all, as a JSON object with a string for each name. A resource that refuses smaller",
@@ -58,7 +60,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const graceMs = graceOf(args);
   const locks = await connectAsHolder(args, options.timeoutMs);
   try {
-    const held = await waitFor(locks, names, options);
+    const held = await waitFor(locks, names, options, terminal);
     if (typeof held === "number") return held;
     if (held !== null) return await runHolding(held, command, graceMs, terminal);
     terminal.message(`viewstamp: ${titled(names)} is held, or others wait for it`);
@@ -86,8 +88,10 @@ async function waitFor(
   locks: ClusterLocks,
   names: readonly string[],
   options: GroupOptions,
+  terminal: Terminal,
 ): Promise<AcquiredLocks | null | number> {
   let ended: NodeJS.Signals | undefined;
+  const waitIsOver = tellOfWait(locks, names, terminal);
   const stopWatching = onEndSignal((signal) => {
     ended = signal;
     void locks.close();
@@ -99,6 +103,7 @@ async function waitFor(
     if (ended === undefined) throw error;
     return signalCode(ended);
   } finally {
+    waitIsOver();
     stopWatching();
   }
 }

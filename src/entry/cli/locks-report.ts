@@ -61,7 +61,7 @@ export function locksJson({ held, pending }: LockSnapshot): string {
   return JSON.stringify({ event: "locks", locks });
 }
 
-function plain({ mode, clientId, owner, ageMs, token, availableInMs }: LockInfo): object {
+export function plain({ mode, clientId, owner, ageMs, token, availableInMs }: LockInfo): object {
   return {
     ...{ mode, clientId, owner, ageMs: Math.round(ageMs) },
     ...(token !== undefined && { token: String(token) }),
@@ -84,7 +84,7 @@ function shown(text: string): string {
 }
 
 /** The same for the last column, where a space breaks nothing. */
-function inLine(text: string): string {
+export function inLine(text: string): string {
   return /^[\p{L}\p{N}\p{P}\p{S} ]*$/u.test(text) ? text : quoted(text);
 }
 
@@ -95,7 +95,7 @@ function quoted(text: string): string {
   });
 }
 
-function ageText(ageMs: number): string {
+export function ageText(ageMs: number): string {
   const seconds = ageMs / 1000;
   if (seconds < 60) return `${seconds.toFixed(1)}s`;
   const minutes = Math.floor(seconds / 60);

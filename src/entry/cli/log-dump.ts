@@ -16,6 +16,8 @@ export function dumpLines(file: string, { offset, bytes, content }: Piece): stri
   switch (content.type) {
     case "bad":
       return [`${at} ${bytes} bytes that are no block: ${content.why}`];
+    case "unreadable":
+      return [`${at} ${bytes} bytes at or behind a place that cannot be read: ${content.why}`];
     case "checkpoint": {
       const { base, runs, facts } = content.checkpoint;
       const end = runs.at(-1);
@@ -94,7 +96,8 @@ function textOfEntry({ kind, vid, seqno, time, session, number, body }: Entry): 
 export function dumpObjects(file: string, { offset, bytes, content }: Piece): unknown[] {
   switch (content.type) {
     case "bad":
-      return [{ file, offset, kind: "bad", bytes, why: content.why }];
+    case "unreadable":
+      return [{ file, offset, kind: content.type, bytes, why: content.why }];
     case "checkpoint":
       return [{ file, offset, kind: "checkpoint", ...content.checkpoint }];
     case "block":

@@ -79,6 +79,7 @@ export function placeOf({ vid, seqno }: Viewstamp): string {
 export function blockLine(file: string, { offset, bytes, content }: Piece): string {
   const where = `${file} ${offset} +${bytes}`;
   if (content.type === "bad") return `${where} no block: ${content.why}`;
+  if (content.type === "unreadable") return `${where} unreadable: ${content.why}`;
   if (content.type === "checkpoint") return `${where} checkpoint`;
   const counts = new Map<string, number>();
   for (const { kind } of content.records) counts.set(kind, (counts.get(kind) ?? 0) + 1);

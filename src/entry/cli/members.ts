@@ -15,7 +15,11 @@ export const members: Command = {
   name: "members",
   summary: "Add a node, remove one for good, or let a removed one join again",
   positionals: ["add|remove|lift", "ID", "[URL]"],
-  options: { cluster: clusterOption, "timeout-ms": timeoutOption },
+  options: {
+    cluster: clusterOption,
+    "timeout-ms": timeoutOption,
+    json: { type: "boolean", help: "as one JSON object" },
+  },
   details: [
     "add ID URL   lets a new node join; then start it: viewstamp serve --id ID --listen URL --cluster …",
     "remove ID    takes the node out of the cluster and bars it",
@@ -37,7 +41,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const surprise = await surpriseOf(action, id, cluster);
   const common = { cluster, environment: systemEnvironment, transport: webSocket() };
   const vid = await changeMembership({ ...common, action, id, ...added, timeoutMs });
-  terminal.data(`view ${vid}`);
+  terminal.data(args.has("json") ? JSON.stringify({ vid }) : `view ${vid}`);
   if (surprise !== "") terminal.message(`viewstamp: ${surprise}`);
   return exitCode.ok;
 }

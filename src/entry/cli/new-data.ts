@@ -2,7 +2,7 @@
  * Makes data directories of a new cluster from an old state. Each is made whole under a temporary name, then renamed.
  * @module
  */
-import { open, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { lstat, open, readdir, realpath, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { DurableState } from "../../protocol/storage.ts";
@@ -30,13 +30,25 @@ export function checkPlaces(last: number, skip: number): void {
   throw new ViewstampError("InvalidInput", `place ${last} moved on by ${skip} leaves no room for fencing tokens`);
 }
 
-/** @throws {ViewstampError} `InvalidInput` if there is something */
-export async function checkVacant(directory: string): Promise<void> {
+/** The directory that a path leads to, over links; it need not be there. @throws {ViewstampError} `InvalidInput` if it is not empty */
+export async function vacantPlace(directory: string): Promise<string> {
   const found = await readdir(directory).catch((error: { code?: string }) => {
-    if (error.code === "ENOENT") return [];
+    if (error.code === "ENOENT") return undefined;
+    if (error.code === "ENOTDIR") throw new ViewstampError("InvalidInput", `${directory} is no directory`);
     throw error;
   });
+  if (found === undefined) return await absentPlace(directory);
   if (found.length > 0) throw new ViewstampError("InvalidInput", `${directory} is not empty: name a new directory`);
+  return await realpath(directory);
+}
+
+async function absentPlace(directory: string): Promise<string> {
+  const link = await lstat(directory).catch(() => undefined);
+  if (link === undefined) return resolve(directory);
+  throw new ViewstampError(
+    "InvalidInput",
+    `${directory} is a link that leads nowhere: make the directory, or name another`,
+  );
 }
 
 /** Makes all, then gives all their names: if one fails, nothing is left of any. */
@@ -69,7 +81,13 @@ export async function replaceData(directory: string, kept: string, cluster: NewC
     await discard([temporary]);
     throw error;
   }
-  await renameDirectory(temporary, directory);
+  try {
+    await renameDirectory(temporary, directory);
+  } catch (error) {
+    await renameDirectory(kept, directory);
+    await discard([temporary]);
+    throw error;
+  }
 }
 
 async function discard(directories: readonly string[]): Promise<void> {

@@ -3,11 +3,13 @@
  * @module
  */
 import { existsSync } from "node:fs";
+import { realpath } from "node:fs/promises";
+import { resolve } from "node:path";
 import { replicated } from "../../machine/replicated.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
-import type { Member } from "../../protocol/view.ts";
+import type { Member, Viewstamp } from "../../protocol/view.ts";
 import { clusterOfRemains, DEFAULT_SKIP } from "../../replica/new-cluster.ts";
-import { Damage } from "../../storage/faults.ts";
+import { asStorageError, Damage } from "../../storage/faults.ts";
 import { fileDisk } from "../../storage/file-disk.ts";
 import { holderOf } from "../../storage/file-lock.ts";
 import { type Salvaged, salvage } from "../../storage/salvage.ts";
@@ -35,7 +37,8 @@ export const recover: Command = {
   },
   details: [
     "For the case that too many nodes are lost for ever, or that no node has healthy data. Stop all nodes first. Look at",
-    "every copy with `viewstamp log verify` and take the one that reaches furthest.",
+    "every copy with this command (without --force), and take a member's, of the newest view, and of several such the one",
+    "that reaches furthest: first the view of its last place counts, then the number.",
     "What another node acknowledged and this one does not hold is lost; what was never acknowledged may come to count.",
     "The new cluster has an id of its own: nodes and clients of the old one are refused. It has one member; start the",
     "others with empty directories and the same --cluster, and they are caught up. Until one of them is, a cluster that",
@@ -49,13 +52,14 @@ export const recover: Command = {
 };
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
-  const directory = await existingDirectory(args.positionals[0]!);
+  // Where a link leads: the new data belongs on the same disk.
+  const directory = await realpath(await placeOfData(args.positionals[0]!));
   const holder = await got<string | undefined>((held) => holderOf(directory, held));
   if (holder !== undefined) throw new ViewstampError("DataInUse", `${directory} is in use by ${holder}: stop it first`);
   const skip = args.number("skip", DEFAULT_SKIP);
   if (!Number.isInteger(skip)) throw new UsageError("--skip must be a whole number");
   const found = await got<Salvaged>((read) => salvage(fileDisk(directory), read)).catch((error: unknown) => {
-    if (!(error instanceof Damage)) throw error;
+    if (!(error instanceof Damage)) throw asStorageError(error, directory);
     terminal.message(`viewstamp: nothing can be recovered from ${directory}: ${error.message}`);
     return undefined;
   });
@@ -64,17 +68,32 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   checkPlaces(found.entries.at(-1)?.seqno ?? found.base.seqno, skip);
   for (const line of whatMayBeLost(found)) terminal.message(line);
   if (!args.has("force")) {
+    if (args.has("json")) terminal.data(JSON.stringify(foundIn(found)));
     terminal.message("viewstamp: nothing was changed; --force makes a new cluster of this");
     return exitCode.failed;
   }
-  const kept = `${directory}.before-recovery`;
+  const kept = keptAs(directory);
   if (existsSync(kept)) throw new ViewstampError("InvalidInput", `${kept} is there already: move it away first`);
   const cluster = clusterOfRemains(newClusterId(), found, member, skip, replicated(builtInMachines));
   await replaceData(directory, kept, cluster, member);
   const { clusterId } = cluster;
-  if (args.has("json")) terminal.data(JSON.stringify({ clusterId, of: found.facts.identity?.clusterId, member, kept }));
+  if (args.has("json")) terminal.data(JSON.stringify({ clusterId, member, kept, ...foundIn(found) }));
   else terminal.data(`cluster ${clusterId}, with ${member.id} at ${member.url}; the old data is in ${kept}`);
   return exitCode.ok;
+}
+
+/** @throws {UsageError} if nothing is there */
+async function placeOfData(directory: string): Promise<string> {
+  const kept = keptAs(resolve(directory));
+  if (existsSync(directory) || !existsSync(kept)) return await existingDirectory(directory);
+  throw new UsageError(
+    `there is no directory ${directory}, but what an interrupted recovery has left: rename ${kept} to ${directory}, ` +
+      "and begin again",
+  );
+}
+
+function keptAs(directory: string): string {
+  return `${directory}.before-recovery`;
 }
 
 /** The same node in the new cluster. @throws {UsageError} if the data does not know it */
@@ -88,18 +107,49 @@ function memberOf({ facts }: Salvaged, args: Arguments): Member {
   return { id, incarnation: newIncarnation(), url: checkedAddress(args.text("url", knownUrl), "--url") };
 }
 
-function whatMayBeLost({ facts, base, entries, damage, wasAside }: Salvaged): string[] {
+/** What is to be known of one copy, to compare it with others. */
+interface Found {
+  /** The cluster whose data it is. */
+  readonly of: string | null;
+  /** The newest view known here. */
+  readonly vid: number;
+  readonly members: readonly string[];
+  /** The node is a member of that view: it held whatever was committed before it. */
+  readonly isMember: boolean;
+  /** The last entry that is kept. */
+  readonly through: Viewstamp;
+  readonly damage: string | null;
+  readonly wasAside: boolean;
+}
+
+function foundIn({ facts, base, entries, damage, wasAside }: Salvaged): Found {
   const { view, identity } = facts;
-  const last = entries.at(-1) ?? base;
   const isMember = view?.members.some(({ incarnation }) => incarnation === identity?.incarnation) === true;
-  const members = view === undefined ? "none" : view.members.map(({ id }) => id).join(" ");
+  return {
+    of: identity?.clusterId ?? null,
+    vid: view?.vid ?? 0,
+    members: view?.members.map(({ id }) => id) ?? [],
+    isMember,
+    through: placeIn(entries.at(-1) ?? base),
+    damage: damage ?? null,
+    wasAside,
+  };
+}
+
+function placeIn({ vid, seqno }: Viewstamp): Viewstamp {
+  return { vid, seqno };
+}
+
+function whatMayBeLost(found: Salvaged): string[] {
+  const { of, vid, members, isMember, through: last, wasAside } = foundIn(found);
+  const { damage } = found;
   return [
-    `cluster ${identity?.clusterId ?? "not known"}: the newest view known here is ${view?.vid ?? 0}, members ${members}`,
+    `cluster ${of ?? "not known"}: the newest view known here is ${vid}, members ${members.join(" ") || "none"}`,
     ...(wasAside ? ["the data was set aside, and is read from there"] : []),
     ...(damage === undefined ? [] : [`damaged: ${damage}; what came after ${placeOf(last)} in this copy is lost`]),
     `kept: everything through ${placeOf(last)}, also what was never acknowledged`,
     isMember && damage === undefined
-      ? `may be lost: what was acknowledged in views later than ${view?.vid}, if there were any`
+      ? `may be lost: what was acknowledged in views later than ${vid}, if there were any`
       : `may be lost: whatever was acknowledged after ${placeOf(last)}; this copy is not that of a member with all its log`,
   ];
 }

@@ -4,7 +4,7 @@
  */
 
 import { stat } from "node:fs/promises";
-import { basename, dirname, resolve } from "node:path";
+import { basename, dirname, resolve, sep } from "node:path";
 import { webSocket } from "../../../transports/websocket.ts";
 import { copyState } from "../../client/backup.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
@@ -12,7 +12,7 @@ import type { Member } from "../../protocol/view.ts";
 import { clusterOfCopy, DEFAULT_SKIP, type NewCluster, type SavedState } from "../../replica/new-cluster.ts";
 import { type Backup, BackupWriter, readBackup, readBackupChunk } from "../../storage/backup.ts";
 import type { DiskReader } from "../../storage/disk.ts";
-import { Damage } from "../../storage/faults.ts";
+import { asStorageError, Damage, OtherKind } from "../../storage/faults.ts";
 import { fileDisk } from "../../storage/file-disk.ts";
 import { systemEnvironment } from "../environment.ts";
 import type { Arguments } from "./arguments.ts";
@@ -20,7 +20,7 @@ import { parseClusterList, parseNamedCluster } from "./cluster-list.ts";
 import { type Command, clusterOption, DEFAULT_TIMEOUT_MS, timeoutOption } from "./command.ts";
 import { exitCode, UsageError } from "./exit-codes.ts";
 import { placeOf } from "./log-report.ts";
-import { checkPlaces, checkVacant, makeAll, newClusterId, newIncarnation } from "./new-data.ts";
+import { checkPlaces, makeAll, newClusterId, newIncarnation, vacantPlace } from "./new-data.ts";
 import { done, got } from "./promised.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -88,21 +88,24 @@ async function save(file: string, args: Arguments, terminal: Terminal): Promise<
 async function restore(file: string, args: Arguments, terminal: Terminal): Promise<number> {
   if (args.has("timeout-ms")) throw new UsageError("--timeout-ms goes with save");
   const urls = parseNamedCluster(args.text("cluster"));
-  const directories = directoriesOf(args.text("data"), urls);
+  const named = directoriesOf(args.text("data"), urls);
   const skip = args.number("skip", DEFAULT_SKIP);
   if (!Number.isInteger(skip)) throw new UsageError("--skip must be a whole number");
   const bytes = await sizeOf(file);
   if (bytes === undefined) throw new UsageError(`there is no file ${file}`);
   const disk = fileDisk(dirname(resolve(file)));
   const backup = await got<Backup>((read) => readBackup(disk, basename(file), bytes, read)).catch((error: unknown) => {
-    if (!(error instanceof Damage)) throw error;
+    if (error instanceof OtherKind) throw new ViewstampError("InvalidInput", whatElse(file, error.kind));
+    if (!(error instanceof Damage)) throw asStorageError(error, file);
     terminal.message(`viewstamp: ${file} is damaged: ${error.message}`);
     return undefined;
   });
   if (backup === undefined) return exitCode.damaged;
   const { at } = backup.info;
   checkPlaces(at.seqno, skip);
-  for (const [, directory] of directories) await checkVacant(directory);
+  const directories: [id: string, directory: string][] = [];
+  for (const [id, directory] of named) directories.push([id, await vacantPlace(directory)]);
+  checkApart(directories);
   const members = directories.map(([id]): Member => ({ id, incarnation: newIncarnation(), url: urls[id]! }));
   const cluster = clusterOfCopy(newClusterId(), savedState(disk, backup), members, skip);
   await makeAll(
@@ -155,6 +158,19 @@ function directoriesOf(list: string, urls: Readonly<Record<string, string>>): [i
   );
   if (twice !== undefined) throw new UsageError(`--data names ${twice[0]} or its directory twice`);
   return directories;
+}
+
+function whatElse(file: string, kind: string): string {
+  return `${file} is a ${kind} of a data directory, not a file of \`viewstamp snapshot save\``;
+}
+
+/** Each is made by itself and then renamed. @throws {UsageError} if one would be in another */
+function checkApart(directories: readonly (readonly [id: string, directory: string])[]): void {
+  for (const [index, [id, inner]] of directories.entries()) {
+    const isAround = (outer: string): boolean => inner === outer || inner.startsWith(outer + sep);
+    const around = directories.find((one, at) => at !== index && isAround(one[1]));
+    if (around !== undefined) throw new UsageError(`the directory of ${id} is in the directory of ${around[0]}`);
+  }
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {

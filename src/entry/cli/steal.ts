@@ -6,13 +6,17 @@ import { connectLocks, type LockInfo } from "../locks.ts";
 import { type Command, clusterOption, DEFAULT_TIMEOUT_MS, timeoutOption } from "./command.ts";
 import { exitCode } from "./exit-codes.ts";
 import { clusterOf } from "./lock-options.ts";
-import { holderText } from "./locks-report.ts";
+import { holderText, plain } from "./locks-report.ts";
 
 export const steal: Command = {
   name: "steal",
   summary: "Take a lock from whoever holds it, so that the next in line gets it",
   positionals: ["NAME"],
-  options: { cluster: clusterOption, "timeout-ms": timeoutOption },
+  options: {
+    cluster: clusterOption,
+    "timeout-ms": timeoutOption,
+    json: { type: "boolean", help: "as one JSON object, tokens as strings" },
+  },
   details: [
     "The robbed holder is told, but may still act for a moment: only fencing tokens stop it.",
     "Prints who was robbed. Exit code 5: nobody held the lock.",
@@ -29,7 +33,8 @@ export const steal: Command = {
     }
     const lock = await locks.acquire(name, { steal: true, timeoutMs });
     await lock.release();
-    for (const one of held) terminal.data(holderText(one));
+    if (args.has("json")) terminal.data(JSON.stringify({ name, robbed: held.map(plain) }));
+    else for (const one of held) terminal.data(holderText(one));
     return exitCode.ok;
   },
 };

@@ -61,12 +61,12 @@ export const UPGRADE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/rsm/upgrade.ts",
-        find: 'const to = newestCommon([able, ...(programs as NonNullable<Progress["able"]>[])]);',
-        replace: "const to = newestCommon([able]);",
+        find: 'const to = newestCommon([willing, ...(programs as NonNullable<Progress["able"]>[])]);',
+        replace: "const to = newestCommon([willing]);",
       },
       {
         file: "src/rsm/following.ts",
-        find: "if (!config.isMember() || !canRun(able, versions)) return;",
+        find: "if (!config.isMember() || !canRun(willing, versions)) return;",
         replace: "if (!config.isMember()) return;",
       },
     ],
