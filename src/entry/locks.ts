@@ -86,6 +86,7 @@ export { type FenceSqlOptions, fenceSql, type PlaceholderStyle, type SqlFence } 
 export { type LockCommands, type LockQueries, locks } from "../locks/machine.ts";
 export type { GroupRow, GroupTable } from "../locks/machine-groups.ts";
 export type { OnceClaim, OnceRow, OnceTable } from "../locks/machine-once.ts";
+export type { Queue as LockQueue } from "../locks/machine-queue.ts";
 export type { Bar, Lock as LockState, LockTable, Named, Tenure, Waiter } from "../locks/machine-state.ts";
 export type {
   AcquireAllReply,

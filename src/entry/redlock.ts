@@ -16,6 +16,7 @@
 export { ClusterLocks } from "../locks/cluster-locks.ts";
 export {
   ExecutionError,
+  type ExecutionStats,
   Redlock,
   type RedlockAbortSignal,
   RedlockLock,

@@ -32,23 +32,71 @@ export function hold<T, Held extends Holding>(
   resolve: (result: Awaited<T> | Promise<never>) => void,
   reject: (error: unknown) => void,
 ): void {
+  sayLoss(held, resolve);
+  SOON.then(() => callUnder(held, callback, resolve, reject));
+}
+
+/**
+ * The same for whoever has to wait: to be called when it is granted, or not available. The callback runs in the context of the
+ * request (`AsyncLocalStorage`), not in that of another task of this process whose release was the grant.
+ */
+export function holdLater<T, Held extends Holding>(
+  callback: LockCallback<T, Held | null>,
+  resolve: (result: Awaited<T> | Promise<Awaited<T>>) => void,
+  reject: (error: unknown) => void,
+): (held: Held | undefined) => void {
+  let held: Held | undefined;
+  let call = (): void => {};
+  new Promise<void>((granted) => {
+    call = granted;
+  }).then(() => {
+    if (held !== undefined) callUnder(held, callback, resolve, reject);
+    else callWithNone(callback, resolve, reject);
+  });
+  return (given) => {
+    held = given;
+    if (held !== undefined) sayLoss(held, resolve);
+    call();
+  };
+}
+
+/** Where nothing is held. */
+function callWithNone<T>(
+  callback: LockCallback<T, null>,
+  resolve: (result: Promise<Awaited<T>>) => void,
+  reject: (error: unknown) => void,
+): void {
+  try {
+    resolve(Promise.resolve(callback(null)));
+  } catch (error) {
+    reject(error);
+  }
+}
+
+function sayLoss(held: Holding, resolve: (result: Promise<never>) => void): void {
   held.onLoss((loss) => resolve(rejected(loss)));
   if (held.loss !== undefined) resolve(rejected(held.loss));
-  SOON.then(() => {
-    then.call(
-      resultOf(held, callback),
-      (result: Awaited<T>) => {
-        const returned = held.letGo();
-        if (returned === undefined) resolve(result);
-        else sayAfter(returned, resolve, result, reject);
-      },
-      (error: unknown) => {
-        const returned = held.letGo();
-        if (returned === undefined) reject(error);
-        else sayAfter(quietly(returned), reject, error, reject);
-      },
-    );
-  });
+}
+
+function callUnder<T, Held extends Holding>(
+  held: Held,
+  callback: LockCallback<T, Held>,
+  resolve: (result: Awaited<T>) => void,
+  reject: (error: unknown) => void,
+): void {
+  then.call(
+    resultOf(held, callback),
+    (result: Awaited<T>) => {
+      const returned = held.letGo();
+      if (returned === undefined) resolve(result);
+      else sayAfter(returned, resolve, result, reject);
+    },
+    (error: unknown) => {
+      const returned = held.letGo();
+      if (returned === undefined) reject(error);
+      else sayAfter(quietly(returned), reject, error, reject);
+    },
+  );
 }
 
 /** Tells some steps later: in the standard whoever steals a lock is called back before the robbed one's promise rejects. */

@@ -206,8 +206,11 @@ function readOptions(options: unknown): Options {
   };
 }
 
+/** Where nothing is given nothing is read, whatever somebody has made of the prototype of all objects. */
+const NO_OPTIONS: Readonly<Record<string, unknown>> = Object.freeze(Object.create(null));
+
 function readDictionary(options: unknown): Readonly<Record<string, unknown>> {
-  if (options === undefined || options === null) return {};
+  if (options === undefined || options === null) return NO_OPTIONS;
   if (typeof options !== "object" && typeof options !== "function") {
     throw new TypeError("the options of a lock request must be an object");
   }

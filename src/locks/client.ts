@@ -9,7 +9,7 @@ import { Claims } from "./client-claims.ts";
 import { closedError } from "./client-errors.ts";
 import { GroupRequest } from "./client-group.ts";
 import { HeldLocks } from "./client-held.ts";
-import { calling, hold, holding } from "./client-hold.ts";
+import { calling, hold, holding, holdLater } from "./client-hold.ts";
 import { Line } from "./client-line.ts";
 import {
   type LockClientOptions,
@@ -288,16 +288,19 @@ export class LockClient {
   /** `read` refuses before anything is asked for. */
   #request<T>(run: LockCallback<T, Lock | null>, read: () => Terms): Promise<Awaited<T>> {
     return new Promise((resolve, reject) => {
-      this.#submit(read(), {
-        granted: (use) => (use === undefined ? resolve(calling(run, null)) : hold(use, run, resolve, reject)),
-        failed: reject,
-      });
+      const terms = read();
+      const use = this.#take(terms);
+      if (use === undefined) this.#wait(terms, { granted: holdLater<T, Use>(run, resolve, reject), failed: reject });
+      else hold(use, run, resolve, reject);
     });
   }
 
   #acquire(read: () => Terms): Promise<AcquiredLock | null> {
     return new Promise((resolve, reject) => {
-      this.#submit(read(), { granted: (use) => resolve(use ?? null), failed: reject });
+      const terms = read();
+      const use = this.#take(terms);
+      if (use === undefined) this.#wait(terms, { granted: (later) => resolve(later ?? null), failed: reject });
+      else resolve(use);
     });
   }
 
@@ -307,23 +310,29 @@ export class LockClient {
     const { names: wanted, ...wish } = terms;
     return new Promise((resolve, reject) => {
       const granted = (uses?: readonly Use[]) => resolve(uses === undefined ? undefined : new HeldLocks(uses));
+      if (wanted.length > 1) {
+        this.#desk.line.join(new GroupRequest(terms, this.#desk, { granted, failed: reject }));
+        return;
+      }
       // One alone can be waited for here, as any other lock that this client keeps.
-      const one = { granted: (use?: Use) => granted(use === undefined ? undefined : [use]), failed: reject };
-      if (wanted.length === 1) this.#submit({ ...wish, name: wanted[0] as string, permits: 0 }, one);
-      else this.#desk.line.join(new GroupRequest(terms, this.#desk, { granted, failed: reject }));
+      const alone = { ...wish, name: wanted[0] as string, permits: 0 };
+      const use = this.#take(alone);
+      if (use !== undefined) granted([use]);
+      else
+        this.#wait(alone, { granted: (later) => granted(later === undefined ? undefined : [later]), failed: reject });
     });
   }
 
-  #submit(terms: Terms, outcome: Outcome): void {
+  /** A kept lock that it can have on the spot. */
+  #take(terms: Terms): Use | undefined {
     if (this.#closed !== undefined) throw closedError();
-    const { line } = this.#desk;
-    const use = isPlain(terms) ? line.take(terms.name, terms.mode) : undefined;
-    if (use === undefined) {
-      line.join(new LockRequest(terms, this.#desk, outcome));
-      return;
-    }
-    if (terms.maxHoldMs !== undefined) use.limit(terms.maxHoldMs);
-    outcome.granted(use);
+    const use = isPlain(terms) ? this.#desk.line.take(terms.name, terms.mode) : undefined;
+    if (use !== undefined && terms.maxHoldMs !== undefined) use.limit(terms.maxHoldMs);
+    return use;
+  }
+
+  #wait(terms: Terms, outcome: Outcome): void {
+    this.#desk.line.join(new LockRequest(terms, this.#desk, outcome));
   }
 }
 

@@ -45,7 +45,7 @@ const DUE_AT_ONCE = 256;
 export function acquire(table: LockTable, session: SessionId, wanted: Acquisition, at: At): AcquireReply {
   const { name, how } = wanted;
   const lock = table.get(name);
-  const standing = standingOf(lock, session, wanted.xid);
+  const standing = table.mayHave(session, name, wanted.xid) ? standingOf(lock, session, wanted.xid) : undefined;
   if (standing !== undefined) return standing;
   const waiter = waiterOf(session, wanted, at);
   checkRoom(table, session, 1);
@@ -60,7 +60,9 @@ export function acquire(table: LockTable, session: SessionId, wanted: Acquisitio
 /** The same for several locks in one step: all of them, or none yet. */
 export function acquireAll(table: LockTable, session: SessionId, wanted: GroupAcquisition, at: At): AcquireAllReply {
   const { names, xid, how } = wanted;
-  const standing = names.map((name, index) => standingOf(table.get(name), session, xid + index));
+  const standing = names.map((name, index) =>
+    table.mayHave(session, name, xid + index) ? standingOf(table.get(name), session, xid + index) : undefined,
+  );
   if (standing.some((one) => one !== undefined)) return standingOfGroup(standing);
   checkRoom(table, session, names.length);
   const waiters = names.map((_, index) => {
@@ -94,23 +96,24 @@ function checkPermits(name: string, lock: Lock, { permits }: Waiter): void {
 function waiterOf(session: SessionId, wanted: Acquisition | GroupAcquisition, at: At): Waiter {
   const { xid, mode, owner, how, keep, ageMs, delayMs = 0 } = wanted;
   const permits = "permits" in wanted ? (wanted.permits ?? 0) : 0;
-  const base = { session, xid, mode, since: at.now - ageMs, owner, permits, delayMs, group: 0 };
+  const since = at.now - ageMs;
+  const probes = how === "ifAvailable";
   const robsAt = how === "steal" ? at.now + ANSWER_MS : 0;
-  return { ...base, keeps: keep, probes: how === "ifAvailable", robsAt };
+  return { session, xid, mode, since, owner, permits, delayMs, group: 0, keeps: keep, probes, robsAt };
 }
 
 function grantNow(table: LockTable, name: string, waiter: Waiter, at: At): AcquireReply {
   const lock = table.get(name);
   const tenure = tenureOf(waiter, at, false);
-  table.enter(waiter.session, name);
+  table.enter(waiter, name);
   table.put(name, { ...lock, holders: [...lock.holders, tenure] });
   return granted(tenure);
 }
 
 function standInLine(table: LockTable, name: string, waiter: Waiter, at: At): void {
   const lock = table.get(name);
-  table.enter(waiter.session, name);
-  const queue = [...lock.queue, waiter];
+  table.enter(waiter, name);
+  const queue = lock.queue.plus(waiter);
   // Those that come later find the holders told.
   if (lock.queue.length > 0) table.put(name, { ...lock, queue });
   else table.put(name, { ...lock, queue, holders: revoke(name, lock.holders, waiter.probes, at) });
@@ -132,7 +135,7 @@ function stealFor(table: LockTable, name: string, waiter: Waiter, at: At): Acqui
     return { status: "queued" };
   }
   const tenure = tenureOf({ ...waiter, keeps: waiter.keeps && lock.queue.length === 0 }, at, false);
-  table.enter(waiter.session, name);
+  table.enter(waiter, name);
   const stolen = [...lock.stolen, ...lock.holders];
   table.put(name, { ...lock, holders: [tenure], stolen, barred: undefined });
   letIn(table, [name], at);
@@ -142,19 +145,24 @@ function stealFor(table: LockTable, name: string, waiter: Waiter, at: At): Acqui
 
 function standBeforeWaiters(table: LockTable, name: string, waiter: Waiter, at: At): void {
   const lock = table.get(name);
-  table.enter(waiter.session, name);
+  table.enter(waiter, name);
   const first = lock.queue.findIndex((one) => !one.probes && !isThief(one));
   const place = first === -1 ? lock.queue.length : first;
-  const queue = [...lock.queue.slice(0, place), waiter, ...lock.queue.slice(place)];
+  const queue = lock.queue.plusAt(place, waiter);
   table.put(name, { ...lock, queue, holders: ask(name, lock.holders, at) });
 }
 
 /** Gives a tenure back; says whether it lasted until now. A release of any other tenure changes nothing. */
 export function release(table: LockTable, session: SessionId, tenure: TenureName, at: At): boolean {
+  if (!table.mayHave(session, tenure.name, tenure.xid)) return false;
   const lock = table.get(tenure.name);
   const isIt = (one: Tenure): boolean =>
     one.session === session && one.xid === tenure.xid && one.token === tenure.token;
-  return letGo(table, tenure.name, session, isIt, () => false, at) && lock.holders.some(isIt);
+  const holders = but(lock.holders, isIt);
+  const stolen = but(lock.stolen, isIt);
+  if (holders === lock.holders && stolen === lock.stolen) return false;
+  letGo(table, tenure.name, session, { ...lock, holders, stolen }, at);
+  return holders !== lock.holders;
 }
 
 /**
@@ -162,14 +170,18 @@ export function release(table: LockTable, session: SessionId, tenure: TenureName
  * waits takes all of them along.
  */
 export function cancel(table: LockTable, session: SessionId, { name, xid }: Request, at: At): CancelReply {
+  if (!table.mayHave(session, name, xid)) return "none";
   const lock = table.get(name);
   const isIt = (one: Named): boolean => one.session === session && one.xid === xid;
-  const waiter = lock.queue.find(isIt);
+  const place = lock.queue.findIndex(isIt);
+  const waiter = lock.queue.at(place);
   if (waiter !== undefined && waiter.group > 0) {
     letIn(table, leaveGroup(table, session, waiter.group), at);
     return "waiting";
   }
-  if (!letGo(table, name, session, isIt, isIt, at)) return "none";
+  const rest = waiter === undefined ? without(lock, isIt) : { ...lock, queue: lock.queue.withoutAt(place) };
+  if (rest === undefined) return "none";
+  letGo(table, name, session, rest, at);
   if (waiter !== undefined) return "waiting";
   return lock.holders.some(isIt) ? "held" : "none";
 }
@@ -180,29 +192,18 @@ function leaveGroup(table: LockTable, session: SessionId, group: number): readon
   table.groups.delete(session, group);
   for (const name of names) {
     const lock = table.get(name);
-    const queue = lock.queue.filter((one) => one.session !== session || one.group !== group);
+    const queue = lock.queue.without((one) => one.session === session && one.group === group);
     if (queue.length < lock.queue.length) table.leave(session, name);
     table.put(name, { ...lock, queue });
   }
   return names;
 }
 
-/** Removes one request from a lock and lets in whoever is next; says whether there was one. */
-function letGo(
-  table: LockTable,
-  name: string,
-  session: SessionId,
-  isTenure: (tenure: Tenure) => boolean,
-  isOther: (one: Named) => boolean,
-  at: At,
-): boolean {
-  const lock = table.get(name);
-  const rest = without(lock, isTenure, isOther);
-  if (rest === undefined) return false;
+/** Leaves the rest of a lock that one request is gone from, and lets in whoever is next. */
+function letGo(table: LockTable, name: string, session: SessionId, rest: Lock, at: At): void {
   table.leave(session, name);
   table.put(name, rest);
   letIn(table, [name], at);
-  return true;
 }
 
 /** The session is over: what it holds is free (after a while, if it was lost and asked for that); it waits no more. */
@@ -211,7 +212,7 @@ export function endSession(table: LockTable, session: SessionId, isLost: boolean
   const names = table.namesOf(session);
   for (const name of names) {
     const lock = table.get(name);
-    const rest = without(lock, isIts, isIts);
+    const rest = without(lock, isIts);
     const barred = isLost ? barAfter(lock.holders.find(isIts), at) : undefined;
     if (rest !== undefined) table.put(name, { ...rest, barred: barred ?? rest.barred });
   }
@@ -258,17 +259,21 @@ function blockOf(reply: AcquireReply | undefined): { readonly token: bigint; rea
 }
 
 /** The lock without these requests, or `undefined` if there were none. */
-function without(
-  lock: Lock,
-  isTenure: (tenure: Tenure) => boolean,
-  isOther: (one: Named) => boolean,
-): Lock | undefined {
+function without(lock: Lock, isIt: (one: Named) => boolean): Lock | undefined {
   const rest: Lock = {
-    holders: lock.holders.filter((one) => !isTenure(one)),
-    queue: lock.queue.filter((one) => !isOther(one)),
-    stolen: lock.stolen.filter((one) => !isTenure(one)),
-    declined: lock.declined.filter((one) => !isOther(one)),
+    holders: but(lock.holders, isIt),
+    queue: lock.queue.without(isIt),
+    stolen: but(lock.stolen, isIt),
+    declined: but(lock.declined, isIt),
     barred: lock.barred,
   };
   return partsIn(rest) === partsIn(lock) ? undefined : rest;
+}
+
+/** All others; the same list if there is none to leave out, as in most of a lock's lists. */
+function but<One>(all: readonly One[], isOut: (one: One) => boolean): readonly One[] {
+  const first = all.findIndex(isOut);
+  if (first === -1) return all;
+  const rest = all.slice(first + 1);
+  return [...all.slice(0, first), ...(rest.some(isOut) ? rest.filter((one) => !isOut(one)) : rest)];
 }

@@ -24,7 +24,7 @@ export function settle(table: LockTable, session: SessionId, settlement: Settlem
       ...{ xid, token, mode, since: at.now - ageMs, waited: false, keep: 0, asked: false },
     }),
   );
-  for (const _ of tenures) table.enter(session, name);
+  for (const tenure of tenures) table.enter(tenure, name);
   table.leave(session, name);
   const holders = lock.holders.flatMap((holder) => (holder === kept ? tenures : [holder]));
   table.put(name, { ...lock, holders });

@@ -44,24 +44,26 @@ export function letIn(table: LockTable, changed: Iterable<string>, at: At): void
   const names = [...changed];
   const entered: Entered = new Map();
   for (let next = 0; next < names.length; next++) {
-    names.push(...advance(table, names[next]!, entered, at));
-    if (next === names.length - 1) names.push(...robbedOf(table, names, entered, at));
+    // One by one: the arguments of a call are too many for an engine long before the members of a line are.
+    for (const other of advance(table, names[next]!, entered, at)) names.push(other);
+    if (next === names.length - 1) for (const other of robbedOf(table, names, entered, at)) names.push(other);
   }
   for (const [name, waiters] of entered) shareTokens(table, name, waiters, at);
 }
 
 /** Moves one line on as far as it goes; gives the locks where that makes room. */
-function advance(table: LockTable, name: string, entered: Entered, at: At): string[] {
+function advance(table: LockTable, name: string, entered: Entered, at: At): readonly string[] {
   const others: string[] = [];
   for (;;) {
     const lock = table.get(name);
-    const [head] = lock.queue;
+    const head = lock.queue.first;
     if (head === undefined) return others;
     const isMoved =
       head.group > 0 ? advanceGroup(table, head, entered, at) : advanceOne(table, name, lock, entered, at);
     if (!isMoved) return others;
-    if (head.group > 0) others.push(...table.groups.names(head.session, head.group));
-    if (head.group > 0) table.groups.delete(head.session, head.group);
+    if (head.group === 0) continue;
+    for (const other of table.groups.names(head.session, head.group)) others.push(other);
+    table.groups.delete(head.session, head.group);
   }
 }
 
@@ -74,11 +76,11 @@ function robbedOf(table: LockTable, names: readonly string[], entered: Entered, 
 function rob(table: LockTable, name: string, entered: Entered, at: At): boolean {
   const lock = table.get(name);
   const place = placeOfThief(lock);
-  const thief = lock.queue[place];
+  const thief = lock.queue.at(place);
   if (thief === undefined || (isKept(lock) && thief.robsAt > at.now)) return false;
   const known = lock.holders.slice(0, lock.holders.length - stillIn(entered.get(name) ?? []));
   tellRobbed(name, known, at);
-  const queue = [thief, ...lock.queue.filter((one) => one !== thief)];
+  const queue = lock.queue.without((one) => one === thief).plusAt(0, thief);
   const stolen = [...lock.stolen, ...lock.holders];
   table.put(name, { ...lock, holders: [], queue, stolen, barred: undefined });
   enter(table, name, 1, entered, at);
@@ -101,13 +103,16 @@ function advanceOne(table: LockTable, name: string, lock: Lock, entered: Entered
 /** All of the group have their locks now, or none has. */
 function advanceGroup(table: LockTable, head: Waiter, entered: Entered, at: At): boolean {
   const names = table.groups.names(head.session, head.group);
-  const locks = names.map((name) => table.get(name));
-  const isFirst = ({ queue: [first] }: Lock): boolean => isSameGroup(first, head);
-  if (head.probes && locks.some((lock) => isFirst(lock) && isUsedAgainst(lock, head))) {
+  const isFirst = ({ queue }: Lock): boolean => isSameGroup(queue.first, head);
+  if (head.probes && names.map((name) => table.get(name)).some((lock) => isFirst(lock) && isUsedAgainst(lock, head))) {
     for (const name of names) declineMember(table, name, head, at);
     return true;
   }
-  const canEnter = locks.every((lock) => isFirst(lock) && isCompatible(lock, head));
+  // Looked up one by one: most groups that cannot enter have a lock among their first that is in the way.
+  const canEnter = names.every((name) => {
+    const lock = table.get(name);
+    return isFirst(lock) && isCompatible(lock, head);
+  });
   if (canEnter) for (const name of names) enter(table, name, 1, entered, at);
   return canEnter;
 }
@@ -119,12 +124,14 @@ function isSameGroup(one: Waiter | undefined, { session, group }: Waiter): boole
 /** Makes holders of the first in line; their tokens are not shared out yet. */
 function enter(table: LockTable, name: string, count: number, entered: Entered, at: At): void {
   const lock = table.get(name);
-  const queue = lock.queue.slice(count);
+  const queue = lock.queue.after(count);
   // Whoever leaves others in line has nothing to keep.
   const entering = lock.queue
     .slice(0, count)
     .map((waiter) => ({ ...waiter, keeps: waiter.keeps && queue.length === 0 }));
-  entered.set(name, [...(entered.get(name) ?? []), ...entering]);
+  const before = entered.get(name);
+  if (before === undefined) entered.set(name, entering);
+  else for (const waiter of entering) before.push(waiter);
   const tenures = entering.map((waiter) => tenureOf(waiter, at, true));
   table.put(name, { ...lock, holders: [...lock.holders, ...tenures], queue });
 }
@@ -132,11 +139,16 @@ function enter(table: LockTable, name: string, count: number, entered: Entered, 
 /** The last of the holders are those who were let in, the last of the robbed those who were let in and robbed at once. */
 function shareTokens(table: LockTable, name: string, entered: readonly Waiter[], at: At): void {
   const lock = table.get(name);
+  const isAlone = entered.length === 1;
   const robbed = entered.length - stillIn(entered);
-  const tenures = entered.map((waiter, index) => tenureOf(waiter, at, true, index, entered.length));
+  const tenures = isAlone
+    ? lock.holders.slice(-1)
+    : entered.map((waiter, index) => tenureOf(waiter, at, true, index, entered.length));
   for (const { session, xid, token, keep } of tenures) {
     at.notify(session, { type: "granted", name, xid, token, keep });
   }
+  // It has the whole block already, as it came in.
+  if (isAlone) return;
   tellRobbed(name, tenures.slice(0, robbed), at);
   const holders = [...lock.holders.slice(0, robbed - entered.length), ...tenures.slice(robbed)];
   const stolen = [...lock.stolen.slice(0, lock.stolen.length - robbed), ...tenures.slice(0, robbed)];
@@ -151,15 +163,18 @@ function decline(table: LockTable, name: string, count: number, at: At): void {
   const lock = table.get(name);
   const declined = lock.queue.slice(0, count).map(namedOf);
   for (const { session, xid } of declined) at.notify(session, { type: "declined", name, xid });
-  table.put(name, { ...lock, queue: lock.queue.slice(count), declined: [...lock.declined, ...declined] });
+  table.put(name, { ...lock, queue: lock.queue.after(count), declined: [...lock.declined, ...declined] });
 }
 
 /** It may stand behind others that probe. */
 function declineMember(table: LockTable, name: string, head: Waiter, at: At): void {
   const lock = table.get(name);
-  const declined = lock.queue.filter((one) => isSameGroup(one, head)).map(namedOf);
+  const declined = lock.queue
+    .slice()
+    .filter((one) => isSameGroup(one, head))
+    .map(namedOf);
   for (const { session, xid } of declined) at.notify(session, { type: "declined", name, xid });
-  const queue = lock.queue.filter((one) => !isSameGroup(one, head));
+  const queue = lock.queue.without((one) => isSameGroup(one, head));
   table.put(name, { ...lock, queue, declined: [...lock.declined, ...declined] });
 }
 
@@ -170,7 +185,7 @@ function namedOf({ session, xid }: Named): Named {
 /** How many from the head of the queue may have the lock now, each by itself. */
 function grantable(lock: Lock): number {
   const { holders, queue } = lock;
-  const [head] = queue;
+  const head = queue.first;
   if (head === undefined || !isCompatible(lock, head)) return 0;
   if (head.mode === "exclusive") return 1;
   const end = queue.findIndex((waiter) => waiter.mode === "exclusive" || waiter.group > 0);

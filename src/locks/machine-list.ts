@@ -16,7 +16,7 @@ export function listPage(table: LockTable, from: ListCursor, now: number): ListP
     // By what each uses the lock for, not by when its client came to keep it.
     const uses = [...holders].sort((a, b) => a.since - b.since);
     // Who does not wait for the lock is not shown as waiting, though for a moment it stands in line.
-    const line = queue.filter((waiter) => !waiter.probes && !isThief(waiter));
+    const line = queue.slice().filter((waiter) => !waiter.probes && !isThief(waiter));
     const all: readonly (Bar | Tenure | Waiter)[] = [...(barred === undefined ? uses : [barred]), ...line];
     for (let index = name === from.name ? from.index : 0; index < all.length; index++) {
       if (room <= 0) return { requests, next: { name, index } };

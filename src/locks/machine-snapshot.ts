@@ -117,12 +117,14 @@ function addPart(table: LockTable, [name, holderRows, queueRows, stolenRows, dec
   const waiters = queueRows.map(waiterFromRow);
   table.put(name, {
     holders: [...holders, ...holderRows.map(tenureFromRow)],
-    queue: [...queue, ...waiters],
+    queue: waiters.reduce((line, waiter) => line.plus(waiter), queue),
     stolen: [...stolen, ...stolenRows.map(tenureFromRow)],
     declined: [...declined, ...declinedRows.map(([session, xid]) => ({ session, xid }))],
     barred: barRow === null ? barred : barFromRow(barRow),
   });
-  for (const [session] of [...holderRows, ...queueRows, ...stolenRows, ...declinedRows]) table.enter(session, name);
+  for (const [session, xid] of [...holderRows, ...queueRows, ...stolenRows, ...declinedRows]) {
+    table.enter({ session, xid }, name);
+  }
   return waiters.filter(({ group }) => group > 0);
 }
 

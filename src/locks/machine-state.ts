@@ -6,6 +6,7 @@ import { VersionedMap } from "../machine/versioned-map.ts";
 import type { SessionId } from "../protocol/session.ts";
 import { GroupTable } from "./machine-groups.ts";
 import { OnceTable } from "./machine-once.ts";
+import { Queue } from "./machine-queue.ts";
 
 /** Exclusive locks are held alone, shared ones together with other shared ones. */
 export type LockMode = "exclusive" | "shared";
@@ -87,7 +88,7 @@ export interface Lock {
   /** Who has it. */
   readonly holders: readonly Tenure[];
   /** Who waits for it, the next one first. */
-  readonly queue: readonly Waiter[];
+  readonly queue: Queue;
   /** Tenures ended by a steal whose clients have not let go yet: they are told until they do. */
   readonly stolen: readonly Tenure[];
   /** Probes that ended at somebody's use; their clients are told until they let go. */
@@ -97,12 +98,13 @@ export interface Lock {
 }
 
 const NOBODY: readonly never[] = [];
-const UNWANTED: Lock = { holders: NOBODY, queue: NOBODY, stolen: NOBODY, declined: NOBODY, barred: undefined };
+const UNWANTED: Lock = { holders: NOBODY, queue: Queue.EMPTY, stolen: NOBODY, declined: NOBODY, barred: undefined };
 
-/** How many requests a session has at each name, and in all. */
+/** How many requests a session has at each name, and in all; none of them has a greater number than `newest`. */
 interface Part {
   readonly names: Map<string, number>;
   requests: number;
+  newest: number;
 }
 
 /** All locks, with an index by session that is derived from them. */
@@ -159,12 +161,22 @@ export class LockTable {
     return names;
   }
 
+  /**
+   * Whether the lock may have this request of the session. If not, nobody has to look through its line, which may be long:
+   * clients number their requests upwards, so that a new one is known by its number.
+   */
+  mayHave(session: SessionId, name: string, xid: number): boolean {
+    const part = this.#parts.get(session);
+    return part !== undefined && xid <= part.newest && part.names.has(name);
+  }
+
   /** Counts a request that came. */
-  enter(session: SessionId, name: string): void {
+  enter({ session, xid }: Named, name: string): void {
     let part = this.#parts.get(session);
-    if (part === undefined) this.#parts.set(session, (part = { names: new Map(), requests: 0 }));
+    if (part === undefined) this.#parts.set(session, (part = { names: new Map(), requests: 0, newest: xid }));
     part.names.set(name, (part.names.get(name) ?? 0) + 1);
     part.requests++;
+    part.newest = Math.max(part.newest, xid);
   }
 
   /** Counts a request that is gone. */
@@ -230,10 +242,10 @@ export function placeOfThief({ queue }: Lock): number {
   let [from, to] = [0, queue.length];
   while (from < to) {
     const middle = (from + to) >> 1;
-    if (queue[middle]?.probes === true) from = middle + 1;
+    if (queue.at(middle)?.probes === true) from = middle + 1;
     else to = middle;
   }
-  const first = queue[from];
+  const first = queue.at(from);
   return first !== undefined && isThief(first) ? from : -1;
 }
 
@@ -248,12 +260,12 @@ export function isUse({ keep }: Tenure): boolean {
 
 /** How many permits the semaphore has; 0: it is a lock; `undefined`: nobody has a part in it yet. */
 export function permitsOf({ holders, queue }: Lock): number | undefined {
-  return (holders[0] ?? queue[0])?.permits;
+  return (holders[0] ?? queue.first)?.permits;
 }
 
 /** When something happens to it by itself. While it is barred nobody waits to steal it. */
 function dueOf(lock: Lock): number | undefined {
-  return lock.barred?.until ?? lock.queue[placeOfThief(lock)]?.robsAt;
+  return lock.barred?.until ?? lock.queue.at(placeOfThief(lock))?.robsAt;
 }
 
 type Due = readonly [until: number, name: string];

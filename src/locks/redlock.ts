@@ -30,10 +30,30 @@ export interface RedlockAbortSignal extends AbortSignal {
   error?: Error;
 }
 
+/** What came of an attempt, as redlock says it; the whole cluster is one member. */
+export interface ExecutionStats {
+  /** 1. */
+  readonly membershipSize: number;
+  /** 1. */
+  readonly quorumSize: number;
+  /** Nobody: it failed. */
+  readonly votesFor: ReadonlySet<unknown>;
+  /** The cluster, and why. */
+  readonly votesAgainst: ReadonlyMap<unknown, Error>;
+}
+
 /** A lock could not be had, or is not held any more. `code` and `cause` say why. */
 export class ExecutionError extends ViewstampError {
   /** `"ExecutionError"`, also in minified code. */
   override readonly name: string = "ExecutionError";
+
+  /** For programs that look for a `ResourceLockedError` among the votes, as redlock has them: one attempt, or none if nobody was asked. */
+  get attempts(): readonly Promise<ExecutionStats>[] {
+    const { cause } = this;
+    if (!(cause instanceof Error)) return [];
+    const votesAgainst = new Map<unknown, Error>([["cluster", cause]]);
+    return [Promise.resolve({ membershipSize: 1, quorumSize: 1, votesFor: new Set(), votesAgainst })];
+  }
 }
 
 /** The cause of an `ExecutionError`: others held the resource for as long as it was waited for. */
@@ -221,6 +241,12 @@ export class Redlock {
   /** Tells of each lock that is lost before it was released. Without listeners nothing is thrown. */
   on(_event: "error", listener: (error: Error) => void): this {
     this.#listeners.add(listener);
+    return this;
+  }
+
+  /** Takes a listener back. */
+  off(_event: "error", listener: (error: Error) => void): this {
+    this.#listeners.delete(listener);
     return this;
   }
 

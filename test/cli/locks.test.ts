@@ -158,6 +158,41 @@ program("runs a command while elected, and again after a loss", async () => {
   await locks.close();
 });
 
+program("leaves the line when its terminal is gone", async () => {
+  const [url] = await serve("--memory");
+  const locks = await connectLocks({ cluster: [url] });
+  const held = await locks.acquire("door");
+  const how = ["--cluster", url, "--ttl-ms", "60000", "--", "true"];
+  const waiters = [start("lock", "door", ...how), start("elect", "door", ...how)];
+  await within(PROCESS_START_MS, "both wait", until(locks, 2));
+  for (const waiter of waiters) waiter.signal("SIGHUP");
+  for (const waiter of waiters) {
+    assert.is((await within(PROCESS_START_MS, "a waiter ends", waiter.exited)).code, 128 + 1);
+  }
+  await within(PROCESS_START_MS, "nobody waits", until(locks, 0));
+  await held.release();
+  await locks.close();
+});
+
+program("a leader's SIGHUP is its command's own, and does not end the candidacy", async () => {
+  const [url] = await serve("--memory");
+  const script = `say() { echo '{"event":"'$1'"}'; }; trap 'say again' HUP; say leads; while :; do sleep 0.05; done`;
+  const candidate = start("elect", "chief", "--cluster", url, "--", "sh", "-c", script);
+  const says = (what: string, since: number): Promise<Fact> =>
+    within(
+      PROCESS_START_MS,
+      `it says ${what}`,
+      candidate.waitFor(({ event }) => event === what, since),
+    );
+  await says("leads", 0);
+  candidate.signal("SIGHUP");
+  await says("again", 1);
+  assert.is((await viewstamp("steal", "chief", "--cluster", url)).code, 0);
+  await says("leads", 2);
+  candidate.signal("SIGTERM");
+  await within(PROCESS_START_MS, "it ends", candidate.exited);
+});
+
 program("leads for --max-hold-ms, and is elected again", async () => {
   const [url] = await serve("--memory");
   const script = 'echo "{\\"event\\":\\"term\\",\\"term\\":\\"$VIEWSTAMP_TERM\\"}"; exec sleep 30';

@@ -1,7 +1,9 @@
 // What programs written against `navigator.locks` rely on, and few would think to promise: W3C Web Locks to the letter.
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { LockClient } from "../../src/locks/client.ts";
 import type { LockOptions } from "../../src/locks/client-types.ts";
 import { codeOf, counted, eitherWay, gate, held, inTime, seen, timersLeft, watch } from "./support.ts";
 import { settled, World } from "./world.ts";
@@ -282,6 +284,47 @@ eitherWay("a robbed callback goes on, and what it comes to is nobody's business 
   await settled();
   assert.ok(isDone);
   assert.is(codeOf(robbed.error), "AbortError");
+});
+
+eitherWay("a callback runs in the context of its request, not of whoever gave the lock back", async (cache) => {
+  const world = new World({ cache });
+  const [one, two] = [world.client("one").locks, world.client("two").locks];
+  const context = new AsyncLocalStorage<string>();
+  const seen: string[] = [];
+  const ask = (who: string, locks: LockClient, options: LockOptions): Promise<void> =>
+    context.run(who, () => locks.request("x", options, () => void seen.push(`${who} in ${context.getStore()}`)));
+  const first = await inTime(
+    world,
+    context.run("first", () => one.acquire("x")),
+  );
+  const waits = [
+    ...[ask("here", one, {}), ask("with a signal", one, { signal: new AbortController().signal })],
+    ...[ask("elsewhere", two, {}), ask("at once", two, { ifAvailable: true })],
+  ];
+  await world.clock.advance(50);
+  context.run("the release", () => void first.release());
+  await inTime(world, Promise.all(waits));
+  assert.equal(seen.sort(), [
+    "at once in at once",
+    "elsewhere in elsewhere",
+    "here in here",
+    "with a signal in with a signal",
+  ]);
+});
+
+eitherWay("without options nothing is read from the prototype of all objects", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client("one");
+  const modeOf = ({ mode }: { readonly mode: string }): string => mode;
+  const asked: Promise<string>[] = [];
+  Object.defineProperty(Object.prototype, "mode", { value: "shared", configurable: true });
+  try {
+    asked.push(locks.request("a", modeOf), locks.request("b", {}, modeOf));
+    asked.push(locks.request("c", undefined as unknown as { readonly mode?: "shared" }, modeOf));
+  } finally {
+    Reflect.deleteProperty(Object.prototype, "mode");
+  }
+  assert.equal(await inTime(world, Promise.all(asked)), ["exclusive", "shared", "exclusive"]);
 });
 
 test.run();

@@ -26,6 +26,31 @@ function newWorld(cache: CacheOptions | false = false): World {
   return world;
 }
 
+eitherWay(
+  "a failure has its attempts and votes, for programs that look among them for who was locked",
+  async (cache) => {
+    const world = newWorld(cache);
+    const { redlock } = user(world, { retryCount: 0 });
+    const lock = await inTime(world, redlock.acquire(["a"], 5000));
+    const told: unknown[] = [];
+    const listener = (error: Error): void => void told.push(error);
+    redlock.on("error", listener).off("error", listener);
+    const refusal = await inTime(
+      world,
+      redlock.acquire(["a"], 5000).catch((error: unknown) => error),
+    );
+    assert.instance(refusal, ExecutionError);
+    const [stats, ...others] = await Promise.all((refusal as ExecutionError).attempts);
+    assert.equal([others.length, stats?.membershipSize, stats?.quorumSize, stats?.votesFor.size], [0, 1, 1, 0]);
+    const votes = [...(stats?.votesAgainst.values() ?? [])];
+    assert.ok(votes.length === 1 && votes[0] instanceof ResourceLockedError);
+    await world.clock.advance(5001);
+    const over = await lock.extend(1000).catch((error: unknown) => error);
+    assert.equal((over as ExecutionError).attempts, [], "nobody was asked");
+    assert.equal(told, [], "the listener was taken back");
+  },
+);
+
 test("whoever gives it Redis clients is told what to give", () => {
   for (const clients of [[{}], undefined, {}]) {
     try {

@@ -66,8 +66,9 @@ async function lead(
   let isRunning = false;
   let ended: NodeJS.Signals | null = null;
   const stopWatching = onEndSignal((signal) => {
+    // A running command gets the signal itself, and ends the program by its end; SIGHUP may mean to it what it likes.
+    if (isRunning && signal === "SIGHUP") return;
     ended = signal;
-    // A running command gets the signal itself, and ends the program by its end.
     if (!isRunning) void election.close();
   });
   let waitIsOver = wait();

@@ -75,9 +75,9 @@ export function clusterOf(args: Arguments): string[] {
   return parseClusterList(args.text("cluster")).map(({ url }) => url);
 }
 
-/** Calls back for each of the signals that ask a program to end; gives what undoes that. */
+/** Calls back for each of the signals that ask a program to end, or that its terminal is gone; gives what undoes that. */
 export function onEndSignal(callback: (signal: NodeJS.Signals) => void): () => void {
-  const watched = (["SIGTERM", "SIGINT"] as const).map((signal) => {
+  const watched = (["SIGTERM", "SIGINT", "SIGHUP"] as const).map((signal) => {
     const end = (): void => callback(signal);
     process.on(signal, end);
     return () => process.off(signal, end);

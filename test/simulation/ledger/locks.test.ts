@@ -1,6 +1,7 @@
 // Rules 12 to 14: what the history tells clients of locks, whom they trust, and who is woken.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { Queue } from "../../../src/locks/machine-queue.ts";
 import { LockTable } from "../../../src/locks/machine-state.ts";
 import { encodeNotice } from "../../../src/protocol/calls.ts";
 import type { Notice } from "../../../src/protocol/machine.ts";
@@ -137,17 +138,17 @@ twelve("a replica's own table is looked at", () => {
   } as const;
   const one = { ...asked, token: 1n, waited: false, keep: 0, asked: false, keeps: false, probes: false, robsAt: 0 };
   const two = { ...one, session: "1.2" };
-  const lock = { holders: [one], queue: [], stolen: [], declined: [], barred: undefined };
+  const lock = { holders: [one], queue: Queue.EMPTY, stolen: [], declined: [], barred: undefined };
   const table = new LockTable();
   assert.is(faultOfHolders("x", lock), undefined);
   assert.type(faultOfHolders("x", { ...lock, holders: [one, two] }), "string");
   assert.is(faultOfEnded("1.2", "x", lock), undefined);
   assert.type(faultOfEnded("1.1", "x", lock), "string");
-  assert.is(faultOfQueue(table, "x", { ...lock, queue: [two] }), undefined);
-  assert.type(faultOfQueue(table, "x", { ...lock, holders: [], queue: [two] }), "string");
-  assert.type(faultOfQueue(table, "x", { ...lock, queue: [{ ...two, probes: true }] }), "string");
+  assert.is(faultOfQueue(table, "x", { ...lock, queue: Queue.of([two]) }), undefined);
+  assert.type(faultOfQueue(table, "x", { ...lock, holders: [], queue: Queue.of([two]) }), "string");
+  assert.type(faultOfQueue(table, "x", { ...lock, queue: Queue.of([{ ...two, probes: true }]) }), "string");
   assert.is(
-    faultOfQueue(table, "x", { ...lock, holders: [{ ...one, keep: 1 }], queue: [{ ...two, probes: true }] }),
+    faultOfQueue(table, "x", { ...lock, holders: [{ ...one, keep: 1 }], queue: Queue.of([{ ...two, probes: true }]) }),
     undefined,
   );
   const [permit, other] = [one, two].map((asked) => ({ ...asked, mode: "shared" as const, permits: 1 }));
@@ -155,7 +156,7 @@ twelve("a replica's own table is looked at", () => {
   assert.type(faultOfHolders("x", { ...lock, holders: [permit!, other!] }), "string");
   const barred = { session: "1.3", owner: "", since: 0, token: 0n, until: 5 };
   assert.type(faultOfHolders("x", { ...lock, barred }), "string");
-  assert.is(faultOfQueue(table, "x", { ...lock, barred, holders: [], queue: [two] }), undefined);
+  assert.is(faultOfQueue(table, "x", { ...lock, barred, holders: [], queue: Queue.of([two]) }), undefined);
 });
 
 twelve.run();

@@ -29,7 +29,7 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
       {
         file: LINE,
         find: "return Math.min(most, end === -1 ? queue.length : end);",
-        replace: `return Math.min(most, queue.filter(({ mode }) => mode === "shared").length);`,
+        replace: `return Math.min(most, queue.slice().filter(({ mode }) => mode === "shared").length);`,
       },
     ],
   },
@@ -62,8 +62,8 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: GRANTS,
-        find: "const rest = without(lock, isIts, isIts);",
-        replace: "const rest = without(lock, isIts, () => false);",
+        find: "const rest = without(lock, isIts);",
+        replace: "const rest = { ...lock, holders: but(lock.holders, isIts), stolen: but(lock.stolen, isIts) };",
       },
     ],
   },
@@ -96,8 +96,9 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
       {
         file: GRANTS,
         find: "  table.put(name, rest);\n  letIn(table, [name], at);\n",
-        replace: `  table.put(name, rest);
-  if (rest.holders.length < lock.holders.length) letIn(table, [name], at);
+        replace: `  const held = table.get(name).holders.length;
+  table.put(name, rest);
+  if (rest.holders.length < held) letIn(table, [name], at);
 `,
       },
     ],
@@ -218,8 +219,8 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: LINE,
-        find: "const tenures = entered.map(",
-        replace: "const tenures = [...new Set(entered)].sort(() => Math.random() - 0.5).map(",
+        find: ": entered.map((waiter",
+        replace: ": [...new Set(entered)].sort(() => Math.random() - 0.5).map((waiter",
       },
     ],
     why: "those let in together get their tokens in the order of an unordered set, another one on each replica",

@@ -20,8 +20,8 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: LINE,
-        find: "const canEnter = locks.every((lock) => isFirst(lock) && isCompatible(lock, head));",
-        replace: "const canEnter = locks.some((lock) => isFirst(lock) && isCompatible(lock, head));",
+        find: "const canEnter = names.every(",
+        replace: "const canEnter = names.some(",
       },
     ],
   },
@@ -31,7 +31,7 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: LINE,
-        find: "if (head.group > 0) others.push(...table.groups.names(head.session, head.group));",
+        find: "for (const other of table.groups.names(head.session, head.group)) others.push(other);",
         replace: "",
       },
     ],
