@@ -94,6 +94,7 @@ export class SimCluster {
       maySpare: (node) => this.#maySpare(node),
       aims: this.#aims,
       newestProgram: options.newestProgram ?? 1,
+      removes: false,
       healed: false,
     };
     this.#watchFrames();
@@ -323,9 +324,13 @@ export class SimCluster {
     }
   }
 
-  /** The protocol bears the loss of one disk at a time: all nodes' data must be in use, in the newest view. */
+  /**
+   * The protocol bears the loss of one disk at a time: all nodes' data must be in use, in the newest view, and none be
+   * taken out of it by an operator.
+   */
   #maySpare(node: SimNode): boolean {
     const { facts } = this.ledger;
+    if (this.stage.removes) return false;
     const isInUse = ({ id }: SimNode): boolean => {
       const { identity, data } = facts.node(id);
       const vid = data.durable.view?.vid;
@@ -335,14 +340,18 @@ export class SimCluster {
   }
 
   /**
-   * Whether a view up to this one counts this data: then every later one must, until other data takes its place. (Views are
-   * not asked for their acceptors of now: a mutant may have them wrong.)
+   * Whether a view up to this one counts this data: then every later one must, until other data takes its place or an
+   * operator removes the node. (Views are not asked for their acceptors of now: a mutant may have them wrong.)
    */
   #hasJoined(identity: Identity, through: number): boolean {
     const key = identityKey(identity);
-    for (const view of this.ledger.facts.chosen.values())
-      if (view.vid <= through && view.acceptors.some((one) => identityKey(one) === key)) return true;
-    return false;
+    let hasJoined = false;
+    for (const view of this.ledger.facts.chosen.values()) {
+      if (view.vid > through) continue;
+      if (view.acceptors.some((one) => identityKey(one) === key)) hasJoined = true;
+      else if (view.barred.includes(identity.id)) hasJoined = false;
+    }
+    return hasJoined;
   }
 }
 

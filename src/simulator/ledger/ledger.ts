@@ -155,6 +155,8 @@ export class Ledger {
   stepped(id: NodeId, core: CoreEye, event: CoreEvent, effects: readonly Effect[]): void {
     const node = this.facts.node(id);
     node.core = core;
+    if (event.type === "client" && event.message.type === "change")
+      this.facts.changesAsked.add(`${event.message.action} ${event.message.id}`);
     if (event.type === "client") for (const look of this.#moments.asked) look(node, core, event.client, event.message);
     else if (event.type === "clientGone") for (const look of this.#moments.gone) look(node, event.client);
     this.#commits(node, core);

@@ -8,6 +8,7 @@ import type { LockClient } from "../../locks/client.ts";
 import { Use } from "../../locks/client-claim.ts";
 import type { Lock, LockMode } from "../../locks/client-types.ts";
 import { ClusterLocks } from "../../locks/cluster-locks.ts";
+import type { LockNotice } from "../../locks/machine-words.ts";
 import type { Random } from "../random.ts";
 import type { Inside } from "./believers.ts";
 import type { Witness } from "./contract.ts";
@@ -55,6 +56,8 @@ export class Locking {
   readonly #holds: Map<string, Set<Hold>> = new Map();
   readonly #tokens: Map<string, Tokens> = new Map();
   readonly #robbed: Set<string> = new Set();
+  /** Tenures of which a client has heard that they were stolen, by name and token. */
+  readonly #toldRobbed: Set<string> = new Set();
   #left: number;
   granted = 0;
   lost = 0;
@@ -95,7 +98,12 @@ export class Locking {
   /** The locks of one client, which may keep them after use. */
   connect(core: ClientCore, random: Random): ClusterLocks {
     const { share, size, idleMs } = this.options.cache;
+    core.onNotice("locks", (notice) => this.#noticed(notice as LockNotice));
     return new ClusterLocks(core, { cache: random.chance(share) && { size, idleMs } });
+  }
+
+  #noticed({ type, name, ...said }: LockNotice): void {
+    if (type === "stolen" && "token" in said) this.#toldRobbed.add(`${name} ${said.token}`);
   }
 
   async #round(
@@ -188,6 +196,11 @@ export class Locking {
     const { mode, token, age } = hold.lock;
     if (age >= maxHoldMs) this.#violated(13, `${name} is held for ${age} ms, and ${maxHoldMs} was the most`);
     this.#witness.acts(hold.client, name, token);
+    if (this.#toldRobbed.has(`${name} ${token}`))
+      this.#violated(
+        13,
+        `client ${hold.client} acts under ${name} with token ${token}, and was told that it was robbed`,
+      );
     if (this.#robbed.has(name)) return true;
     this.#checkPermits(name);
     for (const other of this.#holdsOf(name)) {

@@ -380,6 +380,16 @@ fourteen("a grant to somebody who does not wait is seen", () => {
   assert.equal(story.broken, [14]);
 });
 
+fourteen("whoever was robbed is to be told until its client has let go", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.acquire(story.two, 1, 20n, "steal");
+  assert.equal(story.outstanding(story.one), [{ type: "stolen", name: "x", xid: 1, answer: false }]);
+  story.release(story.one, 1, 10n);
+  assert.equal(story.outstanding(story.one), []);
+  assert.equal(story.broken, []);
+});
+
 fourteen("a primary tells a session that comes to it what is outstanding", () => {
   const body = encodeNotice("locks", { type: "granted", name: "x", xid: 1, token: 1n });
   const told = Scene.of("a* b");
