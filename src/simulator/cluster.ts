@@ -152,7 +152,7 @@ export class SimCluster {
    */
   canDoWithout(node: SimNode): boolean {
     const { facts } = this.ledger;
-    if (this.nodes.length < 3) return false;
+    if (this.nodes.length < 3 || (this.stage.removes && !this.#isLetBack)) return false;
     const others = this.nodes.filter((other) => other !== node).map(({ id }) => facts.node(id));
     const known = Math.max(...others.map(({ data }) => data.durable.view?.vid ?? 0));
     const isWhole = others.every(
@@ -337,6 +337,17 @@ export class SimCluster {
       return vid === facts.newestChosen && identity !== undefined && this.#hasJoined(identity, vid);
     };
     return this.canDoWithout(node) && this.nodes.every(isInUse);
+  }
+
+  /** Whoever an operator has removed is back, and no value is under way that would remove anybody after all. */
+  get #isLetBack(): boolean {
+    const { facts } = this.ledger;
+    const next = facts.newestChosen + 1;
+    return this.nodes.every(({ id, core }) => {
+      const view = core?.view;
+      const isWhole = view?.vid === facts.newestChosen && view.members.length === this.nodes.length;
+      return isWhole && facts.node(id).data.written.acceptedIn(next) === undefined;
+    });
   }
 
   /**

@@ -71,6 +71,9 @@ const SIZES: readonly (readonly [number, number])[] = [
 /** Calls under way at one key, on an average: the orders of more are too many to try. */
 const MOST_AT_A_KEY = 12;
 
+/** Longer than any run: such calls are answered, or nobody gives them up. */
+const NEVER_MS = 3_600_000;
+
 /** What else happens to programs. */
 const WITH_PROGRAMS: readonly (readonly string[])[] = [[], ["older program"], ["left behind"]];
 
@@ -101,7 +104,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       thinkMs: random.pick([0, 0, 2, 10, 30]),
       reads: random.pick([0.2, 0.5]),
       kv: random.fork("kv").pick([0, 0, 0.1, 0.3]),
-      timeoutMs: random.pick([1000, 5000, 30_000]),
+      timeoutMs: random.pick([1000, 5000, 30_000, NEVER_MS]),
       mayBeTooNew: newestProgram > 1,
     },
     locking: {
@@ -109,7 +112,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       names: random.integer(1, 3),
       holdMs: random.pick([0, 10, 100]),
       shared: random.pick([0, 0.3]),
-      steals: random.chance(0.1),
+      steals: random.chance(0.2),
       cache: drawCache(random.fork("cache")),
       wishes: drawWishes(random.fork("lock wishes")),
     },

@@ -34,7 +34,7 @@ const CHANGES: readonly string[] = ["remove decided", "lift decided", "change re
 const KEPT_LOCKS: readonly string[] = [
   ...["kept", "revoked", "asked for its use", "settled", "declined after an answer"],
   ...["granted", "revoke"].map((type) => `"${type}" said again`),
-  ...["granted in a group", "permit", "delay over", "stolen in use"],
+  ...["granted in a group", "permit", "delay over", "stolen in use", "refilled"],
 ].map((what) => `lock ${what}`);
 
 const TROUBLES: readonly string[] = ["frame dropped", "frame reordered", "frame repeated"];

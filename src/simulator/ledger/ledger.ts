@@ -331,6 +331,8 @@ export class Ledger {
         const { message, to } = effect;
         if (message.type !== "invoked" && message.type !== "confirmed") continue;
         for (const look of this.#moments.says) look(node, core, to, message);
+      } else if (effect.type === "write") {
+        for (const record of effect.records) for (const look of this.#moments.records) look(node, core, record);
       } else if (effect.type === "saveSnapshot") {
         for (const look of this.#moments.saves) look(node, core, effect.at);
       } else if (effect.type === "happened" && effect.what.event === "active" && core.view !== undefined) {

@@ -48,6 +48,12 @@ interface Tokens {
   any: bigint;
 }
 
+/** Of the rounds, how many begin with more tokens for a kept lock. */
+const REFILLS = 0.02;
+const SOON = { timeoutMs: 2000 };
+/** No lock client ever comes to such numbers here. */
+const FIRST_XID = 1_000_000_000;
+
 export class Locking {
   readonly options: LockingOptions;
   readonly #now: () => number;
@@ -58,6 +64,7 @@ export class Locking {
   readonly #robbed: Set<string> = new Set();
   /** Tenures of which a client has heard that they were stolen, by name and token. */
   readonly #toldRobbed: Set<string> = new Set();
+  #nextXid = FIRST_XID;
   #left: number;
   granted = 0;
   lost = 0;
@@ -74,10 +81,18 @@ export class Locking {
     return this.#left;
   }
 
-  async lane(client: number, locks: LockClient, random: Random, sleep: (ms: number) => Promise<void>): Promise<void> {
+  async lane(
+    client: number,
+    core: ClientCore,
+    locks: LockClient,
+    random: Random,
+    sleep: (ms: number) => Promise<void>,
+  ): Promise<void> {
     const wishing = new Wishing(this.options.wishes, random.fork("wishes"));
+    const refills = random.fork("refills");
     while (this.#left > 0) {
       this.#left--;
+      if (refills.chance(REFILLS)) await this.#refill(client, core).catch((error: unknown) => this.#expected(error));
       await this.#round(client, locks, random, wishing, sleep);
       await sleep(random.between(0, this.options.holdMs));
     }
@@ -104,6 +119,16 @@ export class Locking {
 
   #noticed({ type, name, ...said }: LockNotice): void {
     if (type === "stolen" && "token" in said) this.#toldRobbed.add(`${name} ${said.token}`);
+  }
+
+  /** A lock client asks for more tokens after millions of uses only: so they are asked for by hand. The ledger looks at them. */
+  async #refill(client: number, core: ClientCore): Promise<void> {
+    const said = { name: `refilled${client}`, xid: this.#nextXid++ };
+    const wanted = { ...said, mode: "exclusive", owner: "", how: "wait", keep: true, ageMs: 0 };
+    const { token } = (await core.execute("locks", "acquire", wanted, SOON)) as { readonly token?: bigint };
+    for (let times = 0; token !== undefined && times < 2; times++)
+      await core.execute("locks", "refill", { ...said, token }, SOON);
+    await core.execute("locks", "cancel", said, SOON);
   }
 
   async #round(

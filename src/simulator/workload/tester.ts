@@ -54,7 +54,7 @@ export class TesterWorkload implements Workload {
     for (let lane = 0; lane < this.#lanes; lane++) {
       const own = random.fork(`lane ${lane}`);
       work.push(this.#load.lane(number, core, own, sleep));
-      if (lane < LOCKING_LANES) work.push(this.#locking.lane(number, locks, own.fork("locks"), sleep));
+      if (lane < LOCKING_LANES) work.push(this.#locking.lane(number, core, locks, own.fork("locks"), sleep));
     }
     return work;
   }

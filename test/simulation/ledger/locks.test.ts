@@ -302,6 +302,16 @@ thirteen("a keep-alive that no majority has confirmed is seen", () => {
   assert.equal(scene.broken, [13]);
 });
 
+thirteen("a keep-alive confirmed by a primary that has accepted a value for the next view is seen", () => {
+  const scene = Scene.of("a* b c");
+  scene.ask("a", KEEP);
+  scene.promise("b", 2, ballot(1, "a"));
+  scene.promise("a", 2, ballot(1, "a"));
+  scene.accept("a", ballot(1, "a"), viewOf("a* b | c", 2));
+  scene.answer("a", KEPT);
+  assert.equal(scene.broken, [13]);
+});
+
 thirteen("a keep-alive confirmed in a view whose successor was chosen before is seen", () => {
   const scene = Scene.of("a* b c");
   scene.choose(viewOf("b* c | a", 2), ballot(1, "b"), "bc");
