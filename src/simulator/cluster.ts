@@ -94,7 +94,7 @@ export class SimCluster {
       maySpare: (node) => this.#maySpare(node),
       aims: this.#aims,
       newestProgram: options.newestProgram ?? 1,
-      removes: false,
+      removesUntil: 0,
       healed: false,
     };
     this.#watchFrames();
@@ -152,7 +152,7 @@ export class SimCluster {
    */
   canDoWithout(node: SimNode): boolean {
     const { facts } = this.ledger;
-    if (this.nodes.length < 3 || (this.stage.removes && !this.#isLetBack)) return false;
+    if (this.nodes.length < 3 || !this.#isLetBack) return false;
     const others = this.nodes.filter((other) => other !== node).map(({ id }) => facts.node(id));
     const known = Math.max(...others.map(({ data }) => data.durable.view?.vid ?? 0));
     const isWhole = others.every(
@@ -330,7 +330,7 @@ export class SimCluster {
    */
   #maySpare(node: SimNode): boolean {
     const { facts } = this.ledger;
-    if (this.stage.removes) return false;
+    if (this.stage.removesUntil > 0) return false;
     const isInUse = ({ id }: SimNode): boolean => {
       const { identity, data } = facts.node(id);
       const vid = data.durable.view?.vid;
@@ -342,6 +342,9 @@ export class SimCluster {
   /** Whoever an operator has removed is back, and no value is under way that would remove anybody after all. */
   get #isLetBack(): boolean {
     const { facts } = this.ledger;
+    const { removesUntil } = this.stage;
+    if (removesUntil === 0) return true;
+    if (this.world.now < removesUntil) return false;
     const next = facts.newestChosen + 1;
     return this.nodes.every(({ id, core }) => {
       const view = core?.view;

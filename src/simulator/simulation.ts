@@ -142,6 +142,9 @@ class Run {
     const { world } = cluster;
     heal(cluster.stage);
     this.#registrar?.insist();
+    // A primary tries for so long to have a change decided.
+    const { stage } = this.#cluster;
+    if (stage.removesUntil > 0) stage.removesUntil = world.now + 5 * this.#plan.options.suspectMs;
     for (const kind of this.#plan.lasting) if (!this.#isBroken) await this.#without(kind);
     this.#lift();
     await this.#finish();
@@ -241,7 +244,7 @@ class Run {
       nodes,
       barred: () => ledger.facts.chosen.get(ledger.facts.newestChosen)?.barred ?? [],
       asks: () => {
-        stage.removes = true;
+        stage.removesUntil = Number.POSITIVE_INFINITY;
       },
       unexpected: (error) =>
         this.#cluster.violated(3, `an operator who changes the membership is given ${String(error)}`),
