@@ -74,6 +74,7 @@ export class Config {
   #origin: readonly MachineVersion[] | undefined;
   #clusterId: ClusterId | undefined;
   #recordedClusterId: ClusterId | undefined;
+  #clusterIdWrite = 0;
   #freshSaidAt = Number.NEGATIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
   readonly #toldAt: Map<NodeId, number> = new Map();
@@ -109,6 +110,11 @@ export class Config {
 
   get clusterId(): ClusterId | undefined {
     return this.#clusterId;
+  }
+
+  /** The write that made the cluster id durable: nobody is told it before. */
+  get clusterIdWrite(): number {
+    return this.#clusterIdWrite;
   }
 
   /** The machine versions in which the cluster's log begins; `undefined` before genesis. */
@@ -387,8 +393,10 @@ export class Config {
     this.#origin = origin;
     this.#output.persist({ kind: "machines", origin, promised: [] });
     if (this.#recordedClusterId === clusterId) return;
+    const isNews = this.#clusterId === undefined;
     this.#clusterId = clusterId;
     this.#recordedClusterId = clusterId;
-    this.#output.persist({ kind: "identity", incarnation: this.self.incarnation, clusterId });
+    const write = this.#output.persist({ kind: "identity", incarnation: this.self.incarnation, clusterId });
+    if (isNews) this.#clusterIdWrite = write;
   }
 }

@@ -72,32 +72,102 @@ export function clusterOfCopy(
   };
 }
 
+/** Of whose data a new cluster is made, and how. */
+export interface Remains {
+  readonly clusterId: ClusterId;
+  readonly found: Salvaged;
+  readonly member: Member;
+  readonly skip: number;
+  /** Executes the log, if it is its. */
+  readonly machine: ReplicatedMachine;
+}
+
 /**
- * A cluster of one member, from what can still be read of its data.
- * @throws {ViewstampError} `InvalidInput` if the log begins with machines that this program does not have
+ * A cluster of one member, from what can still be read of its data. Entries are executed at the places where they were
+ * stamped: machines make tokens and versions of these, and what a client was told must stay true. So only the state that
+ * comes of them goes on later. A program that does not have the machines can but stamp the entries anew: `isStampedAnew`.
+ * An error is `InvalidInput` if the log begins with machines that it does not have.
  */
-export function clusterOfRemains(
-  clusterId: ClusterId,
-  found: Salvaged,
-  member: Member,
-  skip: number,
-  machine: ReplicatedMachine,
-): NewCluster {
-  const { facts, base, entries, disk, snapshot } = found;
+export function clusterOfRemains(remains: Remains, done: Got<NewCluster & { readonly isStampedAnew: boolean }>): void {
+  const { clusterId, found, member, skip, machine } = remains;
+  const { facts, base, entries } = found;
   const last = Math.max(facts.view?.vid ?? 0, base.vid, entries.at(-1)?.vid ?? 0);
   const machines = facts.machines ?? { origin: [], promised: [] };
-  const stored = snapshot && {
-    count: snapshot.note.chunks,
-    chunk: (index: number, done: Got<Uint8Array>) => readChunk(disk, snapshot, index, done),
+  const given = { clusterId, view: firstView([member], last), machines };
+  const stored = storedChunks(found);
+  const failed: Done = (error) => done(error, undefined);
+  if (skip === 0) return done(undefined, { ...given, snapshot: atPlace(base, stored), entries, isStampedAnew: false });
+  const executed = (error: Error | undefined, chunks: ChunkList | undefined): void => {
+    if (error !== undefined) return failed(error);
+    const end = entries.at(-1) ?? base;
+    if (chunks !== undefined)
+      return done(undefined, {
+        ...given,
+        snapshot: movedSnapshot(movedPlace(end, skip), chunks),
+        entries: [],
+        isStampedAnew: false,
+      });
+    let moved: NewSnapshot | undefined;
+    const fault = errorOf(() => {
+      moved = movedSnapshot(movedPlace(base, skip), stored ?? emptyState(machine, machines.origin));
+    });
+    if (fault !== undefined) return failed(fault);
+    done(undefined, {
+      ...given,
+      snapshot: moved,
+      entries: movedEntries(entries, base, skip),
+      isStampedAnew: entries.length > 0,
+    });
   };
-  const chunks = stored ?? (skip === 0 ? undefined : emptyState(machine, machines.origin));
-  return {
-    clusterId,
-    view: firstView([member], last),
-    machines,
-    snapshot: chunks && movedSnapshot(movedPlace(base, skip), chunks),
-    entries: movedEntries(entries, base, skip),
+  if (entries.length === 0) executed(undefined, stored);
+  else executeAll(remains, stored, executed);
+}
+
+function storedChunks({ disk, snapshot }: Salvaged): ChunkList | undefined {
+  return (
+    snapshot && {
+      count: snapshot.note.chunks,
+      chunk: (index, done) => readChunk(disk, snapshot, index, done),
+    }
+  );
+}
+
+function atPlace(at: Viewstamp, chunks: ChunkList | undefined): NewSnapshot | undefined {
+  return chunks && { at, ...chunks };
+}
+
+/** The state after all entries; none if this program cannot execute them. */
+function executeAll({ found, machine }: Remains, stored: ChunkList | undefined, done: Got<ChunkList>): void {
+  const { facts, base, entries } = found;
+  const state = new ReplicatedState(machine);
+  const failed: Done = (error) => done(error, undefined);
+  const execute = (): void => {
+    let chunks: ChunkList | undefined;
+    const refusal = errorOf(() => {
+      for (const entry of entries) state.apply(entry);
+      chunks = chunksOf(state);
+    });
+    done(undefined, refusal === undefined ? chunks : undefined);
   };
+  if (stored === undefined) {
+    state.begin(facts.machines?.origin ?? []);
+    return execute();
+  }
+  const restoration = state.restore(base);
+  const next = (index: number): void => {
+    if (index < stored.count)
+      return stored.chunk(
+        index,
+        then(failed, (bytes) => restored(index, bytes)),
+      );
+    if (errorOf(() => restoration.finish()) === undefined) execute();
+    else done(undefined, undefined);
+  };
+  const restored = (index: number, bytes: Uint8Array): void => {
+    if (errorOf(() => restoration.chunk(bytes)) === undefined) next(index + 1);
+    else done(undefined, undefined);
+  };
+  next(0);
 }
 
 /** Writes the data of one node into an empty storage, which is open; all of it is durable then. */
@@ -148,6 +218,10 @@ function emptyState(machine: ReplicatedMachine, origin: readonly MachineVersion[
   }
   const state = new ReplicatedState(machine);
   state.begin(origin);
+  return chunksOf(state);
+}
+
+function chunksOf(state: ReplicatedState): ChunkList {
   const chunks: Uint8Array[] = [];
   const made = state.snapshot();
   for (let next = made.next(); next.done !== true; next = made.next()) chunks.push(next.value);

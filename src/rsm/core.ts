@@ -144,7 +144,7 @@ export class Core {
   }
 
   clusterId(): ClusterId | undefined {
-    return this.config.clusterId;
+    return this.durability.write >= this.config.clusterIdWrite ? this.config.clusterId : undefined;
   }
 
   news(): News {

@@ -111,29 +111,34 @@ function readRemains(disk: DiskReader, machine: ReplicatedMachine, done: Got<New
     disk,
     then(failed, (found) => {
       if (found.damage !== undefined) return failed(new Error(found.damage));
-      const cluster = clusterOfRemains(CLUSTER_ID, found, MEMBERS[0] as Member, DEFAULT_SKIP, machine);
-      const { snapshot } = cluster;
-      if (snapshot === undefined) return done(undefined, cluster);
-      const chunks: Uint8Array[] = [];
-      const steps = Array.from({ length: snapshot.count }, (_, index): Step => {
-        const keep = (chunk: Uint8Array, next: Done): void => {
-          chunks.push(chunk);
-          next(undefined);
-        };
-        return (next) =>
-          snapshot.chunk(
-            index,
-            then(next, (chunk) => keep(chunk, next)),
-          );
-      });
-      inTurn(steps, (error) => {
-        done(
-          error,
-          error === undefined ? { ...cluster, snapshot: { at: snapshot.at, ...inMemory(chunks) } } : undefined,
-        );
-      });
+      const remains = { clusterId: CLUSTER_ID, found, member: MEMBERS[0] as Member, skip: DEFAULT_SKIP, machine };
+      clusterOfRemains(
+        remains,
+        then(failed, (cluster) => readAll(cluster, done)),
+      );
     }),
   );
+}
+
+/** The disk is not there any more when the chunks are wanted. */
+function readAll(cluster: NewCluster, done: Got<NewCluster>): void {
+  const { snapshot } = cluster;
+  if (snapshot === undefined) return done(undefined, cluster);
+  const chunks: Uint8Array[] = [];
+  const steps = Array.from({ length: snapshot.count }, (_, index): Step => {
+    const keep = (chunk: Uint8Array, next: Done): void => {
+      chunks.push(chunk);
+      next(undefined);
+    };
+    return (next) =>
+      snapshot.chunk(
+        index,
+        then(next, (chunk) => keep(chunk, next)),
+      );
+  });
+  inTurn(steps, (error) => {
+    done(error, error === undefined ? { ...cluster, snapshot: { at: snapshot.at, ...inMemory(chunks) } } : undefined);
+  });
 }
 
 function inMemory(chunks: readonly Uint8Array[]): ChunkList {

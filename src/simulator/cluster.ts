@@ -94,6 +94,7 @@ export class SimCluster {
       maySpare: (node) => this.#maySpare(node),
       aims: this.#aims,
       newestProgram: options.newestProgram ?? 1,
+      removesUntil: 0,
       healed: false,
     };
     this.#watchFrames();
@@ -150,7 +151,7 @@ export class SimCluster {
    */
   canDoWithout(node: SimNode): boolean {
     const { facts } = this.ledger;
-    if (this.nodes.length < 3) return false;
+    if (this.nodes.length < 3 || !this.#isLetBack) return false;
     const others = this.nodes.filter((other) => other !== node).map(({ id }) => facts.node(id));
     const known = Math.max(...others.map(({ data }) => data.durable.view?.vid ?? 0));
     const isWhole = others.every(
@@ -320,9 +321,13 @@ export class SimCluster {
     }
   }
 
-  /** The protocol bears the loss of one disk at a time: all nodes' data must be in use, in the newest view. */
+  /**
+   * The protocol bears the loss of one disk at a time: all nodes' data must be in use, in the newest view, and none be
+   * taken out of it by an operator.
+   */
   #maySpare(node: SimNode): boolean {
     const { facts } = this.ledger;
+    if (this.stage.removesUntil > 0) return false;
     const isInUse = ({ id }: SimNode): boolean => {
       const { identity, data } = facts.node(id);
       const vid = data.durable.view?.vid;
@@ -331,15 +336,33 @@ export class SimCluster {
     return this.canDoWithout(node) && this.nodes.every(isInUse);
   }
 
+  /** Whoever an operator has removed is back, and no value is under way that would remove anybody after all. */
+  get #isLetBack(): boolean {
+    const { facts } = this.ledger;
+    const { removesUntil } = this.stage;
+    if (removesUntil === 0) return true;
+    if (this.world.now < removesUntil) return false;
+    const next = facts.newestChosen + 1;
+    return this.nodes.every(({ id, core }) => {
+      const view = core?.view;
+      const isWhole = view?.vid === facts.newestChosen && view.members.length === this.nodes.length;
+      return isWhole && facts.node(id).data.written.acceptedIn(next) === undefined;
+    });
+  }
+
   /**
-   * Whether a view up to this one counts this data: then every later one must, until other data takes its place. (Views are
-   * not asked for their acceptors of now: a mutant may have them wrong.)
+   * Whether a view up to this one counts this data: then every later one must, until other data takes its place or an
+   * operator removes the node. (Views are not asked for their acceptors of now: a mutant may have them wrong.)
    */
   #hasJoined(identity: Identity, through: number): boolean {
     const key = identityKey(identity);
-    for (const view of this.ledger.facts.chosen.values())
-      if (view.vid <= through && view.acceptors.some((one) => identityKey(one) === key)) return true;
-    return false;
+    let hasJoined = false;
+    for (const view of this.ledger.facts.chosen.values()) {
+      if (view.vid > through) continue;
+      if (view.acceptors.some((one) => identityKey(one) === key)) hasJoined = true;
+      else if (view.barred.includes(identity.id)) hasJoined = false;
+    }
+    return hasJoined;
   }
 }
 

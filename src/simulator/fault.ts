@@ -21,6 +21,8 @@ export interface Stage {
   readonly aims: Aims;
   /** The newest machine version that any program can run. */
   readonly newestProgram: number;
+  /** An operator has asked to remove a node: that may be decided as late as this; 0 if nobody has. */
+  removesUntil: number;
   /** Nothing may fail any more. */
   healed: boolean;
 }

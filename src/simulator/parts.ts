@@ -5,6 +5,7 @@
 import { startCore } from "../client/core.ts";
 import { locks } from "../locks/machine.ts";
 import type { AnyMachine } from "../machine/definition.ts";
+import { kv } from "../machine/kv.ts";
 import { replicated } from "../machine/replicated.ts";
 import { realBrain } from "../replica/brain.ts";
 import type { Parts } from "./simulation.ts";
@@ -15,8 +16,8 @@ import { testerOf } from "./workload/tester-machine.ts";
 export const REAL_PARTS: Parts = (plan) => {
   let watched: AnyMachine | undefined;
   return {
-    machine: (violated, _node, program) => replicated([testerOf(program), (watched ??= watchedLocks(violated))]),
-    replay: () => replicated([testerOf(plan.newestProgram), locks]),
+    machine: (violated, _node, program) => replicated([testerOf(program), (watched ??= watchedLocks(violated)), kv]),
+    replay: () => replicated([testerOf(plan.newestProgram), locks, kv]),
     makeBrain: realBrain,
     connect: (transport, life, urls) =>
       startCore({
@@ -24,6 +25,7 @@ export const REAL_PARTS: Parts = (plan) => {
         transport,
         environment: life,
         machines: [
+          { name: "kv", version: kv.version },
           { name: "locks", version: locks.version },
           {
             name: "tester",

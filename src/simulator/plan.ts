@@ -47,6 +47,8 @@ export interface Plan {
   readonly restarts: boolean;
   /** How often an operator asks for a copy of the state in the trouble; if ever, also after it, and a new cluster is made. */
   readonly copies: number;
+  /** How often an operator asks for a change of the membership in the trouble. */
+  readonly changes: number;
 }
 
 /** What may be asked for instead of drawn. */
@@ -68,6 +70,9 @@ const SIZES: readonly (readonly [number, number])[] = [
 
 /** Calls under way at one key, on an average: the orders of more are too many to try. */
 const MOST_AT_A_KEY = 12;
+
+/** Longer than any run: such calls are answered, or nobody gives them up. */
+const NEVER_MS = 3_600_000;
 
 /** What else happens to programs. */
 const WITH_PROGRAMS: readonly (readonly string[])[] = [[], ["older program"], ["left behind"]];
@@ -98,7 +103,8 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       keys: Math.max(random.integer(1, 6), Math.ceil((clients * lanes) / MOST_AT_A_KEY)),
       thinkMs: random.pick([0, 0, 2, 10, 30]),
       reads: random.pick([0.2, 0.5]),
-      timeoutMs: random.pick([1000, 5000, 30_000]),
+      kv: random.fork("kv").pick([0, 0, 0.1, 0.3]),
+      timeoutMs: random.pick([1000, 5000, 30_000, NEVER_MS]),
       mayBeTooNew: newestProgram > 1,
     },
     locking: {
@@ -106,7 +112,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
       names: random.integer(1, 3),
       holdMs: random.pick([0, 10, 100]),
       shared: random.pick([0, 0.3]),
-      steals: random.chance(0.1),
+      steals: random.chance(0.2),
       cache: drawCache(random.fork("cache")),
       wishes: drawWishes(random.fork("lock wishes")),
     },
@@ -125,6 +131,7 @@ export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
     troubleMs: random.pick([1500, 2500, 4000, 6000]),
     startMs: random.pick([0, 50, 1000]),
     copies: random.fork("copies").pick([0, 0, 0, 0, 0, 0, 0, 1, 3, 8]),
+    changes: nodes < 3 || wishes.faults !== undefined ? 0 : random.fork("changes").pick([0, 0, 0, 0, 0, 0, 1, 2, 4]),
     restarts: wishes.faults === undefined,
     lasting: nodes < 3 || wishes.faults?.length === 0 ? [] : drawLasting(random),
   };
@@ -168,6 +175,8 @@ function drawOptions(random: Random, nodes: number): CoreOptions {
     heartbeatMs: random.pick([50, 100, 100]),
     suspectMs: random.pick([300, 500, 500, 1000]),
     minCopies: nodes === 1 ? 1 : 2,
+    // Of three nobody is ever forgotten.
+    forgetAfterMs: nodes === 3 ? undefined : random.fork("forgetting").pick([undefined, 600, 1500]),
     maxInvokeBytes: random.pick([200, 2000, CORE_DEFAULTS.maxInvokeBytes]),
     maxInFlightBytes: random.pick([1000, 20_000, CORE_DEFAULTS.maxInFlightBytes]),
     maxPendingEntries: random.pick([10, 1000, CORE_DEFAULTS.maxPendingEntries]),

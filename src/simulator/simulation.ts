@@ -15,6 +15,7 @@ import { grown, type Sizes, sizesOf } from "./ledger/rules/good-end.ts";
 import type { SimNode } from "./node.ts";
 import type { Plan } from "./plan.ts";
 import type { Random } from "./random.ts";
+import { Registrar } from "./registrar.ts";
 import { Spinning } from "./world.ts";
 
 /** The real parts that a run is about, as its plan wants them. */
@@ -80,12 +81,14 @@ class Run {
   readonly #parts: ClusterParts;
   readonly #copies: KnownCopy[] = [];
   readonly #copier: Copier | undefined;
+  readonly #registrar: Registrar | undefined;
 
   constructor(cluster: SimCluster, plan: Plan, parts: ClusterParts) {
     this.#cluster = cluster;
     this.#plan = plan;
     this.#parts = parts;
     if (plan.copies > 0 && cluster.workload.questions !== undefined) this.#copier = this.#makeCopier();
+    if (plan.changes > 0) this.#registrar = this.#makeRegistrar();
     this.#random = cluster.world.random.fork("lasting");
     this.#restarts = cluster.world.random.fork("restarts");
   }
@@ -119,6 +122,7 @@ class Run {
     for (const node of nodes) world.after(random.between(0, startMs), () => node.start());
     for (const client of clients) world.after(random.between(0, startMs), () => client.start());
     this.#copier?.begin(this.#plan.copies, startMs, troubleMs);
+    this.#registrar?.begin(this.#plan.changes, startMs, troubleMs);
     const trouble = new Trouble(stage, random, faults, faultEveryMs);
     await this.#until(troubleMs, () => this.#cluster.isIdle && world.now > startMs);
     trouble.stop();
@@ -137,6 +141,10 @@ class Run {
     const cluster = this.#cluster;
     const { world } = cluster;
     heal(cluster.stage);
+    this.#registrar?.insist();
+    // A primary tries for so long to have a change decided.
+    const { stage } = this.#cluster;
+    if (stage.removesUntil > 0) stage.removesUntil = world.now + 5 * this.#plan.options.suspectMs;
     for (const kind of this.#plan.lasting) if (!this.#isBroken) await this.#without(kind);
     this.#lift();
     await this.#finish();
@@ -145,6 +153,7 @@ class Run {
     cluster.closeClients();
     if (!(await this.#until(CONVERGE_MS, () => this.#isBack() && cluster.isConverged)))
       return this.#stuck(`nodes differ: ${cluster.views()}`);
+    this.#registrar?.end();
     const { newestChosen } = cluster.ledger.facts;
     // Sessions that nobody closed come to their end first, and connections that are being made anew are made.
     await this.#until(1.2 * this.#plan.sessionTtlMs, () => cluster.hasNoSessions);
@@ -225,6 +234,20 @@ class Run {
         if (state !== undefined) this.#copies.push({ copy, state });
       },
       unexpected: (error) => this.#cluster.violated(8, `somebody who asks for a copy is given ${String(error)}`),
+    });
+  }
+
+  #makeRegistrar(): Registrar {
+    const { network, nodes, ledger, stage } = this.#cluster;
+    return new Registrar({
+      network,
+      nodes,
+      barred: () => ledger.facts.chosen.get(ledger.facts.newestChosen)?.barred ?? [],
+      asks: () => {
+        stage.removesUntil = Number.POSITIVE_INFINITY;
+      },
+      unexpected: (error) =>
+        this.#cluster.violated(3, `an operator who changes the membership is given ${String(error)}`),
     });
   }
 

@@ -5,6 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { PeerMessage } from "../../src/protocol/messages.ts";
+import type { View } from "../../src/protocol/view.ts";
 import { viewOf } from "../config/views.ts";
 import { answer, answers, bytes, loseNode, open, pathCount, request, start, text } from "./kit.ts";
 import { World } from "./world.ts";
@@ -221,7 +222,22 @@ test("who has told a new founder that it is fresh takes no view 1 of the one bef
   assert.is(world.node("b").core.view, undefined);
   world.drop = () => false;
   world.until("the new founder's view", () => ["a", "b", "c"].every((id) => world.members(id) === "abc"), 3000);
+  world.run(50);
   assert.is(world.node("b").core.clusterId(), "ca2");
+});
+
+test("nobody is told of which cluster a node is before that is durable there", () => {
+  const world = new World(["a", "b", "c"]);
+  world.drop = (_from, _to, { type }) => type === "genesis";
+  world.run(50);
+  const { core } = world.node("b");
+  const [view, origin] = [world.node("a").core.view as View, [{ name: "tally", version: 1 }]];
+  const from = world.node("a").member;
+  world.step("b", { type: "message", from, message: { type: "genesis", clusterId: "ca1", origin, view } });
+  assert.is(core.view?.vid, 1);
+  assert.is(core.clusterId(), undefined, "a crash could still make it a fresh node, of another cluster");
+  world.run(50);
+  assert.is(core.clusterId(), "ca1");
 });
 
 test("a view with fewer than minCopies members takes no requests and answers no queries, it only admits", () => {

@@ -27,11 +27,14 @@ const COPIES: readonly string[] = [
   ...["restored from a copy", "recovered by force"],
 ];
 
+/** What an operator does to the membership. */
+const CHANGES: readonly string[] = ["remove decided", "lift decided", "change refused"];
+
 /** What becomes of locks that clients keep, or ask for in other ways. */
 const KEPT_LOCKS: readonly string[] = [
   ...["kept", "revoked", "asked for its use", "settled", "declined after an answer"],
   ...["granted", "revoke"].map((type) => `"${type}" said again`),
-  ...["granted in a group", "permit", "delay over", "stolen in use"],
+  ...["granted in a group", "permit", "delay over", "stolen in use", "refilled"],
 ].map((what) => `lock ${what}`);
 
 const TROUBLES: readonly string[] = ["frame dropped", "frame reordered", "frame repeated"];
@@ -47,6 +50,7 @@ const REQUIRED: readonly string[] = [
   ...FAULT_KINDS,
   ...RARE_PATHS.map((name) => `path ${name}`),
   ...COPIES,
+  ...CHANGES,
   ...KEPT_LOCKS,
 ];
 

@@ -5,10 +5,11 @@
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
+import type { AnyMachine } from "../../machine/definition.ts";
 import { replicated } from "../../machine/replicated.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Member, Viewstamp } from "../../protocol/view.ts";
-import { clusterOfRemains, DEFAULT_SKIP } from "../../replica/new-cluster.ts";
+import { clusterOfRemains, DEFAULT_SKIP, type NewCluster } from "../../replica/new-cluster.ts";
 import { asStorageError, Damage } from "../../storage/faults.ts";
 import { fileDisk } from "../../storage/file-disk.ts";
 import { holderOf } from "../../storage/file-lock.ts";
@@ -44,7 +45,9 @@ export const recover: Command = {
     "others with empty directories and the same --cluster, and they are caught up. Until one of them is, a cluster that",
     "wants two copies takes no requests.",
     "So that no fencing token is given twice, it goes on N places later. Data without a snapshot that was written by a",
-    "program with machines of its own needs --skip 0; tokens that were issued and lost may then be given again.",
+    "program with machines of its own needs --skip 0; tokens that were issued and lost may then be given again. If it has a",
+    "snapshot, what came after that is executed anew, at later places: should a machine make something of its places, give",
+    "--skip 0 too.",
     "The old data stays as DIR.before-recovery. Exit codes: 0 done; 1 refused without --force; 6 the data is damaged",
     "beyond use.",
   ],
@@ -74,7 +77,11 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   }
   const kept = keptAs(directory);
   if (existsSync(kept)) throw new ViewstampError("InvalidInput", `${kept} is there already: move it away first`);
-  const cluster = clusterOfRemains(newClusterId(), found, member, skip, replicated(builtInMachines));
+  const machine = replicated(machinesOf(found));
+  const cluster = await got<Made>((made) =>
+    clusterOfRemains({ clusterId: newClusterId(), found, member, skip, machine }, made),
+  );
+  if (cluster.isStampedAnew) terminal.message(STAMPED_ANEW);
   await replaceData(directory, kept, cluster, member);
   const { clusterId } = cluster;
   if (args.has("json")) terminal.data(JSON.stringify({ clusterId, member, kept, ...foundIn(found) }));
@@ -94,6 +101,19 @@ async function placeOfData(directory: string): Promise<string> {
 
 function keptAs(directory: string): string {
   return `${directory}.before-recovery`;
+}
+
+type Made = NewCluster & { readonly isStampedAnew: boolean };
+
+const STAMPED_ANEW =
+  "viewstamp: this program does not have the machines of the data: what came after its snapshot will be executed anew at " +
+  "later places. If a machine makes something of its places (versions, tokens), what comes out may differ: see --skip 0";
+
+/** Those of this program that the data is of; a program of its own may have had some of them only. */
+function machinesOf({ facts }: Salvaged): readonly AnyMachine[] {
+  const names = (facts.machines?.origin ?? []).map(({ name }) => name);
+  const known = builtInMachines.filter(({ name }) => names.includes(name));
+  return known.length === names.length && known.length > 0 ? known : builtInMachines;
 }
 
 /** The same node in the new cluster. @throws {UsageError} if the data does not know it */

@@ -91,6 +91,8 @@ export class Facts {
   newestChosen = 0;
   /** The lowest ballot known to have chosen an instance's value. */
   readonly chosenBallot: Map<number, Ballot> = new Map();
+  /** What operators have asked for, as `action id`. */
+  readonly changesAsked: Set<string> = new Set();
   /** Who activated a view, in which life. */
   readonly activations: Map<number, { readonly id: NodeId; readonly life: number; readonly through: number }> =
     new Map();

@@ -155,6 +155,8 @@ export class Ledger {
   stepped(id: NodeId, core: CoreEye, event: CoreEvent, effects: readonly Effect[]): void {
     const node = this.facts.node(id);
     node.core = core;
+    if (event.type === "client" && event.message.type === "change")
+      this.facts.changesAsked.add(`${event.message.action} ${event.message.id}`);
     if (event.type === "client") for (const look of this.#moments.asked) look(node, core, event.client, event.message);
     else if (event.type === "clientGone") for (const look of this.#moments.gone) look(node, event.client);
     this.#commits(node, core);
@@ -329,6 +331,8 @@ export class Ledger {
         const { message, to } = effect;
         if (message.type !== "invoked" && message.type !== "confirmed") continue;
         for (const look of this.#moments.says) look(node, core, to, message);
+      } else if (effect.type === "write") {
+        for (const record of effect.records) for (const look of this.#moments.records) look(node, core, record);
       } else if (effect.type === "saveSnapshot") {
         for (const look of this.#moments.saves) look(node, core, effect.at);
       } else if (effect.type === "happened" && effect.what.event === "active" && core.view !== undefined) {

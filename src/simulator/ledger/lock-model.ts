@@ -53,12 +53,14 @@ export class LockModel {
     this.counts.set(`lock ${kind}`, (this.counts.get(`lock ${kind}`) ?? 0) + 1);
   }
 
-  /** What the session has to be told about kept locks, again and again until it has acted on it. */
+  /** What the session has to be told about kept and stolen locks, again and again until it has acted on it. */
   *outstanding(session: string): Generator<Outstanding> {
-    for (const { name, holders, queue, declined } of this.#locks.values()) {
+    for (const { name, holders, queue, declined, robbed } of this.#locks.values()) {
       const answer = queue.some((one) => one.probes || one.stealsSince !== undefined);
       for (const { xid, isKept, ...holder } of holders)
         if (holder.session === session && isKept && queue.length > 0) yield { type: "revoke", name, xid, answer };
+      for (const { xid, ...one } of robbed)
+        if (one.session === session) yield { type: "stolen", name, xid, answer: false };
       for (const { xid, ...one } of declined)
         if (one.session === session) yield { type: "declined", name, xid, answer: false };
     }
@@ -180,6 +182,7 @@ export class LockModel {
       this.#falsehood = `${lock.name} is stolen from ${unasked.session}/${unasked.xid}, which may not use it`;
     if (lock.holders.length > 0) this.count(unasked === undefined ? "stolen in use" : "stolen without an answer");
     for (const tenure of lock.holders) tenure.state = "stolen";
+    lock.robbed.push(...lock.holders);
     lock.holders = [];
     lock.barredUntil = undefined;
   }
@@ -227,6 +230,7 @@ export class LockModel {
     if (count + lock.queue.length - queue.length > 0) this.#touched.add(lock);
     lock.queue = queue;
     lock.declined = lock.declined.filter((one) => !isGone(one));
+    lock.robbed = lock.robbed.filter((one) => !isGone(one));
   }
 
   /** Those in line are told by notices. */
@@ -310,7 +314,7 @@ export class LockModel {
       this.#locks.set(
         name,
         (lock = {
-          ...{ name, holders: [], queue: [], declined: [], tenures: [] },
+          ...{ name, holders: [], queue: [], declined: [], robbed: [], tenures: [] },
           ...{ issuedThrough: undefined, barredUntil: undefined },
         }),
       );

@@ -51,6 +51,8 @@ export interface ModelLock {
   queue: Asked[];
   /** Those whose client has not said yet that it knows. */
   declined: Asked[];
+  /** Those from whom it was stolen, and whose client has not said yet that it knows. */
+  robbed: Tenure[];
   /** All there ever were, in the order of their grants. */
   readonly tenures: Tenure[];
   /** No token above this one was given out. */
@@ -116,7 +118,7 @@ export interface Answer {
 }
 
 export interface Outstanding {
-  readonly type: "revoke" | "declined";
+  readonly type: "revoke" | "declined" | "stolen";
   readonly name: string;
   readonly xid: number;
   readonly answer: boolean;

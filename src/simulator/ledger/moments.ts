@@ -12,6 +12,7 @@ export function momentsOf(watchers: readonly Watcher[]): Moments {
   return {
     moved: of("moved"),
     says: of("says"),
+    records: of("records"),
     sent: of("sent"),
     asked: of("asked"),
     gone: of("gone"),

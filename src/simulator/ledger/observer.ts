@@ -56,6 +56,10 @@ export interface CoreEye {
   readonly view: View | undefined;
   readonly role: "primary" | "backup" | "learner" | "none";
   readonly activeVid: number | undefined;
+  /** What it remembers of the instance after its view. */
+  readonly config?:
+    | { readonly acceptor: { readonly instance: number; readonly promised: Ballot | undefined } }
+    | undefined;
   readonly commit: number;
   readonly applied: number;
   readonly state: StateEye;
@@ -97,6 +101,8 @@ export interface Watcher {
   moved?(node: NodeFacts, core: CoreEye, before: Position | undefined, event: CoreEvent): void;
   /** A core has decided to send this; it leaves when the disk allows. Only what it promises or confirms. */
   says?(node: NodeFacts, core: CoreEye, to: NodeId, message: Said): void;
+  /** A core's step has made a record, which the storage is given at the end of the turn. */
+  records?(node: NodeFacts, core: CoreEye, record: StorageRecord): void;
   /** A message has left for a peer. */
   sent?(node: NodeFacts, to: NodeId, message: PeerMessage): void;
   /** A client's message has been taken by a core. */

@@ -46,6 +46,8 @@ export function watchedLocks(violated: Violated): AnyMachine {
       const left = faultOfEnded(session, name, table.get(name));
       if (left !== undefined) violated(12, left);
     }
+    if (table.groups.of(session).length > 0)
+      violated(12, `session ${session} is over and a group of it still stands in line`);
   };
   const tick = (table: LockTable, ctx: StepContext): void => {
     locks.tick?.(table, ctx);

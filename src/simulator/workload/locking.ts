@@ -8,6 +8,7 @@ import type { LockClient } from "../../locks/client.ts";
 import { Use } from "../../locks/client-claim.ts";
 import type { Lock, LockMode } from "../../locks/client-types.ts";
 import { ClusterLocks } from "../../locks/cluster-locks.ts";
+import type { LockNotice } from "../../locks/machine-words.ts";
 import type { Random } from "../random.ts";
 import type { Inside } from "./believers.ts";
 import type { Witness } from "./contract.ts";
@@ -47,6 +48,12 @@ interface Tokens {
   any: bigint;
 }
 
+/** Of the rounds, how many begin with more tokens for a kept lock. */
+const REFILLS = 0.02;
+const SOON = { timeoutMs: 2000 };
+/** No lock client ever comes to such numbers here. */
+const FIRST_XID = 1_000_000_000;
+
 export class Locking {
   readonly options: LockingOptions;
   readonly #now: () => number;
@@ -55,6 +62,9 @@ export class Locking {
   readonly #holds: Map<string, Set<Hold>> = new Map();
   readonly #tokens: Map<string, Tokens> = new Map();
   readonly #robbed: Set<string> = new Set();
+  /** Tenures of which a client has heard that they were stolen, by name and token. */
+  readonly #toldRobbed: Set<string> = new Set();
+  #nextXid = FIRST_XID;
   #left: number;
   granted = 0;
   lost = 0;
@@ -71,10 +81,18 @@ export class Locking {
     return this.#left;
   }
 
-  async lane(client: number, locks: LockClient, random: Random, sleep: (ms: number) => Promise<void>): Promise<void> {
+  async lane(
+    client: number,
+    core: ClientCore,
+    locks: LockClient,
+    random: Random,
+    sleep: (ms: number) => Promise<void>,
+  ): Promise<void> {
     const wishing = new Wishing(this.options.wishes, random.fork("wishes"));
+    const refills = random.fork("refills");
     while (this.#left > 0) {
       this.#left--;
+      if (refills.chance(REFILLS)) await this.#refill(client, core).catch((error: unknown) => this.#expected(error));
       await this.#round(client, locks, random, wishing, sleep);
       await sleep(random.between(0, this.options.holdMs));
     }
@@ -95,7 +113,22 @@ export class Locking {
   /** The locks of one client, which may keep them after use. */
   connect(core: ClientCore, random: Random): ClusterLocks {
     const { share, size, idleMs } = this.options.cache;
+    core.onNotice("locks", (notice) => this.#noticed(notice as LockNotice));
     return new ClusterLocks(core, { cache: random.chance(share) && { size, idleMs } });
+  }
+
+  #noticed({ type, name, ...said }: LockNotice): void {
+    if (type === "stolen" && "token" in said) this.#toldRobbed.add(`${name} ${said.token}`);
+  }
+
+  /** A lock client asks for more tokens after millions of uses only: so they are asked for by hand. The ledger looks at them. */
+  async #refill(client: number, core: ClientCore): Promise<void> {
+    const said = { name: `refilled${client}`, xid: this.#nextXid++ };
+    const wanted = { ...said, mode: "exclusive", owner: "", how: "wait", keep: true, ageMs: 0 };
+    const { token } = (await core.execute("locks", "acquire", wanted, SOON)) as { readonly token?: bigint };
+    for (let times = 0; token !== undefined && times < 2; times++)
+      await core.execute("locks", "refill", { ...said, token }, SOON);
+    await core.execute("locks", "cancel", said, SOON);
   }
 
   async #round(
@@ -188,6 +221,11 @@ export class Locking {
     const { mode, token, age } = hold.lock;
     if (age >= maxHoldMs) this.#violated(13, `${name} is held for ${age} ms, and ${maxHoldMs} was the most`);
     this.#witness.acts(hold.client, name, token);
+    if (this.#toldRobbed.has(`${name} ${token}`))
+      this.#violated(
+        13,
+        `client ${hold.client} acts under ${name} with token ${token}, and was told that it was robbed`,
+      );
     if (this.#robbed.has(name)) return true;
     this.#checkPermits(name);
     for (const other of this.#holdsOf(name)) {

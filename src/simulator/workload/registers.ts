@@ -8,6 +8,7 @@ import { ViewstampError } from "../../protocol/errors.ts";
 import type { HistoryEntry, RegisterOp } from "../checkers/history.ts";
 import type { Random } from "../random.ts";
 import type { Witness } from "./contract.ts";
+import { KvCalls } from "./kv-calls.ts";
 
 export interface LoadOptions {
   /** How many calls all clients together make. */
@@ -17,6 +18,8 @@ export interface LoadOptions {
   readonly thinkMs: number;
   /** Of the calls, how many are reads. */
   readonly reads: number;
+  /** Of the calls, how many are for the kv machine. */
+  readonly kv?: number;
   readonly timeoutMs: number;
   /** Whether clients may know a newer machine than the cluster runs; not by default. */
   readonly mayBeTooNew?: boolean;
@@ -44,6 +47,7 @@ export class Load {
   readonly tallies: Map<string, { sure: number; perhaps: number }> = new Map();
   /** Commands whose reply a client has seen. */
   readonly #acknowledged: number[] = [];
+  readonly #kv: KvCalls;
   #left: number;
   #op = 0;
   answered = 0;
@@ -61,6 +65,15 @@ export class Load {
     this.#left = options.calls;
     this.#now = now;
     this.#violated = violated;
+    this.#kv = new KvCalls(
+      {
+        begin: (client, key, op) => this.#begin(client, key, op),
+        close: (number, op) => this.#close(number, op),
+        failed: (number, error) => this.#failed(number, error),
+        drop: (number) => void this.#open.delete(number),
+      },
+      violated,
+    );
   }
 
   /** Calls not yet made. */
@@ -111,6 +124,8 @@ export class Load {
   async #call(client: number, core: ClientCore, random: Random): Promise<void> {
     const { session } = core;
     if (session !== undefined) this.#witness.relies(client, session.id);
+    const { kv = 0, timeoutMs } = this.options;
+    if (kv > 0 && random.chance(kv)) return this.#kv.call(client, core, random, timeoutMs);
     const key = `k${random.integer(1, this.options.keys)}`;
     const read = random.chance(this.options.reads);
     if (read && random.chance(0.1)) return this.#readTotal(core, key);

@@ -6,6 +6,7 @@ import { ViewstampError } from "../../protocol/errors.ts";
 import { checkRegisters } from "../checkers/linearizability.ts";
 import type { Inside } from "./believers.ts";
 import type { AskState, ClientLife, Question, Witness, Workload } from "./contract.ts";
+import { KvCalls } from "./kv-calls.ts";
 import { Leading, type LeadingOptions } from "./leading.ts";
 import type { Violated } from "./lock-checks.ts";
 import { Locking, type LockingOptions } from "./locking.ts";
@@ -53,7 +54,7 @@ export class TesterWorkload implements Workload {
     for (let lane = 0; lane < this.#lanes; lane++) {
       const own = random.fork(`lane ${lane}`);
       work.push(this.#load.lane(number, core, own, sleep));
-      if (lane < LOCKING_LANES) work.push(this.#locking.lane(number, locks, own.fork("locks"), sleep));
+      if (lane < LOCKING_LANES) work.push(this.#locking.lane(number, core, locks, own.fork("locks"), sleep));
     }
     return work;
   }
@@ -92,7 +93,8 @@ export class TesterWorkload implements Workload {
       ["tester", "get", key],
       ["tester", "total", key],
     ]);
-    return [...asked, ["tester", "repeated", null]];
+    const stored = KvCalls.keys.map((key): Question => ["kv", "get", key]);
+    return [...asked, ...stored, ["tester", "repeated", null]];
   }
 
   judge(ask?: AskState): void {

@@ -20,6 +20,7 @@ fifteen("what grows while nothing is asked is named", () => {
 fifteen("an acceptor that goes with its membership is seen, one that an operator removed is not", () => {
   const propose = (text: string): Scene => {
     const scene = Scene.of("a* b c", OPTIONS);
+    scene.askOnly("a", { type: "change", xid: 1, action: "remove", id: "a", url: "" });
     scene.promise("b", 2, ballot(1, "b"));
     scene.promise("c", 2, ballot(1, "b"));
     scene.accept("b", ballot(1, "b"), viewOf(text, 2));
@@ -29,6 +30,21 @@ fifteen("an acceptor that goes with its membership is seen, one that an operator
   assert.equal(propose("b* c | !a").texts, []);
   assert.equal(propose("b* c").broken, [15]);
 });
+
+fifteen(
+  "to forget acceptors that are silent is well where it is wanted, unless it leaves an even number or two",
+  () => {
+    const propose = (before: string, after: string): Scene => {
+      const scene = Scene.of(before, { options: { minCopies: 2, forgetAfterMs: 1000 } });
+      for (const id of ["a", "b", "c"]) scene.promise(id, 2, ballot(1, "a"));
+      scene.accept("a", ballot(1, "a"), viewOf(after, 2));
+      return scene;
+    };
+    assert.equal(propose("a* b | c d", "a* b | c").texts, []);
+    assert.equal(propose("a* b | c d e", "a* b | c d").broken, [15]);
+    assert.equal(propose("a* b | c", "a* b").broken, [15]);
+  },
+);
 
 fifteen("a view of too few copies is seen, unless the dropped one has lost its disk", () => {
   const propose = (scene: Scene): Scene => {

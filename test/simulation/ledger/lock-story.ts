@@ -38,6 +38,11 @@ export class Story {
     return [...this.#broken];
   }
 
+  /** What the model of the history has to say to a session again. */
+  outstanding(session: string): unknown[] {
+    return [...this.#facts.locks.outstanding(session)];
+  }
+
   /** By another name than all else, and with more to say. */
   ask(
     session: string,

@@ -303,6 +303,16 @@ thirteen("a keep-alive that no majority has confirmed is seen", () => {
   assert.equal(scene.broken, [13]);
 });
 
+thirteen("a keep-alive confirmed by a primary that has accepted a value for the next view is seen", () => {
+  const scene = Scene.of("a* b c");
+  scene.ask("a", KEEP);
+  scene.promise("b", 2, ballot(1, "a"));
+  scene.promise("a", 2, ballot(1, "a"));
+  scene.accept("a", ballot(1, "a"), viewOf("a* b | c", 2));
+  scene.answer("a", KEPT);
+  assert.equal(scene.broken, [13]);
+});
+
 thirteen("a keep-alive confirmed in a view whose successor was chosen before is seen", () => {
   const scene = Scene.of("a* b c");
   scene.choose(viewOf("b* c | a", 2), ballot(1, "b"), "bc");
@@ -379,6 +389,16 @@ fourteen("a grant to somebody who does not wait is seen", () => {
   story.acquire(story.one, 1, 10n);
   story.release(story.one, 1, 10n, [granted(story.two, 7, 20n)]);
   assert.equal(story.broken, [14]);
+});
+
+fourteen("whoever was robbed is to be told until its client has let go", () => {
+  const story = new Story();
+  story.acquire(story.one, 1, 10n);
+  story.acquire(story.two, 1, 20n, "steal");
+  assert.equal(story.outstanding(story.one), [{ type: "stolen", name: "x", xid: 1, answer: false }]);
+  story.release(story.one, 1, 10n);
+  assert.equal(story.outstanding(story.one), []);
+  assert.equal(story.broken, []);
 });
 
 fourteen("a primary tells a session that comes to it what is outstanding", () => {

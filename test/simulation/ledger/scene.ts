@@ -45,6 +45,7 @@ export class FakeCore implements CoreEye {
   view: View | undefined;
   role: CoreEye["role"] = "backup";
   activeVid: number | undefined;
+  config: CoreEye["config"];
   commit = 0;
   applied = 0;
   base: Viewstamp = ORIGIN;

@@ -58,6 +58,29 @@ three("a primary that is passed over is seen", () => {
   assert.equal(scene.broken, [3]);
 });
 
+three("who is barred is for operators to say", () => {
+  const propose = (before: string, after: string, ...asked: readonly ("remove" | "lift")[]): Scene => {
+    const scene = Scene.of(before);
+    for (const action of asked) scene.askOnly("a", { type: "change", xid: 1, action, id: "d", url: "" });
+    for (const id of ["a", "b", "c"]) scene.promise(id, 2, A1);
+    scene.accept("a", A1, viewOf(after, 2));
+    return scene;
+  };
+  assert.equal(propose("a* b | c d", "a* b | c !d", "remove").texts, []);
+  assert.equal(propose("a* b | c d", "a* b | c !d").broken, [3]);
+  assert.equal(propose("a* b | c !d", "a* b | c", "lift").texts, []);
+  assert.equal(propose("a* b | c !d", "a* b | c").broken, [3]);
+  assert.equal(propose("a* b | c d", "a* b | c d !d", "remove").broken, [3], "barred, and counted");
+  assert.equal(propose("a* b | c ?d", "a* b | c").broken, [3], "an invitation that nobody has taken is gone");
+});
+
+three("a member whose other incarnation is the acceptor is seen", () => {
+  const scene = Scene.of("a* b c");
+  for (const id of ["a", "b"]) scene.promise(id, 2, B1);
+  scene.accept("b", B1, { ...viewOf("a b* c", 2), acceptors: viewOf("b* | a2 c", 2).acceptors });
+  assert.equal(scene.broken, [3]);
+});
+
 three("an admission is well when the learner has promised to be level", () => {
   const scene = withLearner(2);
   scene.keep("c", { kind: "level", vid: 2, through: { vid: 2, seqno: 2 } });

@@ -1,6 +1,7 @@
 // Rules 1 and 2: Paxos, and what is durable before it is said.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { StorageRecord } from "../../../src/protocol/storage.ts";
 import { DataFacts } from "../../../src/simulator/ledger/facts.ts";
 import { viewOf } from "../../config/views.ts";
 import { ballot, entry, Scene } from "./scene.ts";
@@ -19,6 +20,20 @@ one("a value chosen by a majority and adopted by a later ballot is well", () => 
   scene.promise("a", 2, C2);
   scene.accept("c", C2, FIRST);
   assert.equal(scene.texts, []);
+});
+
+one("an acceptor that forgets at once what it promised or accepted is seen", () => {
+  const writes = (promised: typeof B1 | undefined, ...records: StorageRecord[]): number[] => {
+    const scene = Scene.of("a* b c");
+    const effects = [{ type: "write", write: 1, records } as const];
+    scene.step("c", { config: { acceptor: { instance: 2, promised } } }, { type: "tick" }, effects);
+    return scene.broken;
+  };
+  const accepted: StorageRecord = { kind: "accepted", instance: 2, accepted: { ballot: C2, value: FIRST } };
+  assert.equal(writes(C2, { kind: "promised", instance: 2, ballot: B1 }, accepted), []);
+  assert.equal(writes(B1, accepted), [1]);
+  assert.equal(writes(undefined, { kind: "promised", instance: 2, ballot: B1 }), [1]);
+  assert.equal(writes(undefined, { ...accepted, instance: 1 }), [], "a newer view has come in the same step");
 });
 
 /** The founder alone has view 1, or one more node; then its disk is lost, and with new data it makes another. */

@@ -8,13 +8,16 @@ import { CLIENT_MUTANTS } from "./table-client.ts";
 import { CONFIG_MUTANTS } from "./table-config.ts";
 import { COPY_MUTANTS } from "./table-copies.ts";
 import { FOUND_MUTANTS } from "./table-found.ts";
+import { HAND_MUTANTS } from "./table-hands.ts";
 import { LOCK_MUTANTS } from "./table-locks.ts";
+import { MACHINE_MUTANTS } from "./table-machines.ts";
 import { PAXOS_MUTANTS } from "./table-paxos.ts";
 import { RSM_MUTANTS } from "./table-rsm.ts";
 import { SERVING_MUTANTS } from "./table-serving.ts";
 import { STORAGE_MUTANTS } from "./table-storage.ts";
 import { TOGETHER_MUTANTS } from "./table-together.ts";
 import { UPGRADE_MUTANTS } from "./table-upgrade.ts";
+import { VIEW_MUTANTS } from "./table-views.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   ...PAXOS_MUTANTS,
@@ -29,4 +32,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...TOGETHER_MUTANTS,
   ...COPY_MUTANTS,
   ...FOUND_MUTANTS,
+  ...VIEW_MUTANTS,
+  ...HAND_MUTANTS,
+  ...MACHINE_MUTANTS,
 ];

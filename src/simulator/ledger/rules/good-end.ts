@@ -64,9 +64,14 @@ export function grown(before: Sizes, after: Sizes, slack: Sizes = {}): string | 
 function faultOfSize(facts: Facts, { value }: Proposal, base: View): string | undefined {
   const { options } = facts;
   if (options === undefined) return undefined;
-  const dropped = base.acceptors.find(({ id }) => findById(value.acceptors, id) === undefined);
-  if (dropped !== undefined && !value.barred.includes(dropped.id) && options.forgetAfterMs === undefined)
-    return `without the acceptor ${dropped.id}, which no operator has removed`;
+  const forgotten = base.acceptors.find(
+    ({ id }) => findById(value.acceptors, id) === undefined && !value.barred.includes(id),
+  );
+  const left = value.acceptors.length;
+  if (forgotten !== undefined && options.forgetAfterMs === undefined)
+    return `without the acceptor ${forgotten.id}, which no operator has removed`;
+  if (forgotten !== undefined && (left < 3 || left % 2 === 0))
+    return `without the acceptor ${forgotten.id}, which leaves ${left}`;
   if (value.members.length >= Math.min(options.minCopies, base.members.length)) return undefined;
   const alive = base.members.find(
     (member) =>

@@ -8,7 +8,7 @@ import type { StorageRecord } from "../../../protocol/storage.ts";
 import { quorumOf, type View } from "../../../protocol/view.ts";
 import { identityKey, viewKey } from "../disk-model.ts";
 import { ballotName, type Facts, type NodeFacts } from "../facts.ts";
-import type { Proposal, Rule } from "../observer.ts";
+import type { CoreEye, Proposal, Rule } from "../observer.ts";
 
 export const oneValue: Rule = {
   number: 1,
@@ -42,6 +42,11 @@ export const oneValue: Rule = {
         if (record.kind === "accepted") one(record.instance, record.accepted.ballot, record.accepted.value, node.id);
         const broken = brokenPromise(node, record);
         if (broken !== undefined) violated(`${node.id} ${broken}`);
+      },
+      records(node, core, record) {
+        const forgotten = forgottenBallot(core, record);
+        if (forgotten !== undefined)
+          violated(`${node.id} remembers no promise of ${forgotten}, which it has just made`);
       },
       durable(node, records) {
         // A founder that dies before its view 1 is durable has told nobody, and makes another.
@@ -126,4 +131,14 @@ function ownAccepted(proposer: NodeFacts, instance: number, ballot: Ballot): Bal
 
 function isAcceptor(base: View, key: string): boolean {
   return base.acceptors.some((one) => identityKey(one) === key);
+}
+
+/** To promise or to accept under a ballot is to take part in none below it, in this life as in all later ones. */
+function forgottenBallot({ config }: CoreEye, record: StorageRecord): string | undefined {
+  if (config === undefined || (record.kind !== "promised" && record.kind !== "accepted")) return undefined;
+  const ballot = record.kind === "promised" ? record.ballot : record.accepted.ballot;
+  const { instance, promised } = config.acceptor;
+  if (record.instance !== instance || (promised !== undefined && compareBallots(promised, ballot) >= 0))
+    return undefined;
+  return ballotName(instance, ballot);
 }

@@ -81,6 +81,8 @@ function faultOfConfirmation(
   if (newestChosen > vid) return `in view ${vid}; view ${newestChosen} was chosen when it asked`;
   const missing = core.view === undefined ? 0 : facts.confirmations.missing(primary, core.view, moment);
   if (missing > 0) return `without a majority that has confirmed it, by ${missing}`;
+  if (facts.node(primary).data.written.acceptedIn(vid + 1) !== undefined)
+    return `and has itself accepted a value for view ${vid + 1}`;
   for (let seqno = core.applied + 1; seqno <= core.log.end; seqno++) {
     const entry = entryIn(core, seqno);
     if (entry?.kind === "end" && sameViewstamp(entry.session, session)) return `after its end was stamped at ${seqno}`;

@@ -1,5 +1,6 @@
 /**
- * The three ways in which a view may follow another (design.md 4.2), as rule 3 looks at them: shrink, takeover, admit.
+ * The three ways in which a view may follow another (design.md 4.2), as rule 3 looks at them: shrink, takeover, admit; and
+ * what only operators change.
  * @module
  */
 import {
@@ -19,12 +20,37 @@ export function faultOfChange(facts: Facts, proposer: NodeFacts, proposal: Propo
   const { value } = proposal;
   const self = proposer.identity;
   if (self === undefined || !includesIdentity(base.members, self)) return "and is no member of the one before";
+  const other = faultOfAcceptors(value) ?? faultOfOperators(facts, value, base);
+  if (other !== undefined) return other;
   const added = value.members.filter((member) => !includesIdentity(base.members, member));
   const removed = base.members.filter((member) => !includesIdentity(value.members, member));
   const [learner] = added;
   if (learner === undefined) return faultOfShrink(facts, proposer, proposal, base, removed);
   if (added.length > 1 || removed.length > 0) return `with members ${ids(value.members)} after ${ids(base.members)}`;
   return faultOfAdmission(facts, proposer, base, value, learner);
+}
+
+/** Members are always acceptors, in the same incarnation; nobody who is barred is either. */
+function faultOfAcceptors({ members, acceptors, barred }: View): string | undefined {
+  const other = members.find((member) => !includesIdentity(acceptors, member));
+  if (other !== undefined) return `with the member ${identityKey(other)}, which is no acceptor`;
+  const counted = acceptors.find(({ id }) => barred.includes(id));
+  return counted === undefined ? undefined : `with ${counted.id}, which an operator has removed`;
+}
+
+/** Who is removed and who may join is for operators to say; an invitation ends when it is taken. */
+function faultOfOperators({ changesAsked }: Facts, value: View, base: View): string | undefined {
+  const barred = value.barred.find((id) => !base.barred.includes(id) && !changesAsked.has(`remove ${id}`));
+  if (barred !== undefined) return `that bars ${barred}, and no operator has asked for that`;
+  const lifted = base.barred.find((id) => !value.barred.includes(id) && !changesAsked.has(`lift ${id}`));
+  if (lifted !== undefined) return `that bars ${lifted} no more, and no operator has asked for that`;
+  const lost = base.invited.find(
+    ({ id }) =>
+      findById(value.invited, id) === undefined &&
+      findById(value.acceptors, id) === undefined &&
+      !value.barred.includes(id),
+  );
+  return lost === undefined ? undefined : `without the invitation of ${lost.id}`;
 }
 
 function faultOfShrink(
