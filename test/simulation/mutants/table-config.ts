@@ -201,6 +201,7 @@ export const CONFIG_MUTANTS: readonly Mutant[] = [
     name: "accepted, undecided value left to block reads",
     rules: [15],
     patches: [{ file: CAMPAIGNS, find: `if (this.#mustFinish) return { kind: "finish" };`, replace: "" }],
+    why: "reads are never confirmed again; it takes a proposer that is stopped just after its accept, and a primary that stays",
     wishes: { nodes: 3, faults: ["messages lost", "two accepted values"] },
   },
   {
