@@ -95,7 +95,7 @@ export class Questions implements Holder {
 
   /** The back-off is over. */
   release(): void {
-    this.#forAny.push(...this.#refused);
+    for (const question of this.#refused) this.#forAny.push(question);
     this.#refused = [];
   }
 

@@ -379,7 +379,7 @@ export class Claims implements ClaimKeeper {
       this.#book.forget(claim);
       this.#book.answered(claim);
     }
-    waiting.push(...this.#observer.cleared());
+    for (const waiter of this.#observer.cleared()) waiting.push(waiter);
     endUses(claims, reason);
     for (const waiter of waiting) {
       if (reason === "closed") waiter.failed(closedError());
