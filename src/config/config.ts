@@ -26,6 +26,7 @@ import {
   includesIdentity,
   type Member,
   type NodeId,
+  primaryOf,
   type View,
 } from "../protocol/view.ts";
 import { AddressBook } from "./address-book.ts";
@@ -334,13 +335,21 @@ export class Config {
     this.#output.send(founding.founder, { type: "fresh", able: this.#able }, 0);
   }
 
-  /** A node without a view keeps asking for one: an answer may be lost. */
+  /** Until it hears from a primary: an answer may be lost, and nobody speaks to whom the newest view does not count. */
   #askForView(now: number): void {
-    if (this.view !== undefined || now - this.#askedAt < this.#options.suspectMs) return;
+    if (now - this.#askedAt < this.#options.suspectMs || !this.#mayBeBehind(now)) return;
     this.#askedAt = now;
+    const fetch = { type: "fetch", vid: this.#newest.vid } as const;
     for (const { id } of this.addresses.peers()) {
-      if (this.liveness.isLinked(id)) this.#output.send(id, { type: "fetch", vid: 0 }, 0);
+      if (this.liveness.isLinked(id)) this.#output.send(id, fetch, this.viewWrite);
     }
+  }
+
+  /** Members find out by proposing. */
+  #mayBeBehind(now: number): boolean {
+    const { view } = this;
+    if (view === undefined) return true;
+    return !this.isMember() && this.liveness.silence(primaryOf(view), now) > this.#options.suspectMs;
   }
 
   #onFresh(from: Identity, able: readonly MachineAbility[], now: number): View | undefined {

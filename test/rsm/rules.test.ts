@@ -102,6 +102,26 @@ test("a view that was chosen, and that nobody knows who lives, is found by those
   assert.ok(["c", "d", "e"].some((id) => pathCount(world, id, "orphanFinished") > 0));
 });
 
+test("a node that was forgotten, and knows only a view that its lost data led, finds the newest one", () => {
+  const world = start(["a", "b", "c", "d"], { forgetAfterMs: 600 });
+  loseNode(world, "d", "a", "abc");
+  world.restart("d");
+  world.until("d is back", () => ["a", "b", "c", "d"].every((id) => world.members(id) === "abcd"), 5000);
+  world.drop = (_from, _to, { type }) => type === "prepare";
+  world.kill("a");
+  world.wipe("a", "a2");
+  world.restart("a");
+  world.until("a knows the view that it led", () => world.members("a") === "abcd");
+  world.kill("a");
+  world.drop = () => false;
+  world.until("a is forgotten", () => world.node("b").core.view?.acceptors.length === 3, 5000);
+  world.drop = (_from, to, { type }) => type === "decided" && to === "a";
+  world.restart("a");
+  world.run(100);
+  world.drop = () => false;
+  world.until("a is a member again", () => world.members("b") === "abcd" && world.members("a") === "abcd", 5000);
+});
+
 test("a query is answered only after a majority has confirmed", () => {
   const world = start(["a", "b", "c"]);
   world.drop = (from, to) => from === "a" || to === "a";

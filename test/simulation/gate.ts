@@ -55,6 +55,12 @@ const REGRESSIONS: readonly { readonly seed: number; readonly wishes: PlanWishes
     wishes: {},
     cause: "false alarm: such a founder had proposed a second view, and does so again after its other first one",
   },
+  {
+    seed: 1795441902002959,
+    wishes: {},
+    cause:
+      "a node with new data knew only the view that its old data had led, was forgotten, and its one question was not heard: it never asked again",
+  },
 ];
 
 const WORKERS = 2;
