@@ -339,9 +339,9 @@ export class Config {
   #askForView(now: number): void {
     if (now - this.#askedAt < this.#options.suspectMs || !this.#mayBeBehind(now)) return;
     this.#askedAt = now;
-    const fetch = { type: "fetch", vid: this.#newest.vid } as const;
+    const question = { type: "fetch", vid: this.#newest.vid } as const;
     for (const { id } of this.addresses.peers()) {
-      if (this.liveness.isLinked(id)) this.#output.send(id, fetch, this.viewWrite);
+      if (this.liveness.isLinked(id)) this.#output.send(id, question, this.viewWrite);
     }
   }
 
