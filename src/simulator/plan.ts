@@ -3,7 +3,7 @@
  * @module
  */
 import { CORE_DEFAULTS, type CoreOptions } from "../protocol/options.ts";
-import { FAULTS, MOST_DRIFT } from "./faults.ts";
+import { FAULTS, MOST_DRIFT, PROGRAM_FAULTS } from "./faults.ts";
 import { FOUNDING_FAULTS, INSTANTS } from "./instants.ts";
 import { LASTING_FAULTS } from "./lasting.ts";
 import type { Random } from "./random.ts";
@@ -56,6 +56,8 @@ export type PlanWishes = Partial<Pick<Plan, "nodes" | "clients" | "faults" | "fa
   /** `newestProgram`. */
   readonly versions?: number;
   readonly calls?: number;
+  /** Only calls, and what goes wrong: see `callsAlone`. */
+  readonly work?: "calls";
 };
 
 const SIZES: readonly (readonly [number, number])[] = [
@@ -68,6 +70,8 @@ const SIZES: readonly (readonly [number, number])[] = [
   [3, 7],
 ];
 
+const CALLS = 200;
+
 /** Calls under way at one key, on an average: the orders of more are too many to try. */
 const MOST_AT_A_KEY = 12;
 
@@ -78,10 +82,33 @@ const NEVER_MS = 3_600_000;
 const WITH_PROGRAMS: readonly (readonly string[])[] = [[], ["older program"], ["left behind"]];
 
 export function drawPlan(random: Random, wishes: PlanWishes = {}): Plan {
+  const plan = drawWhole(random, wishes);
+  return wishes.work === "calls" ? callsAlone(plan, wishes.calls ?? CALLS) : plan;
+}
+
+/** No locks, elections, upgrades, operators, nor faults that last into the healing: what a core alone goes through. */
+function callsAlone(plan: Plan, calls: number): Plan {
+  const { load, locking, leading, faults, founding, programs } = plan;
+  return {
+    ...plan,
+    load: { ...load, calls, mayBeTooNew: false },
+    locking: { ...locking, rounds: 0 },
+    leading: { ...leading, rounds: 0, runs: 0 },
+    newestProgram: 1,
+    programs: programs.map(() => 1),
+    faults: faults.filter((kind) => !(kind in PROGRAM_FAULTS)),
+    founding: founding === OLDER_PROGRAM ? undefined : founding,
+    copies: 0,
+    changes: 0,
+    lasting: [],
+  };
+}
+
+function drawWhole(random: Random, wishes: PlanWishes): Plan {
   const nodes = wishes.nodes ?? random.weighted(SIZES);
   const kinds = Object.keys(FAULTS);
   const density = random.pick([0.1, 0.25, 0.5, 0.8]);
-  const calls = wishes.calls ?? 200;
+  const calls = wishes.calls ?? CALLS;
   const clients = wishes.clients ?? random.integer(1, 5);
   const lanes = random.pick([1, 2, 4, 8, 16]);
   // A round of the lock tester is two calls or so.

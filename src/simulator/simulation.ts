@@ -151,7 +151,7 @@ class Run {
     await this.#lastCopy();
     if (this.#isBroken) return;
     cluster.closeClients();
-    if (!(await this.#until(CONVERGE_MS, () => this.#isBack() && cluster.isConverged)))
+    if (!(await this.#until(CONVERGE_MS, () => this.#isBack() && cluster.isLetBack && cluster.isConverged)))
       return this.#stuck(`nodes differ: ${cluster.views()}`);
     this.#registrar?.end();
     const { newestChosen } = cluster.ledger.facts;

@@ -10,6 +10,7 @@ export const USAGE = `npm run sim -- [options]
   --seeds N      how many seeds (default 100; 1 with --seed)
   --seed S       the first seed (default: from the clock)
   --nodes N      instead of a drawn number; also --clients N and --calls N
+  --work calls   calls and faults only: no locks, elections, upgrades, operators, nor faults that last
   --versions N   machine versions that nodes are upgraded to, instead of a drawn number
   --faults A,B   only these kinds of faults; "none" for none, "list" to see them
   --workers N    so many processes (default 2; 1 with --trace)
@@ -48,6 +49,7 @@ export function parseOptions(args: readonly string[]): SimOptions {
       clients: { type: "string" },
       calls: { type: "string" },
       versions: { type: "string" },
+      work: { type: "string" },
       faults: { type: "string" },
       workers: { type: "string" },
       runtime: { type: "string" },
@@ -74,6 +76,7 @@ export function parseOptions(args: readonly string[]): SimOptions {
       ...wish("clients", count("clients", values.clients, 1, 100)),
       ...wish("calls", count("calls", values.calls, 1, 1e6)),
       ...wish("versions", count("versions", values.versions, 1, 9)),
+      ...wish("work", work(values.work)),
       ...wish("faults", listFaults ? undefined : faults(values.faults)),
     },
     trace: values.trace,
@@ -107,6 +110,11 @@ function runtime(text: string | undefined): RuntimeName | undefined {
   const name = runtimeNames.find((one) => one === text);
   if (text === undefined || name !== undefined) return name;
   throw new TypeError(`--runtime must be one of ${runtimeNames.join(", ")}, not ${JSON.stringify(text)}`);
+}
+
+function work(text: string | undefined): "calls" | undefined {
+  if (text === undefined || text === "calls") return text;
+  throw new TypeError(`--work must be "calls", not ${JSON.stringify(text)}`);
 }
 
 function faults(text: string | undefined): readonly string[] | undefined {

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { findRuntime, type RuntimeName } from "../runtimes.ts";
-import { parseOptions } from "./options.ts";
+import { parseOptions, wishArguments } from "./options.ts";
 import { workerCommand } from "./worker-runtime.ts";
 import { WorkerProgram } from "./workers.ts";
 
@@ -35,6 +35,12 @@ test("a runtime is named as it is called, and any that is here does without a na
   assert.is(parseOptions([]).runtime, undefined);
   assert.throws(() => parseOptions(["--runtime=rhino"]), /--runtime must be one of node, current, bun, deno/);
   assert.ok(workerCommand().length > 0);
+});
+
+test("of work there is all, or calls alone", () => {
+  assert.is(parseOptions([]).wishes.work, undefined);
+  assert.equal(wishArguments(parseOptions(["--work=calls"]).wishes), ["--work=calls"]);
+  assert.throws(() => parseOptions(["--work=some"]), /--work must be "calls", not "some"/);
 });
 
 test.run();

@@ -297,28 +297,30 @@ ten("a state that differs from a full replay is seen", () => {
 });
 
 ten("a restored state that lacks what its snapshot has left out is seen", () => {
-  const withSession = (replies: number[]): StateEye => {
+  const withSession = (replies: number[], ...outstanding: Uint8Array[]): StateEye => {
     const list = replies.map((number) => [number, new Uint8Array(0)] as const);
     const session = { opened: SESSION, ttlMs: 1, lastNumber: 3, acknowledgedThrough: 0, replies: new Map(list) };
-    return { ...stateOf(7), sessions: Object.assign([session], { size: 1 }) };
+    return { ...stateOf(7, outstanding), sessions: Object.assign([session], { size: 1 }) };
   };
-  const restored = (replies: number[]): Scene => {
+  const notice = Uint8Array.of(1);
+  const restored = (state: StateEye): Scene => {
     const scene = Scene.of("a* b");
     const at = { vid: 1, seqno: 1 };
     scene.append("ab", entry(1, 1));
-    scene.step("a", { commit: 1, applied: 1, state: withSession([3]) });
+    scene.step("a", { commit: 1, applied: 1, state: withSession([3], notice) });
     const chunks = stateOf(7).snapshot();
-    scene.step("b", { commit: 1, applied: 1, state: withSession([3]) }, { type: "tick" }, [
+    scene.step("b", { commit: 1, applied: 1, state: withSession([3], notice) }, { type: "tick" }, [
       { type: "saveSnapshot", at, chunks },
     ]);
     scene.ledger.snapshotBegun("b", { at, chunks: 1 }, digestOf(stateOf(7).snapshot()));
     scene.ledger.snapshotDurable("b", { at, chunks: 1 });
     scene.restart("b");
-    scene.step("b", { commit: 1, applied: 1, entries: [entry(1, 1)], state: withSession(replies) });
+    scene.step("b", { commit: 1, applied: 1, entries: [entry(1, 1)], state });
     return scene;
   };
-  assert.equal(restored([3]).texts, []);
-  assert.equal(restored([]).broken, [10]);
+  assert.equal(restored(withSession([3], notice)).texts, []);
+  assert.equal(restored(withSession([], notice)).broken, [10]);
+  assert.equal(restored(withSession([3])).broken, [10]);
 });
 
 ten("a replicated time that goes back is seen", () => {

@@ -140,6 +140,17 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     why: "a notice that was lost with its connection is never said again",
   },
   {
+    name: "who was declined and has not said that it knows missing from the snapshot",
+    rules: [10, 14],
+    patches: [
+      {
+        file: "src/locks/machine-snapshot.ts",
+        find: "const named = declined.slice(from, to)",
+        replace: "const named = declined.slice(to, to)",
+      },
+    ],
+  },
+  {
     name: "those in line missing from the snapshot",
     rules: [10, 14, 15],
     patches: [

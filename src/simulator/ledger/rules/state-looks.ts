@@ -3,6 +3,7 @@
  * @module
  */
 import { encodeCall } from "../../../protocol/calls.ts";
+import { sessionIdOf } from "../../../protocol/session.ts";
 import { digestOf, hashBytes } from "../chain.ts";
 import type { SessionEye, StateEye } from "../observer.ts";
 
@@ -12,7 +13,11 @@ const LOCKS = encodeCall("locks", "list", { name: "", index: 0 });
 /** Without the help of snapshots: so what they leave out can be seen. */
 export function directLook(state: StateEye): number {
   let look = mixed(mixed(hashBytes(state.query(LOCKS)), state.time), state.hash);
-  for (const session of state.sessions) look = mixedSession(look, session);
+  for (const session of state.sessions) {
+    look = mixedSession(look, session);
+    for (const notice of state.machine.outstanding(sessionIdOf(session.opened)))
+      look = hashBytes(notice, mixed(look, 1));
+  }
   return look;
 }
 
