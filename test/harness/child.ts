@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Runtime } from "../runtimes.ts";
 import type { Fact } from "./control.ts";
+import { commandFor } from "./program.ts";
 
 const living = new Set<ChildProcess>();
 process.on("exit", () => {
@@ -29,8 +30,8 @@ export class Child {
 
   constructor(name: string, runtime: Runtime, file: string, args: readonly string[] = []) {
     this.name = name;
-    const [program = "", ...before] = runtime.command;
-    this.#process = spawn(program, [...before, file, ...args], {
+    const [binary = "", ...before] = commandFor(runtime, file);
+    this.#process = spawn(binary, [...before, ...args], {
       stdio: ["pipe", "pipe", "pipe"],
       env: { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
     });
