@@ -181,12 +181,20 @@ export class SimCluster {
     for (const [client, core] of this.#cores) if (client.up) client.host.life?.enter(() => void core.close());
   }
 
-  /** All are members of one view, equal, and run the newest of what they can. (A newer view may have been chosen without anybody knowing: then it waits.) */
+  /**
+   * All are members of one view, equal, run the newest of what they can, and are here to stay. (A newer view may have been
+   * chosen without anybody knowing: then it waits.)
+   */
   get isConverged(): boolean {
     const { committedThrough } = this.ledger.facts;
     const vid = this.nodes[0]?.core?.view?.vid;
-    return this.nodes.every(({ core }) => {
-      if (core?.view === undefined || core.view.vid !== vid || core.view.members.length !== this.nodes.length)
+    return this.nodes.every(({ core, isStopping }) => {
+      if (
+        isStopping ||
+        core?.view === undefined ||
+        core.view.vid !== vid ||
+        core.view.members.length !== this.nodes.length
+      )
         return false;
       const isUpgraded = core.state.machine.able.every(
         ({ versions }, at) => core.state.machine.versions[at]?.version === versions.at(-1),

@@ -59,6 +59,8 @@ export class SimNode {
    * without its mark cannot be told from a torn write (design.md 4.5).
    */
   #marksLost = false;
+  /** It was told to stop in this life: it is about to leave, however long that takes. */
+  isStopping = false;
 
   constructor(id: NodeId, setup: NodeSetup, host: Host) {
     this.id = id;
@@ -92,6 +94,7 @@ export class SimNode {
     this.started = this.program;
     this.#newestRun = Math.max(this.#newestRun, this.program);
     this.#why = "";
+    this.isStopping = false;
     this.host.start((life) => {
       ledger.started(this.id, life.number);
       life.onEnd((death) => {
@@ -113,6 +116,7 @@ export class SimNode {
   stop(): void {
     if (!this.up || this.#replica === undefined) return;
     this.host.world.story.tell(this.id, "is told to stop");
+    this.isStopping = true;
     this.host.life?.enter(() => void this.#replica?.stop());
     this.host.world.touch();
   }
