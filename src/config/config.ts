@@ -345,11 +345,12 @@ export class Config {
     }
   }
 
-  /** Members find out by proposing. */
+  /** Proposing tells a member only as long as one of those who would choose the next view is still there. */
   #mayBeBehind(now: number): boolean {
     const { view } = this;
     if (view === undefined) return true;
-    return !this.isMember() && this.liveness.silence(primaryOf(view), now) > this.#options.suspectMs;
+    if (this.isPrimary()) return !this.suspicions.hearsMajority(now);
+    return this.liveness.silence(primaryOf(view), now) > this.#options.suspectMs;
   }
 
   #onFresh(from: Identity, able: readonly MachineAbility[], now: number): View | undefined {

@@ -23,8 +23,11 @@ interface Peer {
 
 export class Liveness {
   readonly #peers: Map<NodeId, Peer> = new Map();
-  /** Incarnations whose place others have taken in a view. */
-  readonly #replaced: Map<NodeId, Incarnation> = new Map();
+  /**
+   * Incarnations whose place others have taken in a view. What one had sent before it died may arrive long after, so it does
+   * not prove its successor dead. But its data may have been found again: then it comes as any other learner.
+   */
+  readonly #replaced: Map<NodeId, Peer> = new Map();
   readonly #startedAt: number;
 
   constructor(now: number) {
@@ -32,34 +35,33 @@ export class Liveness {
   }
 
   linkUp(peer: Identity): void {
-    if (this.#isReplaced(peer)) return;
     const state = this.#meet(peer);
     state.linked = true;
     state.refused = false;
   }
 
   linkDown(id: NodeId, refused: boolean): void {
-    const state = this.#peer(id);
-    state.linked = false;
-    state.refused ||= refused;
+    for (const state of this.#lives(id)) {
+      state.linked = false;
+      state.refused ||= refused;
+    }
   }
 
   heardUp(peer: Identity): void {
-    if (!this.#isReplaced(peer)) this.#meet(peer).listening = true;
+    this.#meet(peer).listening = true;
   }
 
   heardDown(id: NodeId): void {
-    this.#peer(id).listening = false;
+    for (const state of this.#lives(id)) state.listening = false;
   }
 
   heard(from: Identity, now: number): void {
-    if (this.#isReplaced(from)) return;
     const state = this.#meet(from);
     if (!state.impaired) state.heardAt = now;
   }
 
   setImpaired(from: Identity, impaired: boolean): void {
-    if (!this.#isReplaced(from)) this.#meet(from).impaired = impaired;
+    this.#meet(from).impaired = impaired;
   }
 
   /**
@@ -71,7 +73,7 @@ export class Liveness {
     for (const peer of this.#peers.values()) peer.impaired = false;
     for (const acceptor of acceptors) {
       const before = findById(previous, acceptor.id)?.incarnation;
-      if (before !== undefined && before !== acceptor.incarnation) this.#replaced.set(acceptor.id, before);
+      if (before !== undefined && before !== acceptor.incarnation) this.#replace(acceptor, before);
       if (!this.hasReturned(acceptor)) continue;
       const state = this.#peer(acceptor.id);
       state.incarnation = undefined;
@@ -87,23 +89,24 @@ export class Liveness {
 
   /** Milliseconds since its last life sign, or since its grace. */
   silence(who: Identity, now: number): number {
-    const state = this.#peer(who.id);
+    const state = this.#stateOf(who);
     const heardAt = state.incarnation === who.incarnation ? state.heardAt : undefined;
     return now - Math.max(heardAt ?? this.#startedAt, state.graceFrom);
   }
 
   /** When this very incarnation gave its last life sign to this life of the node. */
   heardAt(who: Identity): number | undefined {
-    const state = this.#peer(who.id);
+    const state = this.#stateOf(who);
     return state.incarnation === who.incarnation ? state.heardAt : undefined;
   }
 
+  /** To whichever incarnation. */
   isLinked(id: NodeId): boolean {
-    return this.#peer(id).linked;
+    return this.#lives(id).some((state) => state.linked);
   }
 
   isListening(who: Identity): boolean {
-    const state = this.#peer(who.id);
+    const state = this.#stateOf(who);
     return state.listening && state.incarnation === who.incarnation;
   }
 
@@ -123,13 +126,16 @@ export class Liveness {
     return this.#peer(id).incarnation;
   }
 
-  /** What it had sent before it died may arrive long after. */
-  #isReplaced({ id, incarnation }: Identity): boolean {
-    return this.#replaced.get(id) === incarnation;
+  /** A view counts another incarnation than before; that may be one whose place the one before had taken. */
+  #replace(counted: Identity, before: Incarnation): void {
+    const { id, incarnation } = counted;
+    const found = this.#replaced.get(id);
+    if (found?.incarnation === incarnation) this.#peers.set(id, found);
+    this.#replaced.set(id, { ...this.#unmet(), incarnation: before });
   }
 
   #meet(peer: Identity): Peer {
-    const state = this.#peer(peer.id);
+    const state = this.#stateOf(peer);
     if (state.incarnation !== peer.incarnation) {
       state.incarnation = peer.incarnation;
       state.heardAt = undefined;
@@ -139,20 +145,36 @@ export class Liveness {
     return state;
   }
 
+  /** What is known of this incarnation if it has been replaced, else of the one met last. */
+  #stateOf({ id, incarnation }: Identity): Peer {
+    const replaced = this.#replaced.get(id);
+    return replaced?.incarnation === incarnation ? replaced : this.#peer(id);
+  }
+
+  /** A connection is to one of them; which it was that is lost does not matter, for there is none to the other. */
+  #lives(id: NodeId): readonly Peer[] {
+    const replaced = this.#replaced.get(id);
+    return replaced === undefined ? [this.#peer(id)] : [this.#peer(id), replaced];
+  }
+
   #peer(id: NodeId): Peer {
     let state = this.#peers.get(id);
     if (state === undefined) {
-      state = {
-        incarnation: undefined,
-        heardAt: undefined,
-        graceFrom: this.#startedAt,
-        listening: false,
-        linked: false,
-        refused: false,
-        impaired: false,
-      };
+      state = this.#unmet();
       this.#peers.set(id, state);
     }
     return state;
+  }
+
+  #unmet(): Peer {
+    return {
+      incarnation: undefined,
+      heardAt: undefined,
+      graceFrom: this.#startedAt,
+      listening: false,
+      linked: false,
+      refused: false,
+      impaired: false,
+    };
   }
 }

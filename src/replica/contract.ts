@@ -27,8 +27,11 @@ export interface CoreLike {
   readonly tickMs: number;
   /** Whether the end of this turn has anything to do: if not, `turn` is not said. */
   readonly awaitsTurn: boolean;
-  /** Known from genesis or joining on. */
-  clusterId(): ClusterId | undefined;
+  /**
+   * Known from genesis or joining on. Others are told it once it is durable; those of another cluster are nobody to talk to
+   * from the moment on that it is known.
+   */
+  clusterId(mustBeDurable: boolean): ClusterId | undefined;
   news(): News;
 }
 

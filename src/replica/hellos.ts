@@ -22,14 +22,14 @@ export interface Credentials {
   readonly machines: readonly MachineAbility[];
   readonly options: AgreedOptions;
   /** Asked anew for each connection: genesis makes it known. */
-  clusterId(): ClusterId | undefined;
+  clusterId(mustBeDurable: boolean): ClusterId | undefined;
 }
 
 export function peerHello(own: Credentials): Hello {
   return {
     protocol: { least: PROTOCOL_LEAST, newest: PROTOCOL_NEWEST },
     role: "peer",
-    clusterId: own.clusterId(),
+    clusterId: own.clusterId(true),
     node: own.self,
     machines: own.machines,
     options: own.options,
@@ -42,7 +42,7 @@ export function welcome(own: Credentials, hello: Hello): Welcome {
   return {
     accepted: true,
     protocol: Math.min(PROTOCOL_NEWEST, hello.protocol.newest),
-    clusterId: own.clusterId(),
+    clusterId: own.clusterId(true),
     node: { id: own.self.id, incarnation: own.self.incarnation },
     maxBodyBytes: own.options.maxBodyBytes,
     driftPercent: own.options.driftPercent,
@@ -103,7 +103,7 @@ function refuseOwnName(own: Credentials, id: NodeId): Rejection | undefined {
 
 /** Also of a connection that was open before one of the two had a cluster. */
 export function refuseCluster(own: Credentials, theirs: ClusterId | undefined): Rejection | undefined {
-  const ours = own.clusterId();
+  const ours = own.clusterId(false);
   if (theirs === undefined || ours === undefined || theirs === ours) return undefined;
   return rejection(
     "WrongCluster",

@@ -213,7 +213,7 @@ export class Life {
 
   #store(ending: Ending, done: Done): void {
     const { storage } = this.#setup;
-    if (ending.kind === "setAside") storage.setAside(ending.reason, this.#rooms?.core.clusterId(), done);
+    if (ending.kind === "setAside") storage.setAside(ending.reason, this.#rooms?.core.clusterId(true), done);
     else if (this.#storage === "open") storage.close(done);
     else if (this.#storage === "refused") done(undefined);
     // Closed before it is open it would keep its lock.

@@ -97,6 +97,11 @@ export function clusterOfRemains(remains: Remains, done: Got<NewCluster & { read
   const stored = storedChunks(found);
   const failed: Done = (error) => done(error, undefined);
   if (skip === 0) return done(undefined, { ...given, snapshot: atPlace(base, stored), entries, isStampedAnew: false });
+  // Made before anything is executed: the machine is the one that may then fail to execute all of it.
+  let begun = stored;
+  const lacking = errorOf(() => {
+    begun ??= emptyState(machine, machines.origin);
+  });
   const executed = (error: Error | undefined, chunks: ChunkList | undefined): void => {
     if (error !== undefined) return failed(error);
     const end = entries.at(-1) ?? base;
@@ -107,14 +112,10 @@ export function clusterOfRemains(remains: Remains, done: Got<NewCluster & { read
         entries: [],
         isStampedAnew: false,
       });
-    let moved: NewSnapshot | undefined;
-    const fault = errorOf(() => {
-      moved = movedSnapshot(movedPlace(base, skip), stored ?? emptyState(machine, machines.origin));
-    });
-    if (fault !== undefined) return failed(fault);
+    if (begun === undefined) return failed(lacking!);
     done(undefined, {
       ...given,
-      snapshot: moved,
+      snapshot: movedSnapshot(movedPlace(base, skip), begun),
       entries: movedEntries(entries, base, skip),
       isStampedAnew: entries.length > 0,
     });

@@ -5,7 +5,7 @@
 import type { ServerMessage } from "../protocol/client-messages.ts";
 import type { MachineAbility } from "../protocol/machine.ts";
 import type { PeerMessage } from "../protocol/messages.ts";
-import type { Member } from "../protocol/view.ts";
+import type { ClusterId, Member } from "../protocol/view.ts";
 import { encodePeerFrames } from "../protocol/wire.ts";
 import type { CoreEvent } from "../rsm/events.ts";
 import { Clients } from "./clients.ts";
@@ -106,7 +106,8 @@ function credentialsOf(
   machines: readonly MachineAbility[],
 ): Credentials {
   const { minCopies, maxBodyBytes, driftPercent } = options;
-  return { self, machines, options: { minCopies, maxBodyBytes, driftPercent }, clusterId: () => core.clusterId() };
+  const clusterId = (mustBeDurable: boolean): ClusterId | undefined => core.clusterId(mustBeDurable);
+  return { self, machines, options: { minCopies, maxBodyBytes, driftPercent }, clusterId };
 }
 
 type Accept = (event: CoreEvent) => void;

@@ -143,8 +143,8 @@ export class Core {
     return this.#serving?.isTaking === true;
   }
 
-  clusterId(): ClusterId | undefined {
-    return this.durability.write >= this.config.clusterIdWrite ? this.config.clusterId : undefined;
+  clusterId(mustBeDurable: boolean): ClusterId | undefined {
+    return mustBeDurable && this.durability.write < this.config.clusterIdWrite ? undefined : this.config.clusterId;
   }
 
   news(): News {

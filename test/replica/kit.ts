@@ -305,6 +305,8 @@ export class Script implements CoreLike {
   readonly seen: CoreEvent[] = [];
   start: CoreStart | undefined;
   id: string | undefined = "c1";
+  /** Known, and not durable yet. */
+  newId: string | undefined;
   answer: (event: CoreEvent) => readonly Effect[] = () => [];
 
   step(event: CoreEvent): readonly Effect[] {
@@ -312,8 +314,8 @@ export class Script implements CoreLike {
     return this.answer(event);
   }
 
-  clusterId(): string | undefined {
-    return this.id;
+  clusterId(mustBeDurable: boolean): string | undefined {
+    return mustBeDurable ? this.id : (this.newId ?? this.id);
   }
 
   news(): News {

@@ -327,6 +327,28 @@ test("a peer of another cluster is heard no more once this node has a cluster of
   assert.match(stage.of("cutOff")[0]?.reason ?? "", "belongs to cluster c1");
 });
 
+test("a node whose cluster is not durable yet says none, and has nothing to do with those of others", async () => {
+  const stage = new Stage();
+  stage.core.id = undefined;
+  const b = await new FakePeer(stage, "b").listen();
+  b.reply = () => welcomeFrom("b", "b1", "other");
+  await stage.start();
+  const early = await visit(stage, helloFrom("b", "b1", { clusterId: "other" }));
+  stage.core.answer = (event) =>
+    event.type === "tick" ? [{ type: "send", to: "b", message: fetchOf(7), after: 0 }] : [];
+  stage.core.newId = "c1";
+  early.say(fetchOf(2));
+  await stage.world.run(60);
+  assert.equal(stage.core.of("message"), []);
+  assert.equal(b.messageFrames(), []);
+  const late = await visit(stage, helloFrom("b", "b1", { clusterId: "other" }));
+  const reply = late.reply();
+  assert.is(!reply.accepted && reply.code, "WrongCluster");
+  const stranger = await visit(stage, helloFrom("b", "b1", { clusterId: undefined }));
+  const welcome = stranger.reply();
+  assert.ok(welcome.accepted && welcome.clusterId === undefined);
+});
+
 test("a client of another cluster is heard no more once this node has a cluster of its own", async () => {
   const stage = new Stage();
   stage.core.id = undefined;

@@ -7,6 +7,8 @@ import { replicated } from "../../src/machine/replicated.ts";
 import { encodeCall } from "../../src/protocol/calls.ts";
 import type { Entry } from "../../src/protocol/entry.ts";
 import { makeEntry } from "../../src/protocol/entry-codec.ts";
+import type { MachineVersion } from "../../src/protocol/machine.ts";
+import { encodeUpgrade } from "../../src/protocol/upgrade-body.ts";
 import { encodeValue } from "../../src/protocol/values.ts";
 import { ORIGIN, type Viewstamp } from "../../src/protocol/view.ts";
 import { clusterOfRemains, type NewCluster } from "../../src/replica/new-cluster.ts";
@@ -19,7 +21,7 @@ const SESSION = { vid: 1, seqno: 1 };
 const SKIP = 1000;
 
 function entry(seqno: number, fields: Pick<Entry, "kind" | "body"> & { readonly number?: number }): Entry {
-  const session: Viewstamp = fields.kind === "open" ? ORIGIN : SESSION;
+  const session: Viewstamp = fields.kind === "command" ? SESSION : ORIGIN;
   return makeEntry({ number: 0, acknowledgedThrough: 0, ...fields, vid: 1, seqno, time: 5, session });
 }
 
@@ -39,10 +41,11 @@ type Made = NewCluster & { readonly isStampedAnew: boolean };
 function recovered(
   machines: readonly AnyMachine[],
   skip: number,
+  entries: readonly Entry[] = ENTRIES,
 ): { made: Made | undefined; error: Error | undefined } {
   const origin = [{ name: "kv", version: 1 }];
   const facts = { machines: { origin, promised: [] } };
-  const found = { facts, snapshot: undefined, base: ORIGIN, entries: ENTRIES, damage: undefined, wasAside: false };
+  const found = { facts, snapshot: undefined, base: ORIGIN, entries, damage: undefined, wasAside: false };
   const member = { id: "a", incarnation: "0123456789abcdef", url: "memory://a" };
   const machine = replicated(machines);
   let result: { made: Made | undefined; error: Error | undefined } = { made: undefined, error: undefined };
@@ -76,6 +79,17 @@ for (const skip of [0, SKIP]) {
     assert.ok(state.sessions.get(SESSION), "a session has the id that it had");
   });
 }
+
+test("what a program executed before it met versions that it lacks is not executed twice", () => {
+  const [from, to] = [1, 2].map((version) => [{ name: "kv", version }]);
+  const body = encodeUpgrade({ from: from as MachineVersion[], to: to as MachineVersion[] });
+  const { made } = recovered([kv], SKIP, [...ENTRIES, entry(4, { kind: "upgrade", body })]);
+  assert.is(made?.isStampedAnew, true);
+  assert.is(made?.entries.length, 4);
+  const begun = stateOf({ ...(made as Made), entries: [] });
+  assert.is(begun.sessions.size, 0);
+  assert.is(askState(begun, "kv", "get", "color"), undefined);
+});
 
 test("a program that does not have the machines makes nothing of a log without a snapshot", () => {
   const { made, error } = recovered([tester], SKIP);

@@ -363,4 +363,52 @@ test("nobody says that a primary takes requests before its view is active", () =
   assert.is(answer(world, "c", "declined").code, "BUSY");
 });
 
+function allKnow(world: World, members: string): boolean {
+  return [...members].every((id) => world.members(id) === members);
+}
+
+test("data that was found again, after its node had come back without it, makes its node a member again", () => {
+  const world = start(["a", "b", "c"]);
+  const found = world.node("b");
+  loseNode(world, "b", "a", "ac");
+  world.wipe("b", "b2");
+  world.until("b is back with new data", () => allKnow(world, "abc"), 5000);
+  world.run(20_000);
+  loseNode(world, "b", "a", "ac");
+  world.nodes.set("b", found);
+  world.restart("b");
+  world.until("b is back with its first data", () => allKnow(world, "abc"), 5000);
+  assert.is(world.node("a").core.view?.acceptors[1]?.incarnation, "b1");
+  const { view } = world.node("a").core;
+  world.run(5000);
+  assert.is(world.node("a").core.view, view, "and stays one");
+});
+
+function change(world: World, id: string, action: "add" | "remove" | "lift", node: string): void {
+  world.client(id, { type: "change", xid: 1, action, id: node, url: action === "add" ? `memory://${node}` : "" });
+  world.run(300);
+  assert.is(world.node(id).answers.at(-1)?.type, "changed", `${action} ${node}`);
+}
+
+test("a member of an old view all of whose other nodes are gone finds the newest one", () => {
+  const world = start(["a", "b", "c"]);
+  loseNode(world, "c", "a", "ab");
+  for (const id of ["d", "e"]) {
+    change(world, "a", "add", id);
+    world.add(id);
+    world.until(`${id} is a member`, () => world.members("a").endsWith(id), 5000);
+  }
+  for (const id of ["c", "b", "a"]) change(world, "a", "remove", id);
+  world.until("d and e are left", () => allKnow(world, "de"), 5000);
+  world.kill("a");
+  world.kill("b");
+  change(world, "d", "lift", "c");
+  // The others have no connection to it yet when it asks over its own.
+  world.drop = (_from, to, { type }) => type === "decided" && to === "c";
+  world.restart("c");
+  world.run(100);
+  world.drop = () => false;
+  world.until("c is a member again", () => allKnow(world, "cde"), 5000);
+});
+
 test.run();

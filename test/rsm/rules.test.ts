@@ -243,7 +243,7 @@ test("who has told a new founder that it is fresh takes no view 1 of the one bef
   world.drop = () => false;
   world.until("the new founder's view", () => ["a", "b", "c"].every((id) => world.members(id) === "abc"), 3000);
   world.run(50);
-  assert.is(world.node("b").core.clusterId(), "ca2");
+  assert.is(world.node("b").core.clusterId(true), "ca2");
 });
 
 test("nobody is told of which cluster a node is before that is durable there", () => {
@@ -255,9 +255,9 @@ test("nobody is told of which cluster a node is before that is durable there", (
   const from = world.node("a").member;
   world.step("b", { type: "message", from, message: { type: "genesis", clusterId: "ca1", origin, view } });
   assert.is(core.view?.vid, 1);
-  assert.is(core.clusterId(), undefined, "a crash could still make it a fresh node, of another cluster");
+  assert.is(core.clusterId(true), undefined, "a crash could still make it a fresh node, of another cluster");
   world.run(50);
-  assert.is(core.clusterId(), "ca1");
+  assert.is(core.clusterId(true), "ca1");
 });
 
 test("a view with fewer than minCopies members takes no requests and answers no queries, it only admits", () => {
