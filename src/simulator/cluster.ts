@@ -7,7 +7,7 @@ import type { ReplicatedMachine } from "../protocol/machine.ts";
 import type { PeerMessage } from "../protocol/messages.ts";
 import type { CoreOptions } from "../protocol/options.ts";
 import type { Transport } from "../protocol/transport.ts";
-import { type Identity, type NodeId, sameIdentity } from "../protocol/view.ts";
+import { findById, type Identity, type NodeId, sameIdentity } from "../protocol/view.ts";
 import { decodeClientFrame, decodePeerFrame, decodeServerFrame, encodePeerFrame } from "../protocol/wire.ts";
 import { HAND_LIMITS, type MakeBrain } from "../replica/contract.ts";
 import { Aims } from "./aims.ts";
@@ -360,7 +360,7 @@ export class SimCluster {
 
   /**
    * Whether a view up to this one counts this data: then every later one must, until other data takes its place or an
-   * operator removes the node. (Views are not asked for their acceptors of now: a mutant may have them wrong.)
+   * operator removes the node. (One view is not asked alone: a mutant may leave out an acceptor.)
    */
   #hasJoined(identity: Identity, through: number): boolean {
     const key = identityKey(identity);
@@ -368,7 +368,8 @@ export class SimCluster {
     for (const view of this.ledger.facts.chosen.values()) {
       if (view.vid > through) continue;
       if (view.acceptors.some((one) => identityKey(one) === key)) hasJoined = true;
-      else if (view.barred.includes(identity.id)) hasJoined = false;
+      else if (view.barred.includes(identity.id) || findById(view.acceptors, identity.id) !== undefined)
+        hasJoined = false;
     }
     return hasJoined;
   }

@@ -99,6 +99,18 @@ export class SimDisk {
     this.#lied = false;
   }
 
+  /** An empty disk takes its place; gives what puts this one back. */
+  takeOut(): () => void {
+    const [files, durable, changes, lied] = [this.#files, this.#durable, this.#changes, this.#lied];
+    this.wipe();
+    return () => {
+      this.#files = files;
+      this.#durable = durable;
+      this.#changes = changes;
+      this.#lied = lied;
+    };
+  }
+
   /** Operations no longer end until `unhang`; or syncs only, so that much is written that is not synced. */
   hang(syncsOnly: boolean = false): void {
     this.#hung ??= [];

@@ -236,6 +236,19 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     startLater(node, stage, random);
     return true;
   }),
+  "disk found again": onNode((node, stage, random) => {
+    if (!stage.maySpare(node)) return false;
+    node.die("power");
+    const putBack = node.swapDisk();
+    startLater(node, stage, random);
+    later(stage, random, 100, 4000, () => {
+      if (!stage.maySpare(node)) return;
+      node.die("power");
+      putBack();
+      node.start();
+    });
+    return true;
+  }),
   "bit rot": onNode((node, stage, random) => {
     if (!stage.maySpare(node)) return false;
     node.die("kill");

@@ -123,10 +123,27 @@ export class SimNode {
 
   /** A new, empty disk; the node must be down. */
   wipe(): void {
-    if (this.up) throw new Error(`${this.id} is running`);
-    this.host.world.story.tell(this.id, "gets an empty disk");
+    this.#replaced(new DataFacts(), "gets an empty disk");
     this.disk.wipe();
-    this.#setup.ledger.newData(this.id, new DataFacts(), "its disk was wiped");
+  }
+
+  /** An empty disk takes the place of its own; gives what puts that one back. The node must be down, both times. */
+  swapDisk(): () => void {
+    const { ledger } = this.#setup;
+    const { data } = ledger.facts.node(this.id);
+    const putBack = this.disk.takeOut();
+    this.#replaced(new DataFacts(), "gets an empty disk");
+    return () => {
+      putBack();
+      this.#replaced(data, "gets its old disk back");
+      data.ruined = undefined;
+    };
+  }
+
+  #replaced(data: DataFacts, what: string): void {
+    if (this.up) throw new Error(`${this.id} is running`);
+    this.host.world.story.tell(this.id, what);
+    this.#setup.ledger.newData(this.id, data, `it ${what}`);
   }
 
   /**

@@ -18,6 +18,23 @@ export const FOUND_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "found: nobody listens to data whose place other data had taken and that was found again",
+    rules: [15],
+    patches: [
+      {
+        file: "src/config/liveness.ts",
+        find: "    const state = this.#meet(from);\n    if (!state.impaired)",
+        replace:
+          "    const state = this.#meet(from);\n    if (!state.impaired && state !== this.#replaced.get(from.id))",
+      },
+      {
+        file: "src/config/liveness.ts",
+        find: "    state.linked = true;",
+        replace: "    state.linked = state !== this.#replaced.get(peer.id);",
+      },
+    ],
+  },
+  {
     name: "found: a former primary that was impaired is never heard again",
     rules: [15],
     why: "its word was not forgotten with its view: as a backup it was removed and admitted hundreds of times",

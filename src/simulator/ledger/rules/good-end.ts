@@ -32,12 +32,16 @@ export const goodEnd: Rule = {
   },
 };
 
-/** An acceptor that the view before does not count, and an earlier one did: it died before its successor came. */
+/**
+ * An acceptor that the view before does not count, and an earlier one did: it died before its successor came, and has not been
+ * found again.
+ */
 function countedAgain(facts: Facts, value: View, base: View): string | undefined {
   const isCounted = (view: View, acceptor: Identity): boolean => includesIdentity(view.acceptors, acceptor);
   const again = value.acceptors.find(
     (acceptor) =>
       findById(base.acceptors, acceptor.id) !== undefined &&
+      facts.node(acceptor.id).identity?.incarnation !== acceptor.incarnation &&
       !isCounted(base, acceptor) &&
       [...facts.chosen.values()].some((view) => view.vid < base.vid && isCounted(view, acceptor)),
   );
