@@ -390,6 +390,21 @@ function change(world: World, id: string, action: "add" | "remove" | "lift", nod
   assert.is(world.node(id).answers.at(-1)?.type, "changed", `${action} ${node}`);
 }
 
+test("a node that an operator has to let in says so, once", () => {
+  const world = start(["a", "b", "c"]);
+  loseNode(world, "c", "a", "ab");
+  change(world, "a", "remove", "c");
+  world.restart("c");
+  world.add("x");
+  world.run(20_000);
+  const warnings = (id: string): string[] =>
+    world.node(id).happened.flatMap((what) => (what.event === "warning" ? [what.text] : []));
+  assert.is(warnings("c").length, 1);
+  assert.match(warnings("c")[0] ?? "", "members lift c");
+  assert.is(warnings("x").length, 1);
+  assert.match(warnings("x")[0] ?? "", "members add x");
+});
+
 test("a member of an old view all of whose other nodes are gone finds the newest one", () => {
   const world = start(["a", "b", "c"]);
   loseNode(world, "c", "a", "ab");
