@@ -390,6 +390,21 @@ function change(world: World, id: string, action: "add" | "remove" | "lift", nod
   assert.is(world.node(id).answers.at(-1)?.type, "changed", `${action} ${node}`);
 }
 
+test("a node is not removed when the others that count would have no majority up", () => {
+  const world = start(["a", "b", "c", "d", "e"]);
+  loseNode(world, "e", "a", "abcd");
+  loseNode(world, "d", "a", "abc");
+  world.run(1000);
+  world.client("a", { type: "change", xid: 1, action: "remove", id: "c", url: "" });
+  world.run(1000);
+  assert.is(answer(world, "a", "declined").code, "INVALID");
+  assert.match(answer(world, "a", "declined").text, "d e");
+  assert.ok(world.node("a").core.isTaking);
+  change(world, "a", "remove", "d");
+  change(world, "a", "remove", "e");
+  world.until("all three are left", () => allKnow(world, "abc") && world.node("a").core.isTaking);
+});
+
 test("a node that an operator has to let in says so, once", () => {
   const world = start(["a", "b", "c"]);
   loseNode(world, "c", "a", "ab");
