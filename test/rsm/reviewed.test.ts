@@ -384,6 +384,25 @@ test("data that was found again, after its node had come back without it, makes 
   assert.is(world.node("a").core.view, view, "and stays one");
 });
 
+test("a node whose name another used for a moment becomes a member again", () => {
+  const world = start(["a", "b", "c"]);
+  world.run(20_000);
+  const peer = { id: "b", incarnation: "b-by-mistake", url: "memory://elsewhere" };
+  // Its connection replaces b's.
+  world.drop = (from) => from === "b";
+  world.run(5);
+  world.step("a", { type: "heardUp", peer });
+  world.until(
+    "it has taken b's place",
+    () => world.node("a").core.view?.acceptors[1]?.incarnation === peer.incarnation,
+  );
+  world.drop = () => false;
+  world.step("a", { type: "heardDown", id: "b" });
+  world.step("a", { type: "heardUp", peer: world.node("b").member });
+  world.until("b is a member again", () => allKnow(world, "abc") && world.node("a").core.isTaking, 10_000);
+  assert.is(world.node("a").core.view?.acceptors[1]?.incarnation, "b1");
+});
+
 function change(world: World, id: string, action: "add" | "remove" | "lift", node: string): void {
   world.client(id, { type: "change", xid: 1, action, id: node, url: action === "add" ? `memory://${node}` : "" });
   world.run(300);
