@@ -72,8 +72,7 @@ export class Liveness {
   newView(previous: readonly Identity[], acceptors: readonly Identity[]): void {
     for (const peer of this.#peers.values()) peer.impaired = false;
     for (const acceptor of acceptors) {
-      const before = findById(previous, acceptor.id)?.incarnation;
-      if (before !== undefined && before !== acceptor.incarnation) this.#replace(acceptor, before);
+      this.#count(acceptor, findById(previous, acceptor.id)?.incarnation);
       if (!this.hasReturned(acceptor)) continue;
       const state = this.#peer(acceptor.id);
       state.incarnation = undefined;
@@ -126,12 +125,16 @@ export class Liveness {
     return this.#peer(id).incarnation;
   }
 
-  /** A view counts another incarnation than before; that may be one whose place the one before had taken. */
-  #replace(counted: Identity, before: Incarnation): void {
-    const { id, incarnation } = counted;
+  /** A view counts it; perhaps in the place of another, and perhaps it had lost that place before. */
+  #count({ id, incarnation }: Identity, before: Incarnation | undefined): void {
     const found = this.#replaced.get(id);
-    if (found?.incarnation === incarnation) this.#peers.set(id, found);
-    this.#replaced.set(id, { ...this.#unmet(), incarnation: before });
+    if (found?.incarnation === incarnation) {
+      this.#peers.set(id, found);
+      this.#replaced.delete(id);
+    }
+    if (before !== undefined && before !== incarnation) {
+      this.#replaced.set(id, { ...this.#unmet(), incarnation: before });
+    }
   }
 
   #meet(peer: Identity): Peer {

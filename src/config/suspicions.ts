@@ -127,14 +127,17 @@ export class Suspicions {
 
   /** Whether a majority of the acceptors has given this node a life sign within `suspectMs`. */
   hearsMajority(now: number): boolean {
-    const { view, self } = this.#newest;
-    if (view === undefined) return false;
-    let heard = 0;
-    for (const acceptor of view.acceptors) {
-      const isHeard = sameIdentity(acceptor, self) || this.liveness.silence(acceptor, now) <= this.#options.suspectMs;
-      if (isHeard) heard++;
-    }
-    return heard * 2 > view.acceptors.length;
+    const { view } = this.#newest;
+    return view !== undefined && this.hearsMajorityOf(view.acceptors, now);
+  }
+
+  hearsMajorityOf(acceptors: readonly Identity[], now: number): boolean {
+    return acceptors.filter((acceptor) => this.hears(acceptor, now)).length * 2 > acceptors.length;
+  }
+
+  /** Whether it has given this node a life sign within `suspectMs`; it hears itself. */
+  hears(who: Identity, now: number): boolean {
+    return sameIdentity(who, this.#newest.self) || this.liveness.silence(who, now) <= this.#options.suspectMs;
   }
 
   /** Whether a view without the suspected members could have enough of them: else a ballot would be in vain. */

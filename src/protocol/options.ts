@@ -21,7 +21,8 @@ export interface CoreOptions {
    */
   readonly minCopies: number;
   /**
-   * An acceptor that is no member and silent for this long is forgotten; `undefined`: never.
+   * An acceptor that is no member and silent for this long is forgotten; `undefined`: never. If it comes back it joins again,
+   * if the `cluster` of the others names it; one that was added has to be added again.
    * @default undefined
    */
   readonly forgetAfterMs: number | undefined;

@@ -129,8 +129,6 @@ export type ReplicaEvent =
   | { readonly event: "cutOff"; readonly who: string; readonly reason: string }
   /** The data was set aside; the node begins anew as another incarnation. */
   | { readonly event: "setAside"; readonly reason: string }
-  /** Something that its operator should know. */
-  | { readonly event: "warning"; readonly text: string }
   /** It has stopped, in good order or because of an error. */
   | {
       readonly event: "stopped";

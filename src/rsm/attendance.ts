@@ -14,6 +14,8 @@ export class Attendance {
   #joinsInVain = 0;
   #stoppingSince: number | undefined;
   #leavingSentAt = Number.NEGATIVE_INFINITY;
+  /** Why an operator must act, as it was said last. */
+  #saidWhy: JoinRefused["reason"] | undefined;
 
   constructor(replica: ReplicatedLog) {
     this.#replica = replica;
@@ -28,12 +30,25 @@ export class Attendance {
   joinRefused(by: Identity, { reason, running }: JoinRefused, now: number): void {
     const { config, output, able, options } = this.#replica;
     this.#joinAt = now + 10 * options.suspectMs;
-    if (reason !== "version" || config.isMember()) return;
+    if (config.isMember()) return;
+    if (reason !== "version") return this.#sayWhy(by, reason);
     output.happened({
       event: "tooOld",
       running,
       text: cannotRun(able, running, `refused by node "${by.id}": the cluster runs`).message,
     });
+  }
+
+  #sayWhy(by: Identity, reason: "barred" | "unknown"): void {
+    const { config, output } = this.#replica;
+    if (this.#saidWhy === reason) return;
+    this.#saidWhy = reason;
+    const { id, url } = config.self;
+    const why =
+      reason === "barred"
+        ? `an operator has removed this node; "viewstamp members lift ${id}" lets it join again`
+        : `it is not in the cluster list there, nor added: correct the list or the name, or "viewstamp members add ${id} ${url}"`;
+    output.happened({ event: "warning", text: `not admitted by node "${by.id}": ${why}` });
   }
 
   stop(now: number): void {

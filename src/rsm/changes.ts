@@ -32,7 +32,7 @@ export class Changes {
       output.answer(client, { type: "changed", xid: message.xid, vid: view.vid }, config.viewWrite);
       return;
     }
-    const fault = faultOf(view, change, options.minCopies);
+    const fault = faultOf(view, change, options.minCopies) ?? this.#faultOfRest(view, change, now);
     if (fault !== undefined) return this.#decline(client, message.xid, "INVALID", fault, false);
     if (this.#pending !== undefined) {
       return this.#decline(client, message.xid, "BUSY", "another change is under way", false);
@@ -67,6 +67,15 @@ export class Changes {
 
   clientGone(client: number): void {
     if (this.#pending?.client === client) this.#pending = { ...this.#pending, client: -1 };
+  }
+
+  /** The view without the node could be decided with its vote, and be the last one: without it nobody could let it back. */
+  #faultOfRest({ acceptors }: View, { action, id }: MembershipChange, now: number): string | undefined {
+    const { suspicions } = this.#replica.config;
+    const rest = acceptors.filter((acceptor) => acceptor.id !== id);
+    if (action !== "remove" || suspicions.hearsMajorityOf(rest, now)) return undefined;
+    const silent = rest.filter((acceptor) => !suspicions.hears(acceptor, now)).map((acceptor) => acceptor.id);
+    return `without ${id} no majority of those left would be up: first start or remove ${silent.join(" ")}`;
   }
 
   #decline(client: number, xid: number, code: "BUSY" | "INVALID", text: string, outcomeUnknown: boolean): undefined {

@@ -99,6 +99,8 @@ export type Happening =
   | { readonly event: "upgraded"; readonly machines: readonly MachineVersion[] }
   /** This node is not admitted: its program cannot run what the cluster runs. */
   | { readonly event: "tooOld"; readonly running: readonly MachineVersion[]; readonly text: string }
+  /** Something that its operator should know. */
+  | { readonly event: "warning"; readonly text: string }
   /** A node is suspected, and why. */
   | { readonly event: "suspected"; readonly id: NodeId; readonly reason: string }
   /** Rare paths, for coverage counters and traces: `name` is stable. */

@@ -249,6 +249,24 @@ test("what an incarnation that a view has replaced had sent is no life sign", ()
   assert.is(liveness.heardAt(member("c2")), 25);
 });
 
+test("a replaced incarnation whose data was found again is heard for itself, and as any other once a view counts it", () => {
+  const { suspicions, enter } = watcher("a", "a* b c");
+  const { liveness } = suspicions;
+  const [found, gone] = [member("c"), member("c2")];
+  enter("a* b | c2", 20);
+  liveness.linkUp(gone);
+  liveness.linkDown("c", true);
+  liveness.linkUp(found);
+  liveness.heard(found, 30);
+  assert.is(liveness.heardAt(found), 30);
+  assert.ok(liveness.isLinked("c"));
+  assert.ok(liveness.isGone(gone), "it is not what is heard there now");
+  enter("a* b", 40);
+  enter("a* b c", 50);
+  assert.not(liveness.isGone(found));
+  assert.is(liveness.silence(found, 60), 10);
+});
+
 test("a member that was leaving and comes back is not leaving any more, unless it says so again", () => {
   const { suspicions } = watcher("a", "a* b c");
   const isUnfit = (): boolean => suspicions.unfit.has("b");

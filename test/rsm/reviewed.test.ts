@@ -384,11 +384,60 @@ test("data that was found again, after its node had come back without it, makes 
   assert.is(world.node("a").core.view, view, "and stays one");
 });
 
+test("a node whose name another used for a moment becomes a member again", () => {
+  const world = start(["a", "b", "c"]);
+  world.run(20_000);
+  const peer = { id: "b", incarnation: "b-by-mistake", url: "memory://elsewhere" };
+  // Its connection replaces b's.
+  world.drop = (from) => from === "b";
+  world.run(5);
+  world.step("a", { type: "heardUp", peer });
+  world.until(
+    "it has taken b's place",
+    () => world.node("a").core.view?.acceptors[1]?.incarnation === peer.incarnation,
+  );
+  world.drop = () => false;
+  world.step("a", { type: "heardDown", id: "b" });
+  world.step("a", { type: "heardUp", peer: world.node("b").member });
+  world.until("b is a member again", () => allKnow(world, "abc") && world.node("a").core.isTaking, 10_000);
+  assert.is(world.node("a").core.view?.acceptors[1]?.incarnation, "b1");
+});
+
 function change(world: World, id: string, action: "add" | "remove" | "lift", node: string): void {
   world.client(id, { type: "change", xid: 1, action, id: node, url: action === "add" ? `memory://${node}` : "" });
   world.run(300);
   assert.is(world.node(id).answers.at(-1)?.type, "changed", `${action} ${node}`);
 }
+
+test("a node is not removed when the others that count would have no majority up", () => {
+  const world = start(["a", "b", "c", "d", "e"]);
+  loseNode(world, "e", "a", "abcd");
+  loseNode(world, "d", "a", "abc");
+  world.run(1000);
+  world.client("a", { type: "change", xid: 1, action: "remove", id: "c", url: "" });
+  world.run(1000);
+  assert.is(answer(world, "a", "declined").code, "INVALID");
+  assert.match(answer(world, "a", "declined").text, "d e");
+  assert.ok(world.node("a").core.isTaking);
+  change(world, "a", "remove", "d");
+  change(world, "a", "remove", "e");
+  world.until("all three are left", () => allKnow(world, "abc") && world.node("a").core.isTaking);
+});
+
+test("a node that an operator has to let in says so, once", () => {
+  const world = start(["a", "b", "c"]);
+  loseNode(world, "c", "a", "ab");
+  change(world, "a", "remove", "c");
+  world.restart("c");
+  world.add("x");
+  world.run(20_000);
+  const warnings = (id: string): string[] =>
+    world.node(id).happened.flatMap((what) => (what.event === "warning" ? [what.text] : []));
+  assert.is(warnings("c").length, 1);
+  assert.match(warnings("c")[0] ?? "", "members lift c");
+  assert.is(warnings("x").length, 1);
+  assert.match(warnings("x")[0] ?? "", "members add x");
+});
 
 test("a member of an old view all of whose other nodes are gone finds the newest one", () => {
   const world = start(["a", "b", "c"]);
