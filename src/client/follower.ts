@@ -53,6 +53,7 @@ export class Follower implements LinkOwner {
   #home: Link | undefined;
   /** The newest news that home itself has sent. */
   #homeNews: News | undefined;
+  #homeToldAt = 0;
   #scout: Link | undefined;
   /** The newest of all news. */
   #news: News | undefined;
@@ -190,6 +191,7 @@ export class Follower implements LinkOwner {
 
   #toldAtHome(home: Link, news: News): void {
     this.#homeNews = news;
+    this.#homeToldAt = this.#options.environment.now();
     if (this.#trust === "disowned" && news.primary === home.welcome?.node.id) this.#trust = "trusted";
     if (this.isAtPrimary) this.#owner.woken();
   }
@@ -199,7 +201,8 @@ export class Follower implements LinkOwner {
     this.#scout = undefined;
     const isPrimary = news.primary === scout.welcome?.node.id && news.vid === this.#news?.vid;
     const former = this.#home;
-    if (former !== undefined && !isPrimary && news.vid <= (this.#homeNews?.vid ?? -1)) {
+    const isElsewhere = former !== undefined && former.url !== scout.url;
+    if (isElsewhere && !isPrimary && news.vid <= (this.#homeNews?.vid ?? -1)) {
       scout.drop("knows no more than another node");
       // The news are old: whoever they call the primary is one no more, and home may be long dead without a word.
       if (this.#news !== undefined && this.#options.addresses.ofPrimary(this.#news) === scout.url)
@@ -209,6 +212,7 @@ export class Follower implements LinkOwner {
     }
     this.#home = scout;
     this.#homeNews = news;
+    this.#homeToldAt = this.#options.environment.now();
     this.#trust = "trusted";
     this.#failedPrimary = undefined;
     this.#silent = 0;
@@ -255,7 +259,7 @@ export class Follower implements LinkOwner {
     this.#cancelRetry();
     this.#backoff.tried();
     const { addresses, environment, silenceMs, transport } = this.#options;
-    const url = this.#primaryToTry() ?? addresses.next(this.#home?.url ?? this.#lostHome);
+    const url = this.#primaryToTry() ?? addresses.next(this.#homeToPass() ?? this.#lostHome);
     this.#lostHome = undefined;
     if (url === undefined) {
       this.#reown();
@@ -265,6 +269,17 @@ export class Follower implements LinkOwner {
     const rounds = Math.floor(this.#silent / addresses.size);
     const helloMs = Math.min(MAX_HELLO_MS, HELLO_MS * 2 ** Math.min(rounds, 10));
     this.#scout = new Link(transport, environment, { url, hello: this.#hello(), helloMs, silenceMs }, this);
+  }
+
+  /**
+   * The home that need not be dialed anew. One that is not asked anything, because it is no primary, may have died without a
+   * word: after a long silence a new connection tells.
+   */
+  #homeToPass(): string | undefined {
+    const { environment, silenceMs } = this.#options;
+    const home = this.#home;
+    const isAsked = home !== undefined && this.#news?.primary === home.welcome?.node.id;
+    return isAsked || environment.now() - this.#homeToldAt < silenceMs ? home?.url : undefined;
   }
 
   #hello(): Hello {

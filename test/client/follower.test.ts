@@ -150,6 +150,23 @@ test("when home is dead without a word and the primary of its news knows nothing
   assert.is(c.open.length, 1);
 });
 
+test("when home is dead without a word and was no primary, its address is dialed anew, be it the only one", async () => {
+  const world = new World();
+  const a = world.node("a");
+  const founded = a.news;
+  a.news = { type: "news", vid: 0, primary: "", primaryUrl: "", active: false, urls: [] };
+  const call = watch(world.client({ silenceMs: 1000 }).execute("m", "put", 1));
+  await world.settle();
+  // Its machine loses power: nobody closes the connection. The node that comes back knows nothing of it.
+  a.end.isOpen = false;
+  await world.pass(900);
+  assert.is(a.dials.length, 1, "a home that may be well is not polled");
+  a.news = founded;
+  await world.pass(400);
+  assert.is(call.state, "resolved");
+  assert.is(a.open.length, 1);
+});
+
 test("NOTPRIMARY from a node that the news call primary makes it ask the others", async () => {
   const { world, a, b } = cluster();
   a.answer = (message, end) => (message.type === "request" ? [refuse(message, "NOTPRIMARY")] : obey(message, end));

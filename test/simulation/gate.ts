@@ -61,6 +61,22 @@ const REGRESSIONS: readonly { readonly seed: number; readonly wishes: PlanWishes
     cause:
       "a node with new data knew only the view that its old data had led, was forgotten, and its one question was not heard: it never asked again",
   },
+  {
+    seed: 1795446000003763,
+    wishes: {},
+    cause: "false alarm: an operator's removal was decided late, when all seemed well",
+  },
+  {
+    seed: 1795500000013712,
+    wishes: {},
+    cause: "false alarm: two nodes had been told to stop and were about to leave when all seemed well",
+  },
+  {
+    seed: 1795800000002854,
+    wishes: {},
+    cause:
+      "the only node lost its power before it was a primary: clients that had met it waited for its news on dead connections for ever",
+  },
 ];
 
 const WORKERS = 2;
