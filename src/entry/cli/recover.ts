@@ -19,6 +19,7 @@ import { builtInMachines } from "./built-in.ts";
 import { checkedAddress } from "./cluster-list.ts";
 import type { Command } from "./command.ts";
 import { exitCode, UsageError } from "./exit-codes.ts";
+import { interruptible } from "./interruption.ts";
 import { existingDirectory } from "./log.ts";
 import { placeOf } from "./log-report.ts";
 import { checkPlaces, newClusterId, newIncarnation, replaceData } from "./new-data.ts";
@@ -82,7 +83,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     clusterOfRemains({ clusterId: newClusterId(), found, member, skip, machine }, made),
   );
   if (cluster.isStampedAnew) terminal.message(STAMPED_ANEW);
-  await replaceData(directory, kept, cluster, member);
+  await interruptible((interrupted) => replaceData(directory, kept, cluster, member, interrupted));
   const { clusterId } = cluster;
   if (args.has("json")) terminal.data(JSON.stringify({ clusterId, member, kept, ...foundIn(found) }));
   else terminal.data(`cluster ${clusterId}, with ${member.id} at ${member.url}; the old data is in ${kept}`);
