@@ -71,7 +71,22 @@ reports("is a headline, what is unusual, and a line for each node", () => {
 reports("says which machine runs in which version, and who could run more", () => {
   const machines = (...able: number[]): NodeStatus["machines"] => [{ name: "stock", version: 1, able }];
   const nodes = [answer("a", { machines: machines(1) }), answer("b", { role: "primary", machines: machines(1, 2) })];
-  assert.is(reportLines(reportOf(nodes), plain)[3], "machine stock: version 1, b could run 2");
+  const lines = reportLines(reportOf(nodes), plain);
+  assert.is(lines[3], "machine stock: version 1, b could run 2");
+  assert.is(lines[4], "");
+});
+
+reports("says what to do when all could run a newer machine and do not", () => {
+  const machines: NodeStatus["machines"] = [{ name: "stock", version: 1, able: [1, 2] }];
+  const lines = reportLines(reportOf([answer("a", { machines }), answer("b", { role: "primary", machines })]), plain);
+  assert.is(lines[3], "machine stock: version 1, a could run 2, b could run 2");
+  assert.match(lines[4]!, "migrate has failed, and each node's messages say why. Mend it, and restart");
+  const done = machines.map((one) => ({ ...one, version: 2 }));
+  const after = reportLines(
+    reportOf([answer("a", { machines: done }), answer("b", { role: "primary", machines: done })]),
+    plain,
+  );
+  assert.not.match(after.join(), "migrate");
 });
 
 reports("says so when nothing is known", () => {
@@ -108,7 +123,7 @@ facts("are told to people in words", () => {
   assert.is(storyOf({ event: "view", view }, plain), "view 4: members a b, primary b");
   assert.is(storyOf({ event: "path", name: "adopted" }, plain), undefined);
   const machines = [{ name: "stock", version: 2 }];
-  assert.is(storyOf({ event: "upgraded", machines, pauseMs: 1 }, plain), 'upgraded: runs "stock" version 2');
+  assert.is(storyOf({ event: "upgraded", machines, pauseMs: 1 }, plain), 'after the upgrade: runs "stock" version 2');
   assert.is(storyOf({ event: "tooOld", running: machines, text: "too old" }, plain), "too old");
   const error = { code: "Diverged", text: "replicas differ" } as const;
   assert.is(storyOf({ event: "stopped", error }, plain), "stopped: replicas differ");

@@ -81,17 +81,26 @@ function membership({ acceptors, members, barred, invited }: ClusterReport): str
 }
 
 /** What runs, and who could run more: the cluster upgrades once all members can. */
-function machines({ nodes, primary }: ClusterReport): string[] {
+function machines({ nodes, primary, members }: ClusterReport): string[] {
   const statuses = nodes.flatMap(({ status }) => status ?? []);
   const running = statuses.find(({ id }) => id === primary)?.machines ?? [];
   return running.flatMap(({ name, version }) => {
     const newer = statuses.flatMap(({ id, machines: own }) => {
       const newest = own.find((one) => one.name === name)?.able.at(-1) ?? version;
-      return newest > version ? [`${id} could run ${newest}`] : [];
+      return newest > version ? [{ id, newest }] : [];
     });
-    return version > 1 || newer.length > 0 ? [[`machine ${name}: version ${version}`, ...newer].join(", ")] : [];
+    if (version === 1 && newer.length === 0) return [];
+    const could = newer.map(({ id, newest }) => `${id} could run ${newest}`);
+    const couldAll = members.every((id) => newer.some((one) => one.id === id));
+    return [[`machine ${name}: version ${version}`, ...could].join(", "), ...(couldAll ? WHY_NOT_UPGRADED : [])];
   });
 }
+
+/** It takes a moment: this is only for whoever sees it again. */
+const WHY_NOT_UPGRADED: readonly string[] = [
+  "  all members could: if this stays so, migrate has failed, and each node's messages say why. Mend it, and restart each",
+  "  node with that program; those that have not been restarted since keep the cluster at the version before",
+];
 
 function rowOf({ url, id, status, trouble }: NodeAnswer): string[] {
   if (status === undefined) return [id ?? "?", "-", "-", "-", "-", "-", "-", "-", trouble, url];
