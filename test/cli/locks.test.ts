@@ -142,7 +142,10 @@ program("runs a command while elected, and again after a loss", async () => {
   assert.is((await viewstamp("steal", "chief", "--cluster", url)).code, 0);
   const second = await leads(1);
   assert.ok(BigInt(second["term"] as string) > BigInt(first["term"] as string));
-  assert.match(candidate.complaints, /the leadership of "chief" was lost; the command was stopped/);
+  assert.match(
+    candidate.complaints,
+    /the leadership of "chief" was lost: another request has stolen it; the command was stopped/,
+  );
 
   const waiter = start(...elect, "--", "true");
   await until(locks, 1);
