@@ -251,6 +251,8 @@ log("refuses what makes no sense", async () => {
   const missing = await viewstamp("log", "verify", join(folder, "nowhere"));
   assert.is(missing.code, 2);
   assert.match(missing.err, "there is no directory");
+  const file = join(await lived(), "log-00000001");
+  assert.match((await viewstamp("log", "verify", file)).err, `${file} is no directory`);
 });
 
 log.after(() => rmSync(folder, { recursive: true, force: true }));

@@ -86,6 +86,18 @@ const places = suite("tools in wrong places");
 
 places.before(save);
 
+places("a snapshot is saved where there is a directory for it, and nobody is asked before that is known", async () => {
+  const nowhere = join(folder, "nowhere");
+  for (const [file, text] of [
+    [join(nowhere, "state"), `there is no directory ${nowhere}`],
+    [join(BACKUP, "state"), `${BACKUP} is no directory`],
+  ] as const) {
+    const { code, err } = await viewstamp("snapshot", "save", file, "--cluster", "ws://127.0.0.1:1");
+    assert.is(code, 2);
+    assert.match(err, text);
+  }
+});
+
 places("a link to a directory is used as that directory, and stays", async () => {
   const [target, link] = [fresh("target"), fresh("link")];
   mkdirSync(target);

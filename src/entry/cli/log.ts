@@ -116,7 +116,8 @@ export function verified(directory: string, visit: PieceVisitor): Promise<Verifi
 /** The whole path. @throws {UsageError} */
 export async function existingDirectory(directory: string): Promise<string> {
   const found = await stat(directory).catch(() => undefined);
-  if (found?.isDirectory() !== true) throw new UsageError(`there is no directory ${directory}`);
+  if (found === undefined) throw new UsageError(`there is no directory ${directory}`);
+  if (!found.isDirectory()) throw new UsageError(`${directory} is no directory`);
   return resolve(directory);
 }
 

@@ -20,6 +20,7 @@ import { parseClusterList, parseNamedCluster } from "./cluster-list.ts";
 import { type Command, clusterOption, DEFAULT_TIMEOUT_MS, timeoutOption } from "./command.ts";
 import { exitCode, UsageError } from "./exit-codes.ts";
 import { interruptible } from "./interruption.ts";
+import { existingDirectory } from "./log.ts";
 import { placeOf } from "./log-report.ts";
 import { checkPlaces, makeAll, newClusterId, newIncarnation, vacantPlace } from "./new-data.ts";
 import { done, got } from "./promised.ts";
@@ -62,6 +63,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
 async function save(file: string, args: Arguments, terminal: Terminal): Promise<number> {
   for (const name of ["data", "skip"]) if (args.has(name)) throw new UsageError(`--${name} goes with restore`);
   if ((await sizeOf(file)) !== undefined) throw new UsageError(`${file} is there already`);
+  await existingDirectory(dirname(file));
   const { at, chunks, clusterId } = await interruptible((interrupted) => saveTo(file, args, interrupted));
   const bytes = await sizeOf(file);
   if (args.has("json")) terminal.data(JSON.stringify({ file, clusterId, at, chunks, bytes }));
