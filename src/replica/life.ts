@@ -230,7 +230,7 @@ function noCopy(reason: string, place: string | undefined): string {
   return (
     `this node's data was set aside (${reason}), and no node that it reaches has a copy: it waits for one, and the ` +
     `cluster does not start empty.${files} "viewstamp log verify ${where}" says what is damaged; if no node has ` +
-    `healthy data any more, "viewstamp recover --force ${where}" makes a new cluster of what is left`
+    `healthy data any more, "viewstamp recover ${where}" says what is left, and with --force makes a new cluster of it`
   );
 }
 

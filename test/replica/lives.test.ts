@@ -55,7 +55,7 @@ test("a node whose data was set aside says what to do if nobody has a copy, and 
     await stage.world.run(200);
     const texts = stage.of("warning").map((event) => (event as { text: string }).text);
     assert.is(texts.length, vid === 0 ? 1 : 0);
-    for (const said of [/\(rot\)/, "/data/a/aside-*", "log verify /data/a", "recover --force /data/a"])
+    for (const said of [/\(rot\)/, "/data/a/aside-*", "log verify /data/a", "recover /data/a", "with --force"])
       if (vid === 0) assert.match(texts[0]!, said);
     assert.is(stage.of("setAside").length, 0, "that was told when it happened");
   }

@@ -68,7 +68,6 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     return undefined;
   });
   if (found === undefined) return exitCode.damaged;
-  const member = memberOf(found, args);
   checkPlaces(found.entries.at(-1)?.seqno ?? found.base.seqno, skip);
   for (const line of whatMayBeLost(found)) terminal.message(line);
   if (!args.has("force")) {
@@ -76,6 +75,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     terminal.message("viewstamp: nothing was changed; --force makes a new cluster of this");
     return exitCode.failed;
   }
+  const member = memberOf(found, args);
   const kept = keptAs(directory);
   if (existsSync(kept)) throw new ViewstampError("InvalidInput", `${kept} is there already: move it away first`);
   const machine = replicated(machinesOf(found));
