@@ -89,6 +89,18 @@ reports("says what to do when all could run a newer machine and do not", () => {
   assert.not.match(after.join(), "migrate");
 });
 
+reports("says for how long a state in one piece has stopped a node", () => {
+  const nodes = [
+    answer("a", { snapshotPauseMs: 340.4, restorePauseMs: 12 }),
+    answer("b", { role: "primary", snapshotPauseMs: 80, restorePauseMs: 510 }),
+    answer("c", { snapshotPauseMs: 8, restorePauseMs: 7 }),
+  ];
+  assert.equal(reportLines(reportOf(nodes), plain).slice(-2), [
+    "a: stood still for 340 ms to take a snapshot",
+    "b: stood still for 80 ms to take a snapshot, for 510 ms to restore one",
+  ]);
+});
+
 reports("says so when nothing is known", () => {
   assert.is(reportLines(reportOf([silent]), plain)[0], "no node answers");
   const alone = answer("a", { vid: 0, role: "none" });

@@ -55,7 +55,7 @@ export function reportLines(report: ClusterReport, style: Style): string[] {
     ...report.nodes.map(rowOf),
   ]);
   const head = [headline(report, style), ...membership(report), ...machines(report), ""];
-  return [...head, style.dim(header), ...rows, ...troubles(report, style)];
+  return [...head, style.dim(header), ...rows, ...pauses(report, style), ...troubles(report, style)];
 }
 
 function headline({ serving, vid, primary, members, nodes }: ClusterReport, style: Style): string {
@@ -71,6 +71,21 @@ function troubles({ nodes }: ClusterReport, style: Style): string[] {
   return nodes.flatMap(({ status }) =>
     status === undefined || status.trouble === "" ? [] : [style.red(`${status.id}: ${status.trouble}`)],
   );
+}
+
+/** Longer than anything takes that is done in slices: the state of a machine that has none. */
+const LONG_PAUSE_MS = 50;
+
+function pauses({ nodes }: ClusterReport, style: Style): string[] {
+  return nodes.flatMap(({ status }) => {
+    if (status === undefined) return [];
+    const { id, snapshotPauseMs, restorePauseMs } = status;
+    const parts = [
+      ...(snapshotPauseMs >= LONG_PAUSE_MS ? [`${Math.round(snapshotPauseMs)} ms to take a snapshot`] : []),
+      ...(restorePauseMs >= LONG_PAUSE_MS ? [`${Math.round(restorePauseMs)} ms to restore one`] : []),
+    ];
+    return parts.length === 0 ? [] : [style.yellow(`${id}: stood still for ${parts.join(", for ")}`)];
+  });
 }
 
 function membership({ acceptors, members, barred, invited }: ClusterReport): string[] {
