@@ -12,7 +12,7 @@ import { type ClusterId, sameViewstamp, type Viewstamp } from "../protocol/view.
 import { offAbort, onAbort } from "./aborts.ts";
 import { clusterStatus, type StatusAnswer } from "./admin.ts";
 import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
-import type { ClusterAddresses } from "./options.ts";
+import { type ClusterAddresses, MAX_TIMEOUT_MS } from "./options.ts";
 import { visitorHello } from "./visitor-hello.ts";
 
 export interface CopyOptions {
@@ -107,7 +107,7 @@ class Copying implements LinkOwner {
     this.#done = done;
     const { transport, environment, timeoutMs } = options;
     this.#deadline = this.#limit();
-    const later = timeoutMs + 1;
+    const later = Math.min(timeoutMs + 1, MAX_TIMEOUT_MS);
     this.#link = new Link(transport, environment, { url, hello: visitorHello, helloMs: later, silenceMs: later }, this);
     if (options.signal !== undefined) onAbort(options.signal, this.#abort);
   }

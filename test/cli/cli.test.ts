@@ -38,6 +38,19 @@ program("refuses impossible options before it touches anything", async () => {
   saysOnly(await viewstamp("lock", "door", "--cluster", "ws://127.0.0.1:9", ...both), 2, /exclude each other/);
 });
 
+program("refuses a time limit beyond which timers fire at once", async () => {
+  for (const command of [
+    ["status"],
+    ["locks"],
+    ["steal", "x"],
+    ["get", "k"],
+    ["snapshot", "save", join(folder, "none")],
+  ]) {
+    const late = await viewstamp(...command, "--cluster", "ws://127.0.0.1:1", "--timeout-ms", String(2 ** 31));
+    saysOnly(late, 2, /--timeout-ms must be a number from 1 to 2147483647/);
+  }
+});
+
 program("says when nobody is there", async () => {
   const nobody = ["--cluster", await freeUrl()];
   const status = await viewstamp("status", ...nobody);

@@ -99,6 +99,14 @@ program("steals a lock, and takes no semaphore of the same name for one", async 
   await ann.close();
 });
 
+program("refuses an interval that nothing is looked at in", async () => {
+  const nobody = ["--cluster", "ws://127.0.0.1:1"];
+  const idle = await viewstamp("locks", "--interval-ms", "20", ...nobody);
+  assert.is(idle.code, 2);
+  assert.match(idle.err, "--interval-ms goes with --watch");
+  assert.is((await viewstamp("locks", "--watch", "--interval-ms", String(2 ** 31), ...nobody)).code, 2);
+});
+
 program("watches until it is interrupted", async () => {
   const [url] = await serve("--memory");
   const watcher = start("locks", "--watch", "--json", "--interval-ms", "20", "--cluster", url);

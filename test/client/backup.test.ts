@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type CopiedState, copyState } from "../../src/client/backup.ts";
+import { MAX_TIMEOUT_MS } from "../../src/client/options.ts";
 import type { ClientMessage, Copied, NodeStatus, ServerMessage } from "../../src/protocol/client-messages.ts";
 import { type Node, World, watch } from "./world.ts";
 
@@ -48,7 +49,7 @@ function declined(message: Copy, code: "BUSY" | "INVALID"): ServerMessage[] {
 }
 
 /** Starts a copy; what is taken is kept. */
-function copying(world: World, cluster: readonly string[], takeMs = 0, signal?: AbortSignal) {
+function copying(world: World, cluster: readonly string[], takeMs = 0, signal?: AbortSignal, timeoutMs = 500) {
   const taken: number[] = [];
   const { environment, transport } = world;
   const take = (bytes: Uint8Array): Promise<void> => {
@@ -57,9 +58,7 @@ function copying(world: World, cluster: readonly string[], takeMs = 0, signal?: 
   };
   return {
     taken,
-    copied: watch(
-      copyState({ ...{ cluster, environment, transport, timeoutMs: 500, take }, ...(signal && { signal }) }),
-    ),
+    copied: watch(copyState({ ...{ cluster, environment, transport, timeoutMs, take }, ...(signal && { signal }) })),
   };
 }
 
@@ -102,6 +101,14 @@ test("a copy comes from the primary of the newest view, one chunk at a time", as
   );
   assert.is(world.timers, 0);
   assert.is(b.open.length, 0);
+});
+
+test("a copy may take its time between chunks: the longest limit is one", async () => {
+  const world = new World();
+  const node = knowing(world, "a", () => node, 3, chunk);
+  const { copied } = copying(world, [node.url], 20, undefined, MAX_TIMEOUT_MS);
+  await world.pass(100);
+  assert.is((copied.value as CopiedState).chunks, 3);
 });
 
 test("a busy primary is asked again; one that refuses in the middle ends the copy", async () => {

@@ -2,7 +2,9 @@
  * `viewstamp put KEY VALUE` and `viewstamp get KEY`: the key-value store from a shell.
  * @module
  */
+
 import { webSocket } from "../../../transports/websocket.ts";
+import { MAX_TIMEOUT_MS } from "../../client/options.ts";
 import { kv } from "../../machine/kv.ts";
 import { connect } from "../client.ts";
 import type { Arguments } from "./arguments.ts";
@@ -58,7 +60,7 @@ function connectFor(args: Arguments) {
 }
 
 function limitOf(args: Arguments): { readonly timeoutMs: number } {
-  return { timeoutMs: args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1) };
+  return { timeoutMs: args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1, MAX_TIMEOUT_MS) };
 }
 
 function jsonValue(value: string | Uint8Array): unknown {

@@ -7,6 +7,7 @@ import { stat } from "node:fs/promises";
 import { basename, dirname, resolve, sep } from "node:path";
 import { webSocket } from "../../../transports/websocket.ts";
 import { type CopiedState, copyState } from "../../client/backup.ts";
+import { MAX_TIMEOUT_MS } from "../../client/options.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Member } from "../../protocol/view.ts";
 import { clusterOfCopy, DEFAULT_SKIP, type NewCluster, type SavedState } from "../../replica/new-cluster.ts";
@@ -85,7 +86,7 @@ async function saveTo(file: string, args: Arguments, interrupted: AbortSignal): 
       cluster: parseClusterList(args.text("cluster")).map(({ url }) => url),
       environment: systemEnvironment,
       transport: webSocket(),
-      timeoutMs: args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1),
+      timeoutMs: args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1, MAX_TIMEOUT_MS),
       take,
       signal: interrupted,
     });
