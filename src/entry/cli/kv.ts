@@ -20,6 +20,7 @@ export const put: Command = {
   summary: "Set a key to a text, and print the version it has now",
   positionals: ["KEY", "VALUE"],
   options: { cluster: clusterOption, "timeout-ms": timeoutOption, json },
+  details: ["What begins with a dash stands last, after --, as in: put --cluster LIST -- -key -5"],
   run: async (args, terminal) => {
     const [key = "", value = ""] = args.positionals;
     await using client = await connectFor(args);
