@@ -178,6 +178,7 @@ places("recover says as JSON what it would do, as well as what it did", async ()
   const done = JSON.parse(forced.out);
   assert.equal([done.through, done.isMember], [{ vid: 2, seqno: 2 ** 32 + 7 }, true]);
   assert.equal([done.member.id, done.kept], ["a", `${directory}.before-recovery`]);
+  assert.match(forced.err, "start this node, and the others with empty directories");
   assert.ok(existsSync(done.kept));
 });
 

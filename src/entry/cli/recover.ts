@@ -87,6 +87,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const { clusterId } = cluster;
   if (args.has("json")) terminal.data(JSON.stringify({ clusterId, member, kept, ...foundIn(found) }));
   else terminal.data(`cluster ${clusterId}, with ${member.id} at ${member.url}; the old data is in ${kept}`);
+  terminal.message(WHAT_NEXT);
   return exitCode.ok;
 }
 
@@ -109,6 +110,10 @@ type Made = NewCluster & { readonly isStampedAnew: boolean };
 const STAMPED_ANEW =
   "viewstamp: this program does not have the machines of the data: what came after its snapshot will be executed anew at " +
   "later places. If a machine makes something of its places (versions, tokens), what comes out may differ: see --skip 0";
+
+const WHAT_NEXT =
+  "viewstamp: start this node, and the others with empty directories: a cluster of several takes requests once one of them " +
+  "has been caught up";
 
 /** Those of this program that the data is of; a program of its own may have had some of them only. */
 function machinesOf({ facts }: Salvaged): readonly AnyMachine[] {
