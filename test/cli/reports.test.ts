@@ -42,10 +42,13 @@ function status(id: string, changes: Partial<NodeStatus>): NodeStatus {
 }
 
 function answer(id: string, changes: Partial<NodeStatus>): NodeAnswer {
-  return { url: `ws://${id}:1`, id, status: status(id, changes), trouble: "" };
+  return { url: `ws://${id}:1`, id, status: status(id, changes), trouble: "", reason: "" };
 }
 
-const silent: NodeAnswer = { url: "ws://c:1", id: "c", status: undefined, trouble: "unreachable" };
+const silent: NodeAnswer = {
+  ...{ url: "ws://c:1", id: "c", status: undefined, trouble: "unreachable" },
+  reason: "ws://c:1: connect ECONNREFUSED",
+};
 const plain = makeStyle(false);
 const reports = suite("status");
 
@@ -66,6 +69,7 @@ reports("is a headline, what is unusual, and a line for each node", () => {
   assert.is(lines[2], "barred: d");
   assert.match(lines[5]!, /^a +backup +active +4 +4\.90 +89 +88 +2 +node 20\.20\.2 +ws:\/\/a:1$/);
   assert.match(lines[7]!, /^c +- .* unreachable +ws:\/\/c:1$/);
+  assert.is(lines[8], "c: ws://c:1: connect ECONNREFUSED", "why it cannot be reached");
 });
 
 reports("says which machine runs in which version, and who could run more", () => {

@@ -12,8 +12,10 @@ export interface NodeAnswer {
   readonly url: string;
   readonly id: NodeId | undefined;
   readonly status: NodeStatus | undefined;
-  /** Empty for a node that answered. */
+  /** In a word or two; empty for a node that answered. */
   readonly trouble: string;
+  /** What the connection or the node said of that; empty if that is all. */
+  readonly reason: string;
 }
 
 export interface ClusterReport {
@@ -55,7 +57,14 @@ export function reportLines(report: ClusterReport, style: Style): string[] {
     ...report.nodes.map(rowOf),
   ]);
   const head = [headline(report, style), ...membership(report), ...machines(report), ""];
-  return [...head, style.dim(header), ...rows, ...pauses(report, style), ...troubles(report, style)];
+  return [
+    ...head,
+    style.dim(header),
+    ...rows,
+    ...pauses(report, style),
+    ...troubles(report, style),
+    ...reasons(report),
+  ];
 }
 
 function headline({ serving, vid, primary, members, nodes }: ClusterReport, style: Style): string {
@@ -86,6 +95,11 @@ function pauses({ nodes }: ClusterReport, style: Style): string[] {
     ];
     return parts.length === 0 ? [] : [style.yellow(`${id}: stood still for ${parts.join(", for ")}`)];
   });
+}
+
+/** Why nodes cannot be reached: a process that does not run, a wrong port, a name that nobody knows. */
+function reasons({ nodes }: ClusterReport): string[] {
+  return nodes.flatMap(({ id, reason }) => (reason === "" ? [] : [`${id ?? "?"}: ${reason}`]));
 }
 
 function membership({ acceptors, members, barred, invited }: ClusterReport): string[] {

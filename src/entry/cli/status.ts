@@ -53,7 +53,9 @@ function knownNodes(answers: readonly StatusAnswer[]): readonly { readonly id: s
 }
 
 function nodeAnswer({ url, status, error }: StatusAnswer, named: ReadonlyMap<string, string | undefined>): NodeAnswer {
-  return { url, id: status?.id ?? named.get(url), status, trouble: troubleOf(error) };
+  const trouble = troubleOf(error);
+  const reason = error === undefined || error.message === trouble ? "" : error.message;
+  return { url, id: status?.id ?? named.get(url), status, trouble, reason };
 }
 
 function troubleOf(error: StatusAnswer["error"]): string {
