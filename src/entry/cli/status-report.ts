@@ -62,8 +62,8 @@ export function reportLines(report: ClusterReport, style: Style): string[] {
     style.dim(header),
     ...rows,
     ...pauses(report, style),
-    ...troubles(report, style),
     ...reasons(report),
+    ...troubles(report, style),
   ];
 }
 
