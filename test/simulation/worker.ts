@@ -26,5 +26,5 @@ for (let index = 0; index < seeds; index++) {
   // A seed is one long turn: the end of the input is seen between two.
   await new Promise((resolve) => setTimeout(resolve));
 }
-say({ totals });
-process.stdin.destroy();
+// Its input is still open, which on Deno keeps it alive whatever is done to the stream.
+process.stdout.write(`${JSON.stringify({ totals } satisfies Line)}\n`, () => process.exit(0));

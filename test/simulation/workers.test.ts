@@ -21,6 +21,7 @@ function present(): RuntimeName[] {
 
 test("a campaign comes to the same on the workers of every runtime", async () => {
   const { firstSeed, stride, wishes, keepGoing } = parseOptions(["--seed=1", "--nodes=3", "--calls=40"]);
+  const began = performance.now();
   const totals = await Promise.all(
     present().map(async (runtime) => {
       const program = await WorkerProgram.build({ runtime, limitMs: LIMIT_MS });
@@ -31,6 +32,7 @@ test("a campaign comes to the same on the workers of every runtime", async () =>
       }
     }),
   );
+  assert.ok(performance.now() - began < LIMIT_MS, "they end by themselves");
   for (const other of totals) assert.equal(other, totals[0]);
   for (const { seeds, calls } of totals) assert.ok(seeds === 2 && calls > 0);
 });
