@@ -8,7 +8,7 @@ import { ViewstampError } from "../protocol/errors.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { startCore } from "./core.ts";
 import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
-import { addressesOf, type ClusterAddresses } from "./options.ts";
+import { addressesOf, type ClusterAddresses, MAX_TIMEOUT_MS } from "./options.ts";
 import { visitorHello } from "./visitor-hello.ts";
 
 /** What one address answered: a status, or why there is none. */
@@ -83,7 +83,7 @@ class StatusProbe implements LinkOwner {
       this.#fail(new ViewstampError("Timeout", `${url} gave no answer within ${timeoutMs} ms`));
     });
     // One limit for all of it: those of the link come later.
-    const later = timeoutMs + 1;
+    const later = Math.min(timeoutMs + 1, MAX_TIMEOUT_MS);
     this.#link = new Link(transport, environment, { url, hello: visitorHello, helloMs: later, silenceMs: later }, this);
   }
 

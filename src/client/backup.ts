@@ -9,9 +9,10 @@ import type { MachineVersion } from "../protocol/machine.ts";
 import { sameVersions } from "../protocol/machine-versions.ts";
 import type { Transport } from "../protocol/transport.ts";
 import { type ClusterId, sameViewstamp, type Viewstamp } from "../protocol/view.ts";
+import { offAbort, onAbort } from "./aborts.ts";
 import { clusterStatus, type StatusAnswer } from "./admin.ts";
 import { Link, type LinkEnd, type LinkOwner } from "./link.ts";
-import type { ClusterAddresses } from "./options.ts";
+import { type ClusterAddresses, MAX_TIMEOUT_MS } from "./options.ts";
 import { visitorHello } from "./visitor-hello.ts";
 
 export interface CopyOptions {
@@ -22,6 +23,8 @@ export interface CopyOptions {
   readonly timeoutMs: number;
   /** Takes the chunks in order; the next is asked for when it has resolved. */
   readonly take: (chunk: Uint8Array) => Promise<void>;
+  /** Ends the copy with its reason; a chunk may still be being taken then. */
+  readonly signal?: AbortSignal;
 }
 
 export interface CopiedState {
@@ -38,8 +41,9 @@ export interface CopiedState {
  * counts then.
  */
 export async function copyState(options: CopyOptions): Promise<CopiedState> {
-  const { cluster, environment, transport, timeoutMs } = options;
-  const answers = await clusterStatus(cluster, environment, transport, Math.min(timeoutMs, STATUS_MS));
+  const { cluster, environment, transport, timeoutMs, signal } = options;
+  const asked = clusterStatus(cluster, environment, transport, Math.min(timeoutMs, STATUS_MS));
+  const answers = await (signal === undefined ? asked : unlessAborted(asked, signal));
   const statuses = answers.flatMap(({ status }) => status ?? []);
   const newest = Math.max(0, ...statuses.map(({ vid }) => vid));
   const view = statuses.find(({ vid }) => vid === newest);
@@ -50,6 +54,15 @@ export async function copyState(options: CopyOptions): Promise<CopiedState> {
       if (error === undefined) resolve({ ...(copied as Taken), clusterId: view.clusterId });
       else reject(error);
     });
+  });
+}
+
+function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    asked.then(resolve, reject).finally(() => offAbort(signal, abort));
+    if (signal.aborted) abort();
+    else onAbort(signal, abort);
   });
 }
 
@@ -87,14 +100,16 @@ class Copying implements LinkOwner {
   /** Why there was no chunk so far. */
   #refusal = "";
   #over = false;
+  readonly #abort = (): void => this.#finish(this.#options.signal?.reason);
 
   constructor(url: string, options: CopyOptions, done: (error: unknown, taken: Taken | undefined) => void) {
     this.#options = options;
     this.#done = done;
     const { transport, environment, timeoutMs } = options;
     this.#deadline = this.#limit();
-    const later = timeoutMs + 1;
+    const later = Math.min(timeoutMs + 1, MAX_TIMEOUT_MS);
     this.#link = new Link(transport, environment, { url, hello: visitorHello, helloMs: later, silenceMs: later }, this);
+    if (options.signal !== undefined) onAbort(options.signal, this.#abort);
   }
 
   welcomed(link: Link): void {
@@ -182,6 +197,7 @@ class Copying implements LinkOwner {
     this.#over = true;
     this.#deadline.cancel();
     this.#again?.cancel();
+    if (this.#options.signal !== undefined) offAbort(this.#options.signal, this.#abort);
     this.#link.drop(error === undefined ? "answered" : "given up");
     this.#done(error, taken);
   }

@@ -96,7 +96,7 @@ class Core implements AdminCore, EngineObserver {
     return new Promise((resolve, reject) => {
       checkCallOptions(options);
       const opened = (): void => resolve(this.#engine.session as LiveSession);
-      const call = this.#engine.begin("openSession", options, opened, reject);
+      const call = this.#engine.begin("opening a session", options, opened, reject);
       if (call !== undefined) this.#engine.openSession(call);
     });
   }

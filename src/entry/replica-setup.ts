@@ -226,8 +226,14 @@ function hasMethods(value: unknown, ...names: readonly string[]): boolean {
 
 function textOf({ machine, where, viewstamp, error }: MachineFault): string {
   const place = viewstamp === undefined ? "" : ` at ${viewstamp.vid}.${viewstamp.seqno}`;
-  return `machine "${machine}" failed in ${where}${place}: ${error instanceof Error ? error.message : String(error)}`;
+  const why = error instanceof Error ? error.message : String(error);
+  const advice = where === "migrate" ? MEND_MIGRATE : "";
+  return `machine "${machine}" failed in ${where}${place}: ${why}${advice}`;
 }
+
+const MEND_MIGRATE =
+  ". The version before goes on running: mend it under the same version number, and restart all nodes with that program, " +
+  "one by one; until then restart none with this one";
 
 function invalid(option: string, text: string): ViewstampError {
   return new ViewstampError("InvalidOptions", text, { data: { option } });

@@ -15,6 +15,12 @@ const reasons: Readonly<Record<LossReason, string>> = {
   maxHoldMs: "it was held for as long as maxHoldMs allows",
 };
 
+/** Why, in words, if this is the loss of a lock. */
+export function whyLost(loss: unknown): string | undefined {
+  const reason: unknown = loss instanceof ViewstampError && loss.code === "LockLost" ? loss.data["reason"] : undefined;
+  return Object.hasOwn(reasons, String(reason)) ? reasons[reason as LossReason] : undefined;
+}
+
 export function lossOf(name: string, token: bigint, reason: LossReason): ViewstampError {
   return new ViewstampError("LockLost", `${titled([name])} is lost: ${reasons[reason]}`, {
     data: { reason, name: shownName(name), token },

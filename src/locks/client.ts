@@ -98,7 +98,8 @@ export class LockClient {
    * @throws {DOMException} `NotSupportedError` for options that exclude each other and names beginning with "-";
    * `AbortError` when the lock is stolen
    * @throws the signal's reason, when it is aborted during the wait
-   * @throws {ViewstampError} `LockLost`, `Timeout`, `Overloaded`, `Closed`
+   * @throws {ViewstampError} `LockLost`, `Timeout`, `Overloaded`, `Closed`, `InvalidInput` for a name that is too long; or why
+   * every node refuses this client, such as `WrongCluster`
    */
   request<T>(name: string, callback: LockCallback<T>): Promise<Awaited<T>>;
   /** The same, with options. */

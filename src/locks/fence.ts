@@ -123,7 +123,7 @@ export function fence(marks: Iterable<FenceMark> = []): Fence {
 
 /** @throws {ViewstampError} `InvalidInput` */
 export function readHolder(holder: FenceHolder | bigint): Required<FenceHolder> {
-  const { token, mode = "exclusive" } = typeof holder === "bigint" ? { token: holder } : (holder ?? {});
+  const { token, mode = "exclusive" } = typeof holder === "object" && holder !== null ? holder : { token: holder };
   if (typeof token !== "bigint" || token <= 0n || token >= TOKENS_END) {
     throw new ViewstampError(
       "InvalidInput",

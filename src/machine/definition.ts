@@ -163,7 +163,10 @@ export interface MachineParts<State, Notice, Previous> {
   /**
    * Makes this version's state of the previous one's; required with `previous`. It runs on every replica, under the same
    * law as commands, in one step: nothing else is done meanwhile. It may take parts of the old state over, which nobody
-   * uses afterwards. If it throws the cluster stays at the previous version and each replica's observer is told why.
+   * uses afterwards. If it throws the cluster stays at the previous version and each replica's observer is told why: mend it
+   * under the same version number, and restart all nodes with that program, one by one. Until then restart none with the
+   * broken one: a process remembers that its `migrate` failed, a new one does not. It would then fail alone, and its replica
+   * stop with `Diverged`.
    */
   readonly migrate?: (state: Previous) => State;
 }

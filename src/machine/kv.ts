@@ -115,6 +115,7 @@ export const MAX_KEY_LENGTH: number = 4096;
 /** The most bytes of a value; a string counts two for each UTF-16 code unit. */
 export const MAX_VALUE_BYTES: number = 128 * 1024;
 
+const TOO_LARGE = `a value has at most ${MAX_VALUE_BYTES} bytes, a text ${MAX_VALUE_BYTES / 2} characters`;
 const MAX_PAGE = 1000;
 const PAGE_BYTES = 64 * 1024;
 const SLICE_BYTES = 32 * 1024;
@@ -125,14 +126,14 @@ const ENTRY_BYTES = 16;
 const key = v.pipe(v.string(), v.maxLength(MAX_KEY_LENGTH));
 const value = v.pipe(
   v.custom<KvValue>(isValue, "a value is a string or a Uint8Array"),
-  v.check((given) => weightOf(given) <= MAX_VALUE_BYTES, `a value has at most ${MAX_VALUE_BYTES} bytes`),
+  v.check((given) => weightOf(given) <= MAX_VALUE_BYTES, TOO_LARGE),
 );
 const version = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const limit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_PAGE));
 
 /**
  * A key-value map as a machine. Keys are any JavaScript strings up to 4096 UTF-16 code units, lone surrogates included;
- * values are strings or bytes up to 128 KiB. Large states are no trouble: snapshots are taken in slices.
+ * values are bytes up to 128 KiB or strings up to half as many UTF-16 code units. Large states are no trouble: snapshots are taken in slices.
  *
  * @example
  * ```ts

@@ -29,7 +29,7 @@ export type ErrorCode =
   | "UnknownCommand"
   /** The machine threw something other than a MachineError: a bug in it, the same on every replica. */
   | "MachineFailed"
-  /** Replicas differ at the same place: a machine is not deterministic. The replica has stopped. */
+  /** Replicas differ at the same place: a machine is not deterministic, or they run different programs. The replica has stopped. */
   | "Diverged"
   /** The cluster cannot serve now. */
   | "Busy"

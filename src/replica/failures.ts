@@ -16,6 +16,16 @@ export function brokenInvariant(error: unknown): ViewstampError {
   return new ViewstampError("Internal", `a bug in this replica: ${textOf(error)}`, { cause: error });
 }
 
+/** Why the core has stopped the replica, with what its operator can do about it. */
+export function haltReason(error: ViewstampError): ViewstampError {
+  if (error.code !== "Diverged") return error;
+  return new ViewstampError(error.code, `${error.message}. ${AFTER_DIVERGENCE}`, { cause: error, data: error.data });
+}
+
+const AFTER_DIVERGENCE =
+  "Or it does not run the program that its primary runs, or only one of them could migrate: then give all the right one. This " +
+  "replica's data stays different: start it with an empty data directory (keep the old one), and the others catch it up";
+
 /** Whatever listening failed with. */
 export function listenFailure(error: unknown): ViewstampError {
   if (error instanceof ViewstampError) return error;

@@ -65,7 +65,7 @@ export function refusePeer(own: Credentials, hello: Hello): Rejection | undefine
 
 /** Why a client may not talk to this node, or `undefined`. */
 export function refuseClient(own: Credentials, hello: Hello): Rejection | undefined {
-  return refuseProtocol(hello) ?? refuseCluster(own, hello.clusterId) ?? refuseClientMachines(own, hello);
+  return refuseProtocol(hello) ?? refuseOldClient(own, hello.clusterId) ?? refuseClientMachines(own, hello);
 }
 
 /** Why this node does not talk to the one that answered at the address of `expected`, or `undefined`. */
@@ -109,6 +109,16 @@ export function refuseCluster(own: Credentials, theirs: ClusterId | undefined): 
     "WrongCluster",
     `node "${own.self.id}" belongs to cluster ${ours}, the other side to cluster ${theirs}: correct the addresses; ` +
       "a node moves to another cluster only with empty data",
+  );
+}
+
+/** A client keeps to the cluster that it has met first: what it holds and waits for is there. */
+function refuseOldClient(own: Credentials, theirs: ClusterId | undefined): Rejection | undefined {
+  if (refuseCluster(own, theirs) === undefined) return undefined;
+  return rejection(
+    "WrongCluster",
+    `node "${own.self.id}" belongs to cluster ${own.clusterId()}, this client to cluster ${theirs}: correct the addresses, ` +
+      "or, if the cluster was made anew, connect a new client",
   );
 }
 

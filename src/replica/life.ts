@@ -13,7 +13,7 @@ import { type Booted, boot } from "./boot.ts";
 import { OWN_CLIENT } from "./clients.ts";
 import { closeDown } from "./closing.ts";
 import type { Brain, CoreLike, ReplicaEvent, ReplicaSetup } from "./contract.ts";
-import { brokenInvariant, listenFailure, storageFailure } from "./failures.ts";
+import { brokenInvariant, haltReason, listenFailure, storageFailure } from "./failures.ts";
 import type { LastEffect } from "./performer.ts";
 import { Rooms } from "./rooms.ts";
 
@@ -177,7 +177,7 @@ export class Life {
 
   #last(effect: LastEffect): void {
     if (effect.type === "stopped") this.#end({ kind: "stopped" }, false);
-    else if (effect.type === "halt") this.#fail(effect.error);
+    else if (effect.type === "halt") this.#fail(haltReason(effect.error));
     else this.#end({ kind: "setAside", reason: effect.reason }, true);
   }
 
@@ -230,7 +230,7 @@ function noCopy(reason: string, place: string | undefined): string {
   return (
     `this node's data was set aside (${reason}), and no node that it reaches has a copy: it waits for one, and the ` +
     `cluster does not start empty.${files} "viewstamp log verify ${where}" says what is damaged; if no node has ` +
-    `healthy data any more, "viewstamp recover --force ${where}" makes a new cluster of what is left`
+    `healthy data any more, "viewstamp recover ${where}" says what is left, and with --force makes a new cluster of it`
   );
 }
 

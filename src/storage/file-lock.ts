@@ -7,7 +7,17 @@
  * its owner or whoever holds a higher one. So two that find the same dead owner cannot both win.
  * @module
  */
-import { closeSync, openSync, readdirSync, readFileSync, realpathSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Done } from "../protocol/storage.ts";
@@ -187,12 +197,22 @@ function create(path: string, text: string): boolean {
 
 /** `undefined` if it is gone. */
 function read(path: string): string | undefined {
+  checkKind(path);
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;
   }
+}
+
+/** Whoever opens a pipe waits for its other end, and no link that leads nowhere can be overwritten. */
+function checkKind(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isFile() === true) return;
+  if (found === undefined && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  const what = `${path} has the name of a lock, but is no file: move it away`;
+  throw new ViewstampError("StorageFailed", what);
 }
 
 /** Of a lock that is just being written nothing is known. */

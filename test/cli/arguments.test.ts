@@ -60,12 +60,23 @@ parsing("an empty argument is an argument", () => {
   assert.equal(parseArguments(["key", ""], shape).positionals, ["key", ""]);
 });
 
+parsing("arguments that begin with a dash stand after --, where no command has to", () => {
+  const { positionals, command } = parseArguments(["k", "--json", "--", "-5"], shape);
+  assert.equal([positionals, command], [["k", "-5"], []]);
+  assert.equal(parseArguments(["--", "--json", "--"], shape).positionals, ["--json", "--"]);
+});
+
 parsing("that are unknown are refused, near misses with a hint", () => {
   assert.is(refused("k", "--jsno"), "unknown option --jsno; did you mean --json?");
   assert.is(refused("k", "--jso"), "unknown option --jso; did you mean --json?");
   assert.is(refused("k", "--clusters=x"), "unknown option --clusters; did you mean --cluster?");
   assert.is(refused("k", "--verbose"), "unknown option --verbose");
-  assert.is(refused("k", "-j"), "unknown option -j");
+  const hint = "; write what begins with a dash, and is no option, after --";
+  assert.is(refused("k", "-j"), `unknown option -j${hint}`);
+  assert.is(
+    refusal(() => parseArguments(["k", "-j", "--", "ls"], withCommand)),
+    "unknown option -j",
+  );
   assert.is(refused("k", "--constructor"), "unknown option --constructor");
   assert.is(refused("k", "--no-json"), "unknown option --no-json");
   assert.is(refused("k", "--timeout", "5"), "unknown option --timeout; did you mean --timeout-ms?");
@@ -80,7 +91,7 @@ parsing("that lack or repeat something are refused", () => {
   assert.is(refused("k", "--json", "--json"), "--json is given twice");
   assert.is(refused(), "KEY is missing");
   assert.is(refused("a", "b", "c"), 'too many arguments: "c"');
-  assert.is(refused("k", "--", "ls"), "nothing can follow --");
+  assert.is(refused("k", "v", "--", "ls"), 'too many arguments: "ls"');
   assert.is(
     refusal(() => parseArguments(["k"], withCommand)),
     "the command is missing: write it after --",

@@ -38,6 +38,19 @@ program("refuses impossible options before it touches anything", async () => {
   saysOnly(await viewstamp("lock", "door", "--cluster", "ws://127.0.0.1:9", ...both), 2, /exclude each other/);
 });
 
+program("refuses a time limit beyond which timers fire at once", async () => {
+  for (const command of [
+    ["status"],
+    ["locks"],
+    ["steal", "x"],
+    ["get", "k"],
+    ["snapshot", "save", join(folder, "none")],
+  ]) {
+    const late = await viewstamp(...command, "--cluster", "ws://127.0.0.1:1", "--timeout-ms", String(2 ** 31));
+    saysOnly(late, 2, /--timeout-ms must be a number from 1 to 2147483647/);
+  }
+});
+
 program("says when nobody is there", async () => {
   const nobody = ["--cluster", await freeUrl()];
   const status = await viewstamp("status", ...nobody);
@@ -134,7 +147,11 @@ program("runs a command while it holds a lock, and stops it when the lock is los
   saysOnly(await door("no-such-command"), 127, /cannot run no-such-command/);
   // The command itself ends the node, so it is held when the lock is lost.
   const lost = await shell(`kill -KILL ${node.pid}; exec sleep 30`);
-  saysOnly(lost, 4, /the lock "door" was lost; the command was stopped/);
+  saysOnly(
+    lost,
+    4,
+    /the lock "door" was lost: its session ended, or could not be confirmed in time; the command was stopped/,
+  );
 });
 
 program("holds several locks for a command, and says all their tokens", async () => {

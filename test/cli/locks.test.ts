@@ -99,6 +99,14 @@ program("steals a lock, and takes no semaphore of the same name for one", async 
   await ann.close();
 });
 
+program("refuses an interval that nothing is looked at in", async () => {
+  const nobody = ["--cluster", "ws://127.0.0.1:1"];
+  const idle = await viewstamp("locks", "--interval-ms", "20", ...nobody);
+  assert.is(idle.code, 2);
+  assert.match(idle.err, "--interval-ms goes with --watch");
+  assert.is((await viewstamp("locks", "--watch", "--interval-ms", String(2 ** 31), ...nobody)).code, 2);
+});
+
 program("watches until it is interrupted", async () => {
   const [url] = await serve("--memory");
   const watcher = start("locks", "--watch", "--json", "--interval-ms", "20", "--cluster", url);
@@ -142,7 +150,10 @@ program("runs a command while elected, and again after a loss", async () => {
   assert.is((await viewstamp("steal", "chief", "--cluster", url)).code, 0);
   const second = await leads(1);
   assert.ok(BigInt(second["term"] as string) > BigInt(first["term"] as string));
-  assert.match(candidate.complaints, /the leadership of "chief" was lost; the command was stopped/);
+  assert.match(
+    candidate.complaints,
+    /the leadership of "chief" was lost: another request has stolen it; the command was stopped/,
+  );
 
   const waiter = start(...elect, "--", "true");
   await until(locks, 1);

@@ -101,15 +101,59 @@ log("verify says what is sound, torn, damaged or empty, with an exit code, and t
 
 log("verify gives the same as JSON, with blocks if asked", async () => {
   const directory = await lived();
+  assert.is((await viewstamp("log", "verify", directory, "--json")).data.length, 1, "one line");
   const { code, data } = await viewstamp("log", "verify", directory, "--json", "--blocks");
   assert.is(code, 0);
-  assert.is(data.length, 1);
-  const said = JSON.parse(data[0]!);
+  const said = JSON.parse(data.join("\n"));
   assert.equal([said.verdict, said.directory, said.summary.clusterId], ["sound", directory, "c1"]);
   assert.equal(said.blocks[0], { file: "log-00000001", offset: 20, bytes: said.blocks[0].bytes, type: "checkpoint" });
   assert.ok(said.blocks.some((block: { records?: string[] }) => block.records?.includes("append")));
   const lines = (await viewstamp("log", "verify", directory, "--blocks")).data;
   assert.match(lines[0]!, /^log-00000001 20 \+\d+ checkpoint$/);
+});
+
+log("verify prints blocks as it meets them, also as JSON: a log of any length takes little memory", async () => {
+  const directory = await lived();
+  const { data } = await viewstamp("log", "verify", directory, "--json", "--blocks");
+  const { blocks } = JSON.parse(data.join("\n"));
+  assert.ok(blocks.length > 10);
+  assert.is(data.filter((line) => line.includes('"offset"')).length, blocks.length, "a line for each block");
+
+  const empty = newDirectory();
+  const nothing = await viewstamp("log", "verify", empty, "--json", "--blocks");
+  assert.equal(JSON.parse(nothing.data.join("\n")), {
+    ...{ directory: empty, blocks: [], verdict: "empty", reason: "there is no data", files: [] },
+  });
+});
+
+(isNode ? log : log.skip)("verify ends its JSON also where the disk fails in the middle", async () => {
+  const directory = await lived();
+  const { open: realOpen } = fs;
+  const seen = recordingTerminal();
+  let hasBlocks = false;
+  const terminal = {
+    ...seen.terminal,
+    data: (line: string) => {
+      seen.terminal.data(line);
+      hasBlocks ||= line.includes('"offset"');
+    },
+  };
+  const failing = (path: string, flags: string, done: (error: Error | null, descriptor: number) => void): void => {
+    if (hasBlocks) setImmediate(() => done(Object.assign(new Error("EACCES: no more"), { code: "EACCES" }), -1));
+    else realOpen(path, flags, done);
+  };
+  fs.open = failing as unknown as typeof realOpen;
+  syncBuiltinESMExports();
+  try {
+    assert.is(await runProgram(["log", "verify", directory, "--blocks", "--json"], commands, terminal), 1);
+  } finally {
+    fs.open = realOpen;
+    syncBuiltinESMExports();
+  }
+  const { blocks, error } = JSON.parse(seen.data.join("\n"));
+  assert.ok(blocks.length > 0);
+  assert.match(error, "EACCES: no more");
+  assert.match(seen.messages.join(), "EACCES: no more");
 });
 
 log("verify of data set aside names the reason and the files, until the node is caught up", async () => {
@@ -207,6 +251,8 @@ log("refuses what makes no sense", async () => {
   const missing = await viewstamp("log", "verify", join(folder, "nowhere"));
   assert.is(missing.code, 2);
   assert.match(missing.err, "there is no directory");
+  const file = join(await lived(), "log-00000001");
+  assert.match((await viewstamp("log", "verify", file)).err, `${file} is no directory`);
 });
 
 log.after(() => rmSync(folder, { recursive: true, force: true }));

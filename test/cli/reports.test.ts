@@ -42,10 +42,13 @@ function status(id: string, changes: Partial<NodeStatus>): NodeStatus {
 }
 
 function answer(id: string, changes: Partial<NodeStatus>): NodeAnswer {
-  return { url: `ws://${id}:1`, id, status: status(id, changes), trouble: "" };
+  return { url: `ws://${id}:1`, id, status: status(id, changes), trouble: "", reason: "" };
 }
 
-const silent: NodeAnswer = { url: "ws://c:1", id: "c", status: undefined, trouble: "unreachable" };
+const silent: NodeAnswer = {
+  ...{ url: "ws://c:1", id: "c", status: undefined, trouble: "unreachable" },
+  reason: "ws://c:1: connect ECONNREFUSED",
+};
 const plain = makeStyle(false);
 const reports = suite("status");
 
@@ -66,12 +69,40 @@ reports("is a headline, what is unusual, and a line for each node", () => {
   assert.is(lines[2], "barred: d");
   assert.match(lines[5]!, /^a +backup +active +4 +4\.90 +89 +88 +2 +node 20\.20\.2 +ws:\/\/a:1$/);
   assert.match(lines[7]!, /^c +- .* unreachable +ws:\/\/c:1$/);
+  assert.is(lines[8], "c: ws://c:1: connect ECONNREFUSED", "why it cannot be reached");
 });
 
 reports("says which machine runs in which version, and who could run more", () => {
   const machines = (...able: number[]): NodeStatus["machines"] => [{ name: "stock", version: 1, able }];
   const nodes = [answer("a", { machines: machines(1) }), answer("b", { role: "primary", machines: machines(1, 2) })];
-  assert.is(reportLines(reportOf(nodes), plain)[3], "machine stock: version 1, b could run 2");
+  const lines = reportLines(reportOf(nodes), plain);
+  assert.is(lines[3], "machine stock: version 1, b could run 2");
+  assert.is(lines[4], "");
+});
+
+reports("says what to do when all could run a newer machine and do not", () => {
+  const machines: NodeStatus["machines"] = [{ name: "stock", version: 1, able: [1, 2] }];
+  const lines = reportLines(reportOf([answer("a", { machines }), answer("b", { role: "primary", machines })]), plain);
+  assert.is(lines[3], "machine stock: version 1, a could run 2, b could run 2");
+  assert.match(lines[4]!, "migrate has failed, and each node's messages say why. Mend it, and restart");
+  const done = machines.map((one) => ({ ...one, version: 2 }));
+  const after = reportLines(
+    reportOf([answer("a", { machines: done }), answer("b", { role: "primary", machines: done })]),
+    plain,
+  );
+  assert.not.match(after.join(), "migrate");
+});
+
+reports("says for how long a state in one piece has stopped a node", () => {
+  const nodes = [
+    answer("a", { snapshotPauseMs: 340.4, restorePauseMs: 12 }),
+    answer("b", { role: "primary", snapshotPauseMs: 80, restorePauseMs: 510 }),
+    answer("c", { snapshotPauseMs: 8, restorePauseMs: 7 }),
+  ];
+  assert.equal(reportLines(reportOf(nodes), plain).slice(-2), [
+    "a: stood still for 340 ms to take a snapshot",
+    "b: stood still for 80 ms to take a snapshot, for 510 ms to restore one",
+  ]);
 });
 
 reports("says so when nothing is known", () => {
@@ -108,7 +139,7 @@ facts("are told to people in words", () => {
   assert.is(storyOf({ event: "view", view }, plain), "view 4: members a b, primary b");
   assert.is(storyOf({ event: "path", name: "adopted" }, plain), undefined);
   const machines = [{ name: "stock", version: 2 }];
-  assert.is(storyOf({ event: "upgraded", machines, pauseMs: 1 }, plain), 'upgraded: runs "stock" version 2');
+  assert.is(storyOf({ event: "upgraded", machines, pauseMs: 1 }, plain), 'after the upgrade: runs "stock" version 2');
   assert.is(storyOf({ event: "tooOld", running: machines, text: "too old" }, plain), "too old");
   const error = { code: "Diverged", text: "replicas differ" } as const;
   assert.is(storyOf({ event: "stopped", error }, plain), "stopped: replicas differ");

@@ -86,6 +86,18 @@ const places = suite("tools in wrong places");
 
 places.before(save);
 
+places("a snapshot is saved where there is a directory for it, and nobody is asked before that is known", async () => {
+  const nowhere = join(folder, "nowhere");
+  for (const [file, text] of [
+    [join(nowhere, "state"), `there is no directory ${nowhere}`],
+    [join(BACKUP, "state"), `${BACKUP} is no directory`],
+  ] as const) {
+    const { code, err } = await viewstamp("snapshot", "save", file, "--cluster", "ws://127.0.0.1:1");
+    assert.is(code, 2);
+    assert.match(err, text);
+  }
+});
+
 places("a link to a directory is used as that directory, and stays", async () => {
   const [target, link] = [fresh("target"), fresh("link")];
   mkdirSync(target);
@@ -153,7 +165,7 @@ places("recover that was interrupted between its two renames says where the old 
 });
 
 places("recover says as JSON what it would do, as well as what it did", async () => {
-  const look = await viewstamp("recover", await lived(), "--json", "--id", "a", "--url", "ws://a:1");
+  const look = await viewstamp("recover", await lived(), "--json");
   assert.is(look.code, 1);
   const found = JSON.parse(look.out);
   assert.equal(
@@ -166,6 +178,7 @@ places("recover says as JSON what it would do, as well as what it did", async ()
   const done = JSON.parse(forced.out);
   assert.equal([done.through, done.isMember], [{ vid: 2, seqno: 2 ** 32 + 7 }, true]);
   assert.equal([done.member.id, done.kept], ["a", `${directory}.before-recovery`]);
+  assert.match(forced.err, "start this node, and the others with empty directories");
   assert.ok(existsSync(done.kept));
 });
 

@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { changeMembership, clusterStatus, type StatusAnswer } from "../../src/client/admin.ts";
+import { MAX_TIMEOUT_MS } from "../../src/client/options.ts";
 import type { NodeStatus } from "../../src/protocol/client-messages.ts";
 import { type Node, obey, World, watch } from "./world.ts";
 
@@ -37,6 +38,14 @@ function telling(world: World, id: string): Node {
     message.type === "askStatus" ? [{ type: "status", xid: message.xid, status: statusOf(node) }] : [];
   return node;
 }
+
+test("the longest time limit is one: timers fire at once beyond it", async () => {
+  const world = new World();
+  const a = telling(world, "a");
+  const asked = watch(clusterStatus([a.url], world.environment, world.transport, MAX_TIMEOUT_MS));
+  await world.pass(10);
+  assert.is((asked.value as StatusAnswer[])[0]?.status?.vid, 3);
+});
 
 test("every address says what it is, or why it says nothing", async () => {
   const world = new World();

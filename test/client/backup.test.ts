@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type CopiedState, copyState } from "../../src/client/backup.ts";
+import { MAX_TIMEOUT_MS } from "../../src/client/options.ts";
 import type { ClientMessage, Copied, NodeStatus, ServerMessage } from "../../src/protocol/client-messages.ts";
 import { type Node, World, watch } from "./world.ts";
 
@@ -48,14 +49,17 @@ function declined(message: Copy, code: "BUSY" | "INVALID"): ServerMessage[] {
 }
 
 /** Starts a copy; what is taken is kept. */
-function copying(world: World, cluster: readonly string[], takeMs = 0) {
+function copying(world: World, cluster: readonly string[], takeMs = 0, signal?: AbortSignal, timeoutMs = 500) {
   const taken: number[] = [];
   const { environment, transport } = world;
   const take = (bytes: Uint8Array): Promise<void> => {
     taken.push(bytes[0] as number);
     return new Promise((resolve) => environment.setTimer(takeMs, resolve));
   };
-  return { taken, copied: watch(copyState({ cluster, environment, transport, timeoutMs: 500, take })) };
+  return {
+    taken,
+    copied: watch(copyState({ ...{ cluster, environment, transport, timeoutMs, take }, ...(signal && { signal }) })),
+  };
 }
 
 test("a copy comes from the primary of the newest view, one chunk at a time", async () => {
@@ -97,6 +101,14 @@ test("a copy comes from the primary of the newest view, one chunk at a time", as
   );
   assert.is(world.timers, 0);
   assert.is(b.open.length, 0);
+});
+
+test("a copy may take its time between chunks: the longest limit is one", async () => {
+  const world = new World();
+  const node = knowing(world, "a", () => node, 3, chunk);
+  const { copied } = copying(world, [node.url], 20, undefined, MAX_TIMEOUT_MS);
+  await world.pass(100);
+  assert.is((copied.value as CopiedState).chunks, 3);
 });
 
 test("a busy primary is asked again; one that refuses in the middle ends the copy", async () => {
@@ -202,6 +214,43 @@ test("another chunk than the next, silence, a lost connection or no primary ends
     /^no node that answers knows a primary; without an answer: .*lost/,
   );
   assert.is(world.timers, 0);
+});
+
+test("a copy that is given up ends at once, whatever it waits for, and asks for nothing more", async () => {
+  for (const [waitsFor, answers, takeMs] of [
+    ["a status", false, 0],
+    ["a chunk", true, 0],
+    ["whoever takes the chunk", true, 300],
+  ] as const) {
+    const world = new World();
+    const asked: number[] = [];
+    const node = knowing(
+      world,
+      "a",
+      () => node,
+      3,
+      (message) => {
+        asked.push(message.next);
+        return takeMs > 0 ? chunk(message) : [];
+      },
+    );
+    if (!answers) node.answer = () => [];
+    const controller = new AbortController();
+    const { copied } = copying(world, [node.url], takeMs, controller.signal);
+    await world.pass(100);
+    controller.abort(new Error("given up"));
+    await world.settle();
+    assert.is(copied.error?.message, "given up", waitsFor);
+    const before = asked.length;
+    await world.pass(1000);
+    assert.is(asked.length, before, waitsFor);
+    assert.is(node.open.length, 0, waitsFor);
+    assert.is(world.timers, 0, waitsFor);
+  }
+  const world = new World();
+  const { copied } = copying(world, [world.node("b").url], 0, AbortSignal.abort(new Error("before it began")));
+  await world.settle();
+  assert.is(copied.error?.message, "before it began");
 });
 
 test.run();

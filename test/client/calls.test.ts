@@ -488,4 +488,12 @@ test("a long life leaves nothing behind", async () => {
   assert.is(a.open.length + b.open.length, 1);
 });
 
+test("a session that could not be opened is told in words, and not by the name of our own function", async () => {
+  const world = new World();
+  world.node("a").answer = () => [];
+  const opened = watch(world.client().openSession({ timeoutMs: 300 }));
+  await world.pass(400);
+  assert.match(String(opened.error?.message), /^opening a session had no answer within 300 ms/);
+});
+
 test.run();

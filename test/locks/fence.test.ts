@@ -92,6 +92,7 @@ test("what is no token is refused and changes nothing", () => {
     );
   }
   assert.equal(guard.marks(), []);
+  assert.throws(() => guard.check("a", 5 as never), /not 5$/);
 });
 
 function pieces({ set, where, setValues, whereValues, named }: SqlFence): unknown[] {

@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { checkInput } from "../../src/machine/input.ts";
 import {
   type KvEntry,
   type KvPage,
@@ -187,6 +188,8 @@ test("bad input is refused and changes nothing", () => {
     const reply = store.run("kv", name, input);
     assert.is(reply.type === "failed" && reply.code, "InvalidInput", name);
   }
+  const long = { key: "a", value: "y".repeat(MAX_VALUE_BYTES / 2 + 1) };
+  assert.throws(() => checkInput(kv, "command", "put", long), /at most 131072 bytes, a text 65536 characters/);
   for (const limit of [0, 1001, 1.5, "5"]) {
     const reply = store.query("kv", "list", { limit });
     assert.is(reply.type === "failed" && reply.code, "InvalidInput");

@@ -44,10 +44,10 @@ test("a client of another version is let in: each of its calls says of which ver
   assert.ok(client.reply().accepted);
 });
 
-for (const [what, changes, code] of [
-  ["of another cluster", { clusterId: "c2" }, "WrongCluster"],
-  ["of another machine", { machines: [{ name: "stock", versions: [1] }] }, "WrongMachine"],
-  ["of a later protocol", { protocol: { least: 2, newest: 2 } }, "WrongProtocol"],
+for (const [what, changes, code, text] of [
+  ["of another cluster", { clusterId: "c2" }, "WrongCluster", "this client to cluster c2.* connect a new client"],
+  ["of another machine", { machines: [{ name: "stock", versions: [1] }] }, "WrongMachine", "stock"],
+  ["of a later protocol", { protocol: { least: 2, newest: 2 } }, "WrongProtocol", "speaks protocol 2 to 2"],
 ] as const) {
   test(`a client ${what} is refused`, async () => {
     const stage = new Stage();
@@ -55,6 +55,7 @@ for (const [what, changes, code] of [
     const client = await visit(stage, helloOfClient(changes));
     const reply = client.reply();
     assert.is(!reply.accepted && reply.code, code);
+    assert.match(reply.accepted ? "" : reply.text, new RegExp(text));
     assert.ok(client.lost);
     assert.equal(stage.core.of("clientGone"), []);
   });

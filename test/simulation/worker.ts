@@ -1,7 +1,9 @@
 /**
- * A part of a campaign: runs its seeds, prints each failure as a line of JSON when it is found, and last the totals.
+ * A part of a campaign: runs its seeds, prints each failure as a line of JSON when it is found, and last the totals. It ends
+ * with its standard input: whoever started it is gone then, and nobody reads what it says.
  */
-import { campaign } from "../../src/simulator/campaign.ts";
+import process from "node:process";
+import { addTotals, campaign, noTotals } from "../../src/simulator/campaign.ts";
 import { REAL_PARTS } from "../../src/simulator/parts.ts";
 import { parseOptions } from "./options.ts";
 import type { Line } from "./workers.ts";
@@ -11,7 +13,18 @@ Error.stackTraceLimit = 1;
 
 const { firstSeed, seeds, stride, wishes, keepGoing } = parseOptions(process.argv.slice(2));
 const say = (line: Line): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
-const totals = await campaign({ firstSeed, seeds, stride, wishes, failFast: !keepGoing }, REAL_PARTS, (outcome) => {
-  if (outcome.violation !== undefined) say({ failure: { seed: outcome.seed, ...outcome.violation } });
-});
-say({ totals });
+
+process.stdin.on("end", () => process.exit(1));
+process.stdin.resume();
+
+const totals = noTotals();
+for (let index = 0; index < seeds; index++) {
+  const outcome = await campaign({ firstSeed: firstSeed + index * stride, seeds: 1, wishes }, REAL_PARTS);
+  addTotals(totals, outcome);
+  for (const failure of outcome.failures) say({ failure });
+  if (totals.failures.length > 0 && !keepGoing) break;
+  // A seed is one long turn: the end of the input is seen between two.
+  await new Promise((resolve) => setTimeout(resolve));
+}
+// Its input is still open, which on Deno keeps it alive whatever is done to the stream.
+process.stdout.write(`${JSON.stringify({ totals } satisfies Line)}\n`, () => process.exit(0));

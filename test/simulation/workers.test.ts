@@ -1,6 +1,11 @@
 // Campaigns run on whichever runtime is fastest: what they find must not depend on it.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { within } from "../harness/within.ts";
 import { findRuntime, type RuntimeName } from "../runtimes.ts";
 import { parseOptions, wishArguments } from "./options.ts";
 import { workerCommand } from "./worker-runtime.ts";
@@ -16,6 +21,7 @@ function present(): RuntimeName[] {
 
 test("a campaign comes to the same on the workers of every runtime", async () => {
   const { firstSeed, stride, wishes, keepGoing } = parseOptions(["--seed=1", "--nodes=3", "--calls=40"]);
+  const began = performance.now();
   const totals = await Promise.all(
     present().map(async (runtime) => {
       const program = await WorkerProgram.build({ runtime, limitMs: LIMIT_MS });
@@ -26,6 +32,7 @@ test("a campaign comes to the same on the workers of every runtime", async () =>
       }
     }),
   );
+  assert.ok(performance.now() - began < LIMIT_MS, "they end by themselves");
   for (const other of totals) assert.equal(other, totals[0]);
   for (const { seeds, calls } of totals) assert.ok(seeds === 2 && calls > 0);
 });
@@ -42,5 +49,65 @@ test("of work there is all, or calls alone", () => {
   assert.equal(wishArguments(parseOptions(["--work=calls"]).wishes), ["--work=calls"]);
   assert.throws(() => parseOptions(["--work=some"]), /--work must be "calls", not "some"/);
 });
+
+/** Only Linux lets us look. */
+for (const runtime of process.platform === "linux" ? present() : []) {
+  test(`a worker on ${runtime} ends when its parent is killed, however much it has still to do`, async () => {
+    const parent = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", campaignOn(runtime)], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await within(LIMIT_MS, "the parent has started it", once(parent.stdout, "data"));
+    const [worker] = workersOf(parent.pid!);
+    assert.ok(worker !== undefined);
+    try {
+      await until("it is at work", () => Number(statOf(worker.pid)?.[11]) > 50);
+      parent.kill("SIGKILL");
+      await until("it ends", () => statOf(worker.pid) === undefined);
+    } finally {
+      parent.kill("SIGKILL");
+      if (statOf(worker.pid) !== undefined) process.kill(worker.pid, "SIGKILL");
+      rmSync(dirname(worker.file), { recursive: true, force: true });
+    }
+  });
+}
+
+/** A program that has a worker run seeds for days. */
+function campaignOn(runtime: RuntimeName): string {
+  return `
+    import { WorkerProgram } from ${JSON.stringify(new URL("./workers.ts", import.meta.url).href)};
+    const program = await WorkerProgram.build({ runtime: ${JSON.stringify(runtime)} });
+    const wishes = { nodes: 3, calls: 20 };
+    void program.run({ firstSeed: 1, seeds: 1e6, stride: 1, wishes, keepGoing: true });
+    console.log("it runs");
+  `;
+}
+
+function workersOf(parent: number): { readonly pid: number; readonly file: string }[] {
+  return readdirSync("/proc")
+    .filter((name) => statOf(Number(name))?.[1] === String(parent))
+    .map((name) => {
+      const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0");
+      return { pid: Number(name), file: words.find((word) => word.endsWith("worker.mjs")) ?? "" };
+    })
+    .filter(({ file }) => file !== "");
+}
+
+/** The fields of `/proc/PID/stat` from the third on, of a process that has not ended. */
+function statOf(pid: number): readonly string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields;
+  } catch {
+    return undefined;
+  }
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const look = async (): Promise<void> => {
+    while (!holds()) await new Promise((again) => setTimeout(again, 20));
+  };
+  await within(LIMIT_MS, what, look());
+}
 
 test.run();

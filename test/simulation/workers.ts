@@ -64,7 +64,8 @@ export class WorkerProgram {
     const [binary, ...flags] = this.#command as [string, ...string[]];
     return new Promise((resolve, reject) => {
       const child = spawn(binary, [...flags, this.#file, ...own, ...wishArguments(wishes)], {
-        stdio: ["ignore", "pipe", "pipe"],
+        // Its input says nothing: it ends with this process, however that ends, and so does the worker.
+        stdio: ["pipe", "pipe", "pipe"],
       });
       const late = this.#limitMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), this.#limitMs);
       let totals: Totals | undefined;

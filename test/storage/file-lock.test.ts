@@ -1,5 +1,5 @@
 // The lock of a data directory: one process at a time, and none that is gone.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import fs, {
   mkdirSync,
   mkdtempSync,
@@ -12,7 +12,7 @@ import fs, {
 } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -21,6 +21,7 @@ import { fileStorage } from "../../src/storage/file.ts";
 import { fileDisk } from "../../src/storage/file-disk.ts";
 import type { LockTimes } from "../../src/storage/file-lease.ts";
 import { logStorage } from "../../src/storage/log-storage.ts";
+import { PROCESS_START_MS, within } from "../harness/within.ts";
 import { close, codeOf, open, write } from "./drive.ts";
 import { viewNumbered } from "./model.ts";
 
@@ -136,6 +137,36 @@ function quickStorage(directory: string, times: Partial<LockTimes> = {}) {
     defer: (callback) => setImmediate(callback),
   });
 }
+
+(process.platform === "win32" ? files.skip : files)(
+  "refuses what has the name of a lock and is no file, in words",
+  async () => {
+    const strangers: Readonly<Record<string, (path: string) => void>> = {
+      pipe: (path) => void execFileSync("mkfifo", [path]),
+      folder: (path) => void mkdirSync(path),
+      "link to a pipe": (path) => {
+        execFileSync("mkfifo", [`${path}-pipe`]);
+        symlinkSync(`${path}-pipe`, path);
+      },
+      "link that leads nowhere": (path) => symlinkSync("/nowhere/at/all", path),
+      "device without an end": (path) => symlinkSync("/dev/zero", path),
+    };
+    for (const [what, make] of Object.entries(strangers)) {
+      for (const leftOver of [[], ["lock-1"]]) {
+        const directory = newDirectory();
+        mkdirSync(directory, { recursive: true });
+        for (const name of leftOver) writeFileSync(join(directory, name), "");
+        const stranger = join(directory, `lock-${leftOver.length + 1}`);
+        make(stranger);
+        const opened = open(quickStorage(directory)).catch((fault: unknown) => fault);
+        const error = (await within(PROCESS_START_MS, "the start ends", opened)) as ViewstampError;
+        assert.is(error.code, "StorageFailed", what);
+        assert.match(error.message, `${stranger} has the name of a lock, but is no file: move it away`);
+        assert.ok(readdirSync(directory).includes(basename(stranger)), "it is nobody's to remove");
+      }
+    }
+  },
+);
 
 files("takes over from a lock whose owner is gone or was another process of the same number", async () => {
   const own = await ownLock();

@@ -29,7 +29,7 @@ export interface Shape {
 /** What was on the command line, checked against a shape. */
 export interface Arguments {
   readonly positionals: readonly string[];
-  /** What stands after `--`. */
+  /** What stands after `--`, where a command has to; elsewhere more positionals do. */
   readonly command: readonly string[];
   has(name: string): boolean;
   /** @throws {UsageError} if it is missing and has no fallback */
@@ -55,12 +55,15 @@ export function parseArguments(args: readonly string[], shape: Shape): Arguments
     if (token.kind === "positional") positionals.push(token.value);
     if (token.kind !== "option") continue;
     if (values.has(token.name)) throw new UsageError(`${token.rawName} is given twice`);
-    values.set(token.name, checkedValue(token, shape.options));
+    values.set(token.name, checkedValue(token, shape));
   }
-  const command = args.slice(end + 1);
+  const rest = args.slice(end + 1);
+  const command = shape.takesCommand === true ? rest : [];
+  if (shape.takesCommand !== true) positionals.push(...rest);
   checkPositionals(positionals, shape);
   checkRequired(values, shape.options);
-  checkCommand(command, end < args.length, shape.takesCommand ?? false);
+  if (shape.takesCommand === true && command.length === 0)
+    throw new UsageError("the command is missing: write it after --");
   return { positionals, command, ...readers(values) };
 }
 
@@ -75,9 +78,10 @@ function parserOptions(specs: OptionSpecs): Record<string, { type: "string" | "b
   return Object.fromEntries(Object.entries(specs).map(([name, { type }]) => [name, { type }]));
 }
 
-function checkedValue({ name, rawName, value, inlineValue }: OptionToken, specs: OptionSpecs): string | true {
+function checkedValue({ name, rawName, value, inlineValue }: OptionToken, shape: Shape): string | true {
+  const { options: specs } = shape;
   const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
-  if (spec === undefined || !rawName.startsWith("--")) throw new UsageError(unknownOption(rawName, specs));
+  if (spec === undefined || !rawName.startsWith("--")) throw new UsageError(unknownOption(rawName, shape));
   if (spec.type === "boolean") {
     if (value !== undefined) throw new UsageError(`${rawName} takes no value`);
     return true;
@@ -88,11 +92,13 @@ function checkedValue({ name, rawName, value, inlineValue }: OptionToken, specs:
   return value;
 }
 
-function unknownOption(rawName: string, specs: OptionSpecs): string {
-  const names = Object.keys(specs);
+function unknownOption(rawName: string, { options, positionals, takesCommand }: Shape): string {
+  const names = Object.keys(options);
   const begun = rawName.length > 4 ? names.find((name) => `--${name}`.startsWith(`${rawName}-`)) : undefined;
   const near = names.find((name) => isNear(`--${name}`, rawName)) ?? begun;
-  return `unknown option ${rawName}${near === undefined ? "" : `; ${didYouMean(`--${near}`)}`}`;
+  if (near !== undefined) return `unknown option ${rawName}; ${didYouMean(`--${near}`)}`;
+  const mayBeMeant = !rawName.startsWith("--") && positionals.length > 0 && takesCommand !== true;
+  return `unknown option ${rawName}${mayBeMeant ? "; write what begins with a dash, and is no option, after --" : ""}`;
 }
 
 export function didYouMean(name: string): string {
@@ -121,11 +127,6 @@ function checkPositionals(given: readonly string[], { positionals: names, takesC
 function checkRequired(values: ReadonlyMap<string, string | true>, specs: OptionSpecs): void {
   const missing = Object.entries(specs).find(([name, { required }]) => required === true && !values.has(name));
   if (missing !== undefined) throw new UsageError(`--${missing[0]} is missing`);
-}
-
-function checkCommand(command: readonly string[], hasTerminator: boolean, wanted: boolean): void {
-  if (wanted && command.length === 0) throw new UsageError("the command is missing: write it after --");
-  if (!wanted && hasTerminator) throw new UsageError("nothing can follow --");
 }
 
 function readers(values: ReadonlyMap<string, string | true>): Pick<Arguments, "has" | "text" | "number"> {

@@ -31,7 +31,7 @@ export const exitCodeTable: readonly (readonly [code: string, meaning: string])[
   ["8", "lock --if-available: the lock is held, or others wait for it"],
   ["126", "lock, elect: the command cannot be executed"],
   ["127", "lock, elect: the command was not found"],
-  ["128+N", "lock, elect: signal N ended the command, or the wait for the lock"],
+  ["128+N", "signal N ended the program, or the command of lock or elect"],
 ];
 
 /** A mistake on the command line. */

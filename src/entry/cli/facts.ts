@@ -59,7 +59,7 @@ export function storyOf(event: ReplicaEvent, style: Style): string | undefined {
     case "removed":
       return style.yellow(`removed from view ${event.vid}`);
     case "upgraded":
-      return style.green(`upgraded: runs ${versionsText(event.machines)}`);
+      return `after the upgrade: runs ${versionsText(event.machines)}`;
     case "tooOld":
       return style.red(event.text);
     case "suspected":

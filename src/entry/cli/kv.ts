@@ -2,7 +2,9 @@
  * `viewstamp put KEY VALUE` and `viewstamp get KEY`: the key-value store from a shell.
  * @module
  */
+
 import { webSocket } from "../../../transports/websocket.ts";
+import { MAX_TIMEOUT_MS } from "../../client/options.ts";
 import { kv } from "../../machine/kv.ts";
 import { connect } from "../client.ts";
 import type { Arguments } from "./arguments.ts";
@@ -18,6 +20,7 @@ export const put: Command = {
   summary: "Set a key to a text, and print the version it has now",
   positionals: ["KEY", "VALUE"],
   options: { cluster: clusterOption, "timeout-ms": timeoutOption, json },
+  details: ["What begins with a dash stands last, after --, as in: put --cluster LIST -- -key -5"],
   run: async (args, terminal) => {
     const [key = "", value = ""] = args.positionals;
     await using client = await connectFor(args);
@@ -58,7 +61,7 @@ function connectFor(args: Arguments) {
 }
 
 function limitOf(args: Arguments): { readonly timeoutMs: number } {
-  return { timeoutMs: args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1) };
+  return { timeoutMs: args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1, MAX_TIMEOUT_MS) };
 }
 
 function jsonValue(value: string | Uint8Array): unknown {

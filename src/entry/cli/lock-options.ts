@@ -4,7 +4,9 @@
  */
 import { hostname } from "node:os";
 import { MAX_TIMEOUT_MS } from "../../client/options.ts";
+import { whyLost } from "../../locks/client-errors.ts";
 import { MAX_LOCK_DELAY_MS, MAX_OWNER_LENGTH } from "../../locks/machine-words.ts";
+import { CORE_DEFAULTS } from "../../protocol/options.ts";
 import { type ClusterLocks, connectLocks, ViewstampError } from "../locks.ts";
 import type { Arguments, OptionSpec } from "./arguments.ts";
 import { parseClusterList } from "./cluster-list.ts";
@@ -58,7 +60,9 @@ export function waitOf(args: Arguments, option: string): number {
 export function lossText(what: string, signal: AbortSignal): string {
   const loss: unknown = signal.reason;
   const isOverdue = loss instanceof ViewstampError && loss.data["reason"] === "maxHoldMs";
-  return `viewstamp: ${what} was lost${isOverdue ? " after --max-hold-ms" : ""}; the command was stopped`;
+  const why = whyLost(loss);
+  const told = isOverdue ? " after --max-hold-ms" : why === undefined ? "" : `: ${why}`;
+  return `viewstamp: ${what} was lost${told}; the command was stopped`;
 }
 
 /** Whoever waits for a lock for less than this still has so long to reach the cluster. */
@@ -68,7 +72,12 @@ const LEAST_CONNECT_MS = 2000;
 export function connectAsHolder(args: Arguments, waitMs?: number): Promise<ClusterLocks> {
   const owner = args.text("owner", `${hostname()} ${process.pid}`).slice(0, MAX_OWNER_LENGTH);
   const limit = waitMs === undefined ? {} : { timeoutMs: Math.max(waitMs, LEAST_CONNECT_MS) };
-  return connectLocks({ cluster: clusterOf(args), owner, sessionTtlMs: args.number("ttl-ms", 10_000), ...limit });
+  return connectLocks({ cluster: clusterOf(args), owner, sessionTtlMs: ttlOf(args), ...limit });
+}
+
+/** The client's own bounds, under the option's own name. */
+function ttlOf(args: Arguments): number {
+  return args.number("ttl-ms", 10_000, CORE_DEFAULTS.minSessionTtlMs, CORE_DEFAULTS.maxSessionTtlMs);
 }
 
 export function clusterOf(args: Arguments): string[] {

@@ -42,6 +42,8 @@ export const lock: Command = {
   },
   details: [
     "A wait of more than two seconds is told on standard error, with who holds the lock.",
+    "--if-available asks a client that may keep the lock unused; if that is dead, until its session ends. --timeout-ms",
+    "bounds that, too (exit code 3).",
     "Several locks are granted in one step: no deadlock, in whatever order programs name them.",
     "The command finds the fencing token in VIEWSTAMP_TOKEN and the name in VIEWSTAMP_LOCK, of several those of the",
     "first; VIEWSTAMP_TOKENS has all, as a JSON object with a string for each name. A resource that refuses smaller",

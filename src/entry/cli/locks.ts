@@ -2,10 +2,11 @@
  * `viewstamp locks`: who holds and who waits, once or whenever it changes.
  * @module
  */
+import { MAX_TIMEOUT_MS } from "../../client/options.ts";
 import { type ClusterLocks, connectLocks, type LockSnapshot, type QueryOptions, ViewstampError } from "../locks.ts";
 import type { Arguments } from "./arguments.ts";
 import { type Command, clusterOption, DEFAULT_TIMEOUT_MS, timeoutOption } from "./command.ts";
-import { exitCode } from "./exit-codes.ts";
+import { exitCode, UsageError } from "./exit-codes.ts";
 import { clusterOf, onEndSignal } from "./lock-options.ts";
 import { beginningWith, fingerprint, locksJson, locksTable } from "./locks-report.ts";
 import type { Terminal } from "./terminal.ts";
@@ -25,8 +26,9 @@ export const locks: Command = {
 };
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
-  const timeoutMs = args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1);
-  const intervalMs = args.number("interval-ms", 1000, 10);
+  const timeoutMs = args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1, MAX_TIMEOUT_MS);
+  const intervalMs = args.number("interval-ms", 1000, 10, MAX_TIMEOUT_MS);
+  if (args.has("interval-ms") && !args.has("watch")) throw new UsageError("--interval-ms goes with --watch");
   await using client = await connectLocks({ cluster: clusterOf(args), timeoutMs });
   if (args.has("watch")) await watch(client, args, intervalMs, terminal);
   else show(await look(client, args, {}), args, terminal);

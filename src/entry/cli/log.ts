@@ -12,6 +12,7 @@ import { type PieceVisitor, type Verification, verify } from "../../storage/veri
 import type { Arguments } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { exitCode, UsageError } from "./exit-codes.ts";
+import { JsonList } from "./json-list.ts";
 import { dumpLines, dumpObjects } from "./log-dump.ts";
 import { blockLine, blockObject, verificationLines } from "./log-report.ts";
 import { got } from "./promised.ts";
@@ -23,7 +24,10 @@ export const log: Command = {
   positionals: ["verify|dump", "DIR"],
   options: {
     blocks: { type: "boolean", help: "verify: a line for each block" },
-    json: { type: "boolean", help: "verify: one JSON object; dump: one for each record, bodies in base64" },
+    json: {
+      type: "boolean",
+      help: "verify: one JSON object (with --blocks over many lines); dump: one for each record, bodies in base64",
+    },
   },
   details: [
     "verify says what a start of the node would find, and it decides with the same code:",
@@ -58,18 +62,26 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
 const LOOKS = 5;
 
 async function report(place: string, looks: number, args: Arguments, terminal: Terminal): Promise<Verification> {
-  const isJson = args.has("json");
-  const blocks: unknown[] = [];
+  if (args.has("blocks") && args.has("json")) return await reportBlocks(place, terminal);
   const visit: PieceVisitor = (file, piece) => {
-    if (!args.has("blocks")) return;
-    if (isJson) blocks.push(blockObject(file, piece));
-    else terminal.data(blockLine(file, piece));
+    if (args.has("blocks")) terminal.data(blockLine(file, piece));
   };
   const verification = await lookedAt(args.has("blocks") ? 1 : looks, () => verified(place, visit));
-  if (isJson) {
-    terminal.data(JSON.stringify({ directory: place, ...verification, ...(args.has("blocks") && { blocks }) }));
-  } else for (const line of verificationLines(place, verification, terminal.dataStyle)) terminal.data(line);
+  if (args.has("json")) terminal.data(JSON.stringify({ directory: place, ...verification }));
+  else for (const line of verificationLines(place, verification, terminal.dataStyle)) terminal.data(line);
   return verification;
+}
+
+async function reportBlocks(place: string, terminal: Terminal): Promise<Verification> {
+  const blocks = new JsonList(terminal, { directory: place }, "blocks");
+  try {
+    const verification = await verified(place, (file, piece) => blocks.add(blockObject(file, piece)));
+    blocks.end(verification);
+    return verification;
+  } catch (error) {
+    blocks.fail(error);
+    throw error;
+  }
 }
 
 async function dump(place: string, args: Arguments, terminal: Terminal): Promise<Verification> {
@@ -104,7 +116,8 @@ export function verified(directory: string, visit: PieceVisitor): Promise<Verifi
 /** The whole path. @throws {UsageError} */
 export async function existingDirectory(directory: string): Promise<string> {
   const found = await stat(directory).catch(() => undefined);
-  if (found?.isDirectory() !== true) throw new UsageError(`there is no directory ${directory}`);
+  if (found === undefined) throw new UsageError(`there is no directory ${directory}`);
+  if (!found.isDirectory()) throw new UsageError(`${directory} is no directory`);
   return resolve(directory);
 }
 

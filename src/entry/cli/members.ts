@@ -2,8 +2,10 @@
  * `viewstamp members add|remove|lift`: an operator's change of membership.
  * @module
  */
+
 import { webSocket } from "../../../transports/websocket.ts";
 import { changeMembership, clusterStatus, type MembershipChange } from "../../client/admin.ts";
+import { MAX_TIMEOUT_MS } from "../../client/options.ts";
 import { systemEnvironment } from "../environment.ts";
 import type { Arguments } from "./arguments.ts";
 import { checkedAddress, parseClusterList } from "./cluster-list.ts";
@@ -37,8 +39,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   if (action !== "add" && url !== undefined) throw new UsageError(`members ${action} takes no URL`);
   const cluster = parseClusterList(args.text("cluster")).map((node) => node.url);
   const added = url === undefined ? {} : { url: checkedAddress(url, "the address of the new node") };
-  const timeoutMs = args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1);
-  const surprise = await surpriseOf(action, id, cluster);
+  const timeoutMs = args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1, MAX_TIMEOUT_MS);
+  const surprise = await surpriseOf(action, id, cluster, Math.min(timeoutMs, STATUS_MS));
   const common = { cluster, environment: systemEnvironment, transport: webSocket() };
   const vid = await changeMembership({ ...common, action, id, ...added, timeoutMs });
   terminal.data(args.has("json") ? JSON.stringify({ vid }) : `view ${vid}`);
@@ -46,10 +48,13 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   return exitCode.ok;
 }
 
+/** A node that hangs must not keep the change waiting for long. */
+const STATUS_MS = 2000;
+
 /** A mistyped id is a change all the same; whoever made it should know. */
-async function surpriseOf(action: Action, id: string, cluster: readonly string[]): Promise<string> {
+async function surpriseOf(action: Action, id: string, cluster: readonly string[], timeoutMs: number): Promise<string> {
   if (action === "add") return "";
-  const answers = await clusterStatus(cluster, systemEnvironment, webSocket());
+  const answers = await clusterStatus(cluster, systemEnvironment, webSocket(), timeoutMs);
   const views = answers.flatMap(({ status }) => (status === undefined || status.vid === 0 ? [] : status));
   if (views.length === 0) return "";
   if (action === "lift") return views.some(({ barred }) => barred.includes(id)) ? "" : `${id} was not barred`;

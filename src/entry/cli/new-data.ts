@@ -15,6 +15,8 @@ import { done, got } from "./promised.ts";
 /** A fencing token is a place times 2^24 and stays below 2^63. */
 const LAST_PLACE = 2 ** 39;
 
+const NEVER: AbortSignal = new AbortController().signal;
+
 /** Nobody has heard of it. */
 export function newClusterId(): ClusterId {
   return `c${systemEnvironment.randomId()}`;
@@ -51,16 +53,17 @@ async function absentPlace(directory: string): Promise<string> {
   );
 }
 
-/** Makes all, then gives all their names: if one fails, nothing is left of any. */
+/** Makes all, then gives all their names: if one fails, or all are given up before that, nothing is left of any. */
 export async function makeAll(
   cluster: NewCluster,
   wanted: readonly { readonly directory: string; readonly member: Member }[],
+  signal: AbortSignal = NEVER,
 ): Promise<void> {
   const made: { readonly temporary: string; readonly directory: string }[] = [];
   const named: string[] = [];
   try {
     for (const { directory, member } of wanted) {
-      made.push({ temporary: await makeData(directory, cluster, member), directory });
+      made.push({ temporary: await makeData(directory, cluster, member, signal), directory });
     }
     for (const { temporary, directory } of made) {
       await renameDirectory(temporary, directory);
@@ -72,9 +75,15 @@ export async function makeAll(
   }
 }
 
-/** Makes the data, puts the old aside under another name, and then the new in its place. */
-export async function replaceData(directory: string, kept: string, cluster: NewCluster, member: Member): Promise<void> {
-  const temporary = await makeData(directory, cluster, member);
+/** Makes the data, puts the old aside under another name, and then the new in its place; given up before that it leaves nothing. */
+export async function replaceData(
+  directory: string,
+  kept: string,
+  cluster: NewCluster,
+  member: Member,
+  signal: AbortSignal = NEVER,
+): Promise<void> {
+  const temporary = await makeData(directory, cluster, member, signal);
   try {
     await renameDirectory(directory, kept);
   } catch (error) {
@@ -95,15 +104,27 @@ async function discard(directories: readonly string[]): Promise<void> {
 }
 
 /** Gives the temporary directory, complete and durable. */
-async function makeData(directory: string, cluster: NewCluster, member: Member): Promise<string> {
+async function makeData(directory: string, cluster: NewCluster, member: Member, signal: AbortSignal): Promise<string> {
   const temporary = `${resolve(directory)}.new-${systemEnvironment.randomId()}`;
   try {
-    await fill(temporary, cluster, member);
+    await fill(temporary, endedBy(signal, cluster), member);
+    signal.throwIfAborted();
     return temporary;
   } catch (error) {
     await discard([temporary]);
     throw error;
   }
+}
+
+/** The same, but no chunk of its state can be had once the signal has aborted: whatever is being written ends. */
+function endedBy(signal: AbortSignal, cluster: NewCluster): NewCluster {
+  const { snapshot } = cluster;
+  if (snapshot === undefined) return cluster;
+  const chunk: typeof snapshot.chunk = (index, found) => {
+    if (signal.aborted) found(signal.reason, undefined);
+    else snapshot.chunk(index, found);
+  };
+  return { ...cluster, snapshot: { ...snapshot, chunk } };
 }
 
 async function fill(directory: string, cluster: NewCluster, { incarnation }: Member): Promise<void> {

@@ -7,6 +7,7 @@ import { ViewstampError } from "../../protocol/errors.ts";
 import { didYouMean, isNear, parseArguments } from "./arguments.ts";
 import { type Command, helpOf, usageOf } from "./command.ts";
 import { exitCode, exitCodeOf, exitCodeTable, UsageError } from "./exit-codes.ts";
+import { Interrupted } from "./interruption.ts";
 import { columns } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
@@ -84,7 +85,7 @@ function report(error: unknown, command: Command | undefined, terminal: Terminal
     const usage = command === undefined ? "COMMAND [options]" : usageOf(command);
     terminal.message(`usage: viewstamp ${usage}   (--help says more)`);
   }
-  return exitCodeOf(error);
+  return error instanceof Interrupted ? error.code : exitCodeOf(error);
 }
 
 /** The message and what its causes add to it, without stacks: those help only who knows the source. */

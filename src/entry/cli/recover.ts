@@ -19,6 +19,7 @@ import { builtInMachines } from "./built-in.ts";
 import { checkedAddress } from "./cluster-list.ts";
 import type { Command } from "./command.ts";
 import { exitCode, UsageError } from "./exit-codes.ts";
+import { interruptible } from "./interruption.ts";
 import { existingDirectory } from "./log.ts";
 import { placeOf } from "./log-report.ts";
 import { checkPlaces, newClusterId, newIncarnation, replaceData } from "./new-data.ts";
@@ -67,7 +68,6 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     return undefined;
   });
   if (found === undefined) return exitCode.damaged;
-  const member = memberOf(found, args);
   checkPlaces(found.entries.at(-1)?.seqno ?? found.base.seqno, skip);
   for (const line of whatMayBeLost(found)) terminal.message(line);
   if (!args.has("force")) {
@@ -75,6 +75,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     terminal.message("viewstamp: nothing was changed; --force makes a new cluster of this");
     return exitCode.failed;
   }
+  const member = memberOf(found, args);
   const kept = keptAs(directory);
   if (existsSync(kept)) throw new ViewstampError("InvalidInput", `${kept} is there already: move it away first`);
   const machine = replicated(machinesOf(found));
@@ -82,10 +83,11 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     clusterOfRemains({ clusterId: newClusterId(), found, member, skip, machine }, made),
   );
   if (cluster.isStampedAnew) terminal.message(STAMPED_ANEW);
-  await replaceData(directory, kept, cluster, member);
+  await interruptible((interrupted) => replaceData(directory, kept, cluster, member, interrupted));
   const { clusterId } = cluster;
   if (args.has("json")) terminal.data(JSON.stringify({ clusterId, member, kept, ...foundIn(found) }));
   else terminal.data(`cluster ${clusterId}, with ${member.id} at ${member.url}; the old data is in ${kept}`);
+  terminal.message(WHAT_NEXT);
   return exitCode.ok;
 }
 
@@ -108,6 +110,10 @@ type Made = NewCluster & { readonly isStampedAnew: boolean };
 const STAMPED_ANEW =
   "viewstamp: this program does not have the machines of the data: what came after its snapshot will be executed anew at " +
   "later places. If a machine makes something of its places (versions, tokens), what comes out may differ: see --skip 0";
+
+const WHAT_NEXT =
+  "viewstamp: start this node, and the others with empty directories: a cluster of several takes requests once one of them " +
+  "has been caught up";
 
 /** Those of this program that the data is of; a program of its own may have had some of them only. */
 function machinesOf({ facts }: Salvaged): readonly AnyMachine[] {

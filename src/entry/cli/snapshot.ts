@@ -6,7 +6,8 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, resolve, sep } from "node:path";
 import { webSocket } from "../../../transports/websocket.ts";
-import { copyState } from "../../client/backup.ts";
+import { type CopiedState, copyState } from "../../client/backup.ts";
+import { MAX_TIMEOUT_MS } from "../../client/options.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { Member } from "../../protocol/view.ts";
 import { clusterOfCopy, DEFAULT_SKIP, type NewCluster, type SavedState } from "../../replica/new-cluster.ts";
@@ -19,6 +20,8 @@ import type { Arguments } from "./arguments.ts";
 import { parseClusterList, parseNamedCluster } from "./cluster-list.ts";
 import { type Command, clusterOption, DEFAULT_TIMEOUT_MS, timeoutOption } from "./command.ts";
 import { exitCode, UsageError } from "./exit-codes.ts";
+import { interruptible } from "./interruption.ts";
+import { existingDirectory } from "./log.ts";
 import { placeOf } from "./log-report.ts";
 import { checkPlaces, makeAll, newClusterId, newIncarnation, vacantPlace } from "./new-data.ts";
 import { done, got } from "./promised.ts";
@@ -61,25 +64,38 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
 async function save(file: string, args: Arguments, terminal: Terminal): Promise<number> {
   for (const name of ["data", "skip"]) if (args.has(name)) throw new UsageError(`--${name} goes with restore`);
   if ((await sizeOf(file)) !== undefined) throw new UsageError(`${file} is there already`);
+  await existingDirectory(dirname(file));
+  const { at, chunks, clusterId } = await interruptible((interrupted) => saveTo(file, args, interrupted));
+  const bytes = await sizeOf(file);
+  if (args.has("json")) terminal.data(JSON.stringify({ file, clusterId, at, chunks, bytes }));
+  else terminal.data(`${file}: the state of cluster ${clusterId} at ${placeOf(at)}, ${bytes} bytes`);
+  return exitCode.ok;
+}
+
+async function saveTo(file: string, args: Arguments, interrupted: AbortSignal): Promise<CopiedState> {
   const savedAt = Date.now();
-  const disk = fileDisk(dirname(resolve(file)));
-  const writer = new BackupWriter(disk, basename(file), systemEnvironment.randomId());
+  const writer = new BackupWriter(fileDisk(dirname(resolve(file))), basename(file), systemEnvironment.randomId());
+  let taking: Promise<void> = Promise.resolve();
+  const take = (chunk: Uint8Array): Promise<void> => {
+    taking = done((taken) => writer.chunk(chunk, taken));
+    return taking;
+  };
   try {
     await done((begun) => writer.begin(begun));
-    const { at, chunks, clusterId, machines } = await copyState({
+    const copied = await copyState({
       cluster: parseClusterList(args.text("cluster")).map(({ url }) => url),
       environment: systemEnvironment,
       transport: webSocket(),
-      timeoutMs: args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1),
-      take: (chunk) => done((taken) => writer.chunk(chunk, taken)),
+      timeoutMs: args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1, MAX_TIMEOUT_MS),
+      take,
+      signal: interrupted,
     });
+    const { at, clusterId, machines } = copied;
     await done((finished) => writer.finish({ clusterId, at, savedAt, machines }, finished));
-    const bytes = await sizeOf(file);
-    if (args.has("json")) terminal.data(JSON.stringify({ file, clusterId, at, chunks, bytes }));
-    else terminal.data(`${file}: the state of cluster ${clusterId} at ${placeOf(at)}, ${bytes} bytes`);
-    return exitCode.ok;
+    return copied;
   } catch (error) {
-    // Why it failed is what counts, not what else the disk refuses.
+    // Why it failed is what counts, not what else the disk refuses. No file is closed while it is written to.
+    await taking.catch(() => {});
     await done((abandoned) => writer.abandon(abandoned)).catch(() => {});
     throw error;
   }
@@ -108,10 +124,8 @@ async function restore(file: string, args: Arguments, terminal: Terminal): Promi
   checkApart(directories);
   const members = directories.map(([id]): Member => ({ id, incarnation: newIncarnation(), url: urls[id]! }));
   const cluster = clusterOfCopy(newClusterId(), savedState(disk, backup), members, skip);
-  await makeAll(
-    cluster,
-    directories.map(([, directory], index) => ({ directory, member: members[index]! })),
-  );
+  const wanted = directories.map(([, directory], index) => ({ directory, member: members[index]! }));
+  await interruptible((interrupted) => makeAll(cluster, wanted, interrupted));
   return tell(cluster, backup, directories, Object.keys(urls), args, terminal);
 }
 

@@ -12,8 +12,10 @@ export interface NodeAnswer {
   readonly url: string;
   readonly id: NodeId | undefined;
   readonly status: NodeStatus | undefined;
-  /** Empty for a node that answered. */
+  /** In a word or two; empty for a node that answered. */
   readonly trouble: string;
+  /** What the connection or the node said of that; empty if that is all. */
+  readonly reason: string;
 }
 
 export interface ClusterReport {
@@ -55,7 +57,14 @@ export function reportLines(report: ClusterReport, style: Style): string[] {
     ...report.nodes.map(rowOf),
   ]);
   const head = [headline(report, style), ...membership(report), ...machines(report), ""];
-  return [...head, style.dim(header), ...rows, ...troubles(report, style)];
+  return [
+    ...head,
+    style.dim(header),
+    ...rows,
+    ...pauses(report, style),
+    ...reasons(report),
+    ...troubles(report, style),
+  ];
 }
 
 function headline({ serving, vid, primary, members, nodes }: ClusterReport, style: Style): string {
@@ -73,6 +82,26 @@ function troubles({ nodes }: ClusterReport, style: Style): string[] {
   );
 }
 
+/** Longer than anything takes that is done in slices: the state of a machine that has none. */
+const LONG_PAUSE_MS = 50;
+
+function pauses({ nodes }: ClusterReport, style: Style): string[] {
+  return nodes.flatMap(({ status }) => {
+    if (status === undefined) return [];
+    const { id, snapshotPauseMs, restorePauseMs } = status;
+    const parts = [
+      ...(snapshotPauseMs >= LONG_PAUSE_MS ? [`${Math.round(snapshotPauseMs)} ms to take a snapshot`] : []),
+      ...(restorePauseMs >= LONG_PAUSE_MS ? [`${Math.round(restorePauseMs)} ms to restore one`] : []),
+    ];
+    return parts.length === 0 ? [] : [style.yellow(`${id}: stood still for ${parts.join(", for ")}`)];
+  });
+}
+
+/** Why nodes cannot be reached: a process that does not run, a wrong port, a name that nobody knows. */
+function reasons({ nodes }: ClusterReport): string[] {
+  return nodes.flatMap(({ id, reason }) => (reason === "" ? [] : [`${id ?? "?"}: ${reason}`]));
+}
+
 function membership({ acceptors, members, barred, invited }: ClusterReport): string[] {
   const absent = acceptors.filter((id) => !members.includes(id));
   const named = (what: string, ids: readonly NodeId[]): string[] =>
@@ -81,17 +110,26 @@ function membership({ acceptors, members, barred, invited }: ClusterReport): str
 }
 
 /** What runs, and who could run more: the cluster upgrades once all members can. */
-function machines({ nodes, primary }: ClusterReport): string[] {
+function machines({ nodes, primary, members }: ClusterReport): string[] {
   const statuses = nodes.flatMap(({ status }) => status ?? []);
   const running = statuses.find(({ id }) => id === primary)?.machines ?? [];
   return running.flatMap(({ name, version }) => {
     const newer = statuses.flatMap(({ id, machines: own }) => {
       const newest = own.find((one) => one.name === name)?.able.at(-1) ?? version;
-      return newest > version ? [`${id} could run ${newest}`] : [];
+      return newest > version ? [{ id, newest }] : [];
     });
-    return version > 1 || newer.length > 0 ? [[`machine ${name}: version ${version}`, ...newer].join(", ")] : [];
+    if (version === 1 && newer.length === 0) return [];
+    const could = newer.map(({ id, newest }) => `${id} could run ${newest}`);
+    const couldAll = members.every((id) => newer.some((one) => one.id === id));
+    return [[`machine ${name}: version ${version}`, ...could].join(", "), ...(couldAll ? WHY_NOT_UPGRADED : [])];
   });
 }
+
+/** It takes a moment: this is only for whoever sees it again. */
+const WHY_NOT_UPGRADED: readonly string[] = [
+  "  all members could: if this stays so, migrate has failed, and each node's messages say why. Mend it, and restart each",
+  "  node with that program; those that have not been restarted since keep the cluster at the version before",
+];
 
 function rowOf({ url, id, status, trouble }: NodeAnswer): string[] {
   if (status === undefined) return [id ?? "?", "-", "-", "-", "-", "-", "-", "-", trouble, url];

@@ -2,8 +2,10 @@
  * `viewstamp status`: what every node says of itself, and what that means for the cluster.
  * @module
  */
+
 import { webSocket } from "../../../transports/websocket.ts";
 import { clusterStatus, type StatusAnswer } from "../../client/admin.ts";
+import { MAX_TIMEOUT_MS } from "../../client/options.ts";
 import { systemEnvironment } from "../environment.ts";
 import type { Arguments } from "./arguments.ts";
 import { parseClusterList } from "./cluster-list.ts";
@@ -27,7 +29,7 @@ export const status: Command = {
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const listed = parseClusterList(args.text("cluster"));
-  const timeoutMs = args.number("timeout-ms", 2000, 1);
+  const timeoutMs = args.number("timeout-ms", 2000, 1, MAX_TIMEOUT_MS);
   const named = new Map(listed.map(({ id, url }) => [url, id]));
   const given = await ask([...named.keys()], timeoutMs);
   const heardOf = knownNodes(given).filter(({ url }) => !named.has(url));
@@ -51,7 +53,9 @@ function knownNodes(answers: readonly StatusAnswer[]): readonly { readonly id: s
 }
 
 function nodeAnswer({ url, status, error }: StatusAnswer, named: ReadonlyMap<string, string | undefined>): NodeAnswer {
-  return { url, id: status?.id ?? named.get(url), status, trouble: troubleOf(error) };
+  const trouble = troubleOf(error);
+  const reason = error === undefined || error.message === trouble ? "" : error.message;
+  return { url, id: status?.id ?? named.get(url), status, trouble, reason };
 }
 
 function troubleOf(error: StatusAnswer["error"]): string {

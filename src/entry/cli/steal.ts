@@ -2,6 +2,7 @@
  * `viewstamp steal NAME`: takes a lock from whoever holds it, and gives it to the next in line.
  * @module
  */
+import { MAX_TIMEOUT_MS } from "../../client/options.ts";
 import { connectLocks, type LockInfo } from "../locks.ts";
 import { type Command, clusterOption, DEFAULT_TIMEOUT_MS, timeoutOption } from "./command.ts";
 import { exitCode } from "./exit-codes.ts";
@@ -23,7 +24,7 @@ export const steal: Command = {
   ],
   run: async (args, terminal) => {
     const [name = ""] = args.positionals;
-    const timeoutMs = args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1);
+    const timeoutMs = args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1, MAX_TIMEOUT_MS);
     await using locks = await connectLocks({ cluster: clusterOf(args), owner: "viewstamp steal", timeoutMs });
     const isIt = (one: LockInfo): boolean => one.name === name && one.permits === undefined;
     const held = (await locks.query()).held.filter(isIt);
