@@ -117,7 +117,7 @@ function refuseOldClient(own: Credentials, theirs: ClusterId | undefined): Rejec
   if (refuseCluster(own, theirs) === undefined) return undefined;
   return rejection(
     "WrongCluster",
-    `node "${own.self.id}" belongs to cluster ${own.clusterId()}, this client to cluster ${theirs}: correct the addresses, ` +
+    `node "${own.self.id}" belongs to cluster ${own.clusterId(false)}, this client to cluster ${theirs}: correct the addresses, ` +
       "or, if the cluster was made anew, connect a new client",
   );
 }
