@@ -13,6 +13,8 @@ export interface Closing {
   readonly listener: Listener | undefined;
   /** Closes the storage, or sets it aside. */
   readonly store: (done: Done) => void;
+  /** Whoever comes next goes on with the same storage: that is not over before the storage is. */
+  readonly waitsForStore: boolean;
 }
 
 /** Last words that are not taken by then are lost. */
@@ -20,33 +22,46 @@ const LEAVE_MS = 1_000;
 /** The disk or the network may hang; nobody waits for them any longer. */
 const CLOSE_MS = 3_000;
 
-export function closeDown({ environment, leave, listener, store }: Closing, done: Done): void {
-  let waiting = 2;
+/** Gives what is to be called if there is no time any more to wait for the storage. */
+export function closeDown({ environment, leave, listener, store, waitsForStore }: Closing, done: Done): () => void {
   let failure: Error | undefined;
-  const finish = (): void => {
-    waiting = 0;
+  let mustWait = waitsForStore;
+  let isStored = false;
+  let isGone = false;
+  let isLate = false;
+  let isOver = false;
+  const look = (): void => {
+    if (isOver || !(isStored ? isGone || isLate : isLate && !mustWait)) return;
+    isOver = true;
     deadline.cancel();
     done(failure);
   };
-  const deadline = environment.setTimer(CLOSE_MS, finish);
-  const closed = (error?: Error): void => {
-    failure ??= error;
-    if (--waiting === 0) finish();
+  const deadline = environment.setTimer(CLOSE_MS, () => {
+    isLate = true;
+    look();
+  });
+  store((error) => {
+    failure = error;
+    isStored = true;
+    look();
+  });
+  const closed = (): void => {
+    isGone = true;
+    look();
   };
-  store(closed);
-  let gone = false;
+  let left = false;
   const goneFrom = (): void => {
-    if (gone) return;
-    gone = true;
+    if (left) return;
+    left = true;
     patience.cancel();
-    if (listener === undefined) closed();
     // An address that cannot be given up is no reason to go on.
-    else
-      listener.close().then(
-        () => closed(),
-        () => closed(),
-      );
+    if (listener === undefined) closed();
+    else listener.close().then(closed, closed);
   };
   const patience = environment.setTimer(LEAVE_MS, goneFrom);
   leave(goneFrom);
+  return () => {
+    mustWait = false;
+    look();
+  };
 }

@@ -48,6 +48,8 @@ export class Life {
   #stopTimer: Timer | undefined;
   #vigil: Timer | undefined;
   #over = false;
+  /** What is over waits no longer than it must. */
+  #hurry: () => void = () => {};
 
   constructor(setup: ReplicaSetup, listenAt: string, owner: LifeOwner) {
     this.#setup = setup;
@@ -60,6 +62,7 @@ export class Life {
 
   /** Gracefully: the node hands over first. */
   stop(): void {
+    this.#hurry();
     const end = (): void => this.#end({ kind: "stopped" }, false);
     if (this.#rooms === undefined) end();
     if (this.#over || this.#stopTimer !== undefined) return;
@@ -70,6 +73,7 @@ export class Life {
 
   /** Without a word to anyone. */
   kill(): void {
+    this.#hurry();
     this.#end({ kind: "stopped" }, true);
   }
 
@@ -199,8 +203,9 @@ export class Life {
       leave: (left: () => void) => this.#leave(reasonOf(ending), abrupt, left),
       listener: this.#listener,
       store: (done: Done) => this.#store(ending, done),
+      waitsForStore: ending.kind === "setAside",
     };
-    closeDown(closing, (error) => {
+    this.#hurry = closeDown(closing, (error) => {
       const lost = error !== undefined && ending.kind === "setAside";
       this.#owner.ended(lost ? { kind: "failed", error: storageFailure(error) } : ending);
     });

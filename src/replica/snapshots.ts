@@ -91,6 +91,9 @@ class Saving {
   #turnMs = 0;
   #turnWatched = false;
   #waitsForTurn = false;
+  /** All of it is written; whether it still can be given up, only the storage knows. */
+  #isCommitting = false;
+  #isAbandoned = false;
   #over = false;
 
   constructor(at: Viewstamp, chunks: Iterator<Uint8Array>, pauseMs: number, options: SnapshotsOptions) {
@@ -105,7 +108,8 @@ class Saving {
 
   abandon(): void {
     if (this.#over) return;
-    this.#over = true;
+    this.#isAbandoned = true;
+    this.#over = !this.#isCommitting;
     this.#writer.abort();
     this.#chunks.return?.();
   }
@@ -127,7 +131,7 @@ class Saving {
     this.#watchTurn();
     const chunk = this.#measured();
     if (this.#over) return;
-    if (chunk === undefined) this.#writer.commit((error) => this.#committed(error));
+    if (chunk === undefined) this.#commit();
     else this.#writer.write(chunk, (error) => this.#wrote(error));
   }
 
@@ -155,10 +159,15 @@ class Saving {
     else this.#waitsForTurn = true;
   }
 
+  #commit(): void {
+    this.#isCommitting = true;
+    this.#writer.commit((error) => this.#committed(error));
+  }
+
+  /** If it was too late to give it up it is the newest, and the one before it is gone: that has to be known. */
   #committed(error: Error | undefined): void {
-    if (this.#over) return;
     if (error !== undefined) {
-      this.#failed(error);
+      if (!this.#isAbandoned) this.#failed(error);
       return;
     }
     this.#over = true;

@@ -63,9 +63,11 @@ class LogStorage implements Storage {
       if (error !== undefined) return refuse(error);
       recover(disk, randomId, (damage, recovered) => {
         const fault = damage ?? lost;
-        if (fault !== undefined) return disk.unlock(() => refuse(fault));
-        this.#begin(recovered!);
-        done(undefined, recovered!.state);
+        const refused = (): void => disk.unlock(() => refuse(fault!));
+        if (recovered === undefined) return refused();
+        if (fault !== undefined) return recovered.segment.file.close(refused);
+        this.#begin(recovered);
+        done(undefined, recovered.state);
       });
     };
     disk.lock(locked, (error) => {
@@ -113,16 +115,17 @@ class LogStorage implements Storage {
   setAside(reason: string, clusterId: ClusterId | undefined, done: Done): void {
     const { disk, randomId, defer } = this.#options;
     const refusal = this.#refusal;
-    if (refusal !== undefined) return defer(() => done(refusal));
-    this.#finish((closed) => {
-      if (closed !== undefined) return done(closed);
+    if (this.#log === undefined || this.#isClosing) return defer(() => done(refusal));
+    const ended: Done = (error) => disk.unlock((failure) => done(wrapped(error ?? failure, disk.name)));
+    this.#finish((error) => {
+      const fault = refusal ?? error;
+      // A disk that has failed is left alone; what is open is closed all the same.
+      if (fault !== undefined) return ended(fault);
       disk.list(
-        then(done, (files) => {
+        then(ended, (files) => {
           const inventory = takeInventory(files);
           const note = { clusterId, reason, from: numberAbove(inventory) };
-          setFilesAside(disk, note, randomId(), inventory, (error) => {
-            disk.unlock((failure) => done(wrapped(error ?? failure, disk.name)));
-          });
+          setFilesAside(disk, note, randomId(), inventory, ended);
         }),
       );
     });

@@ -45,7 +45,8 @@ export class LogWriter {
   /** Durable, and not yet acknowledged: the mark is missing. */
   #unmarked: Done[] = [];
   #isBusy = false;
-  #hasFailed = false;
+  /** What every write from now on meets. */
+  #failure: Error | undefined;
   #idle: (() => void) | undefined;
 
   constructor(options: LogWriterOptions) {
@@ -56,13 +57,15 @@ export class LogWriter {
   }
 
   write(records: readonly LogRecord[], done: Done): void {
+    const failure = this.#failure;
+    if (failure !== undefined) return this.#options.defer(() => done(failure));
     this.#queue.push({ records, done });
     this.#next();
   }
 
   /** Calls back once nothing is under way or waiting; at once if so, or after a failure. */
   whenIdle(callback: () => void): void {
-    if (this.#hasFailed || (!this.#isBusy && this.#queue.length === 0)) callback();
+    if (this.#failure !== undefined || (!this.#isBusy && this.#queue.length === 0)) callback();
     else this.#idle = callback;
   }
 
@@ -71,7 +74,7 @@ export class LogWriter {
   }
 
   #next(): void {
-    if (this.#isBusy || this.#hasFailed) return;
+    if (this.#isBusy || this.#failure !== undefined) return;
     const wanted = this.#queue.length > 0;
     const isFull = this.#bytes - this.#segment.from >= this.#options.segmentBytes;
     if (wanted && !isFull) this.#commit(this.#queue.splice(0));
@@ -141,8 +144,8 @@ export class LogWriter {
         inTurn(
           [(next) => old.file.append(seal, next), (next) => old.file.sync(next), (next) => old.file.close(next)],
           (error) => {
-            if (error !== undefined) return this.#fail(error);
-            this.#begin(made);
+            if (error === undefined) this.#begin(made);
+            else made.file.close(() => this.#fail(error));
           },
         );
       }),
@@ -181,8 +184,8 @@ export class LogWriter {
   }
 
   #fail(error: Error): void {
-    this.#hasFailed = true;
     const reported = this.#options.failed(error);
+    this.#failure = reported;
     const unanswered = [...this.#unmarked, ...this.#committing, ...this.#queue.map(({ done }) => done)];
     this.#unmarked = [];
     this.#committing = [];

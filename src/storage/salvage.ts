@@ -9,10 +9,11 @@ import type { Viewstamp } from "../protocol/view.ts";
 import type { DiskReader, FileInfo, Got } from "./disk.ts";
 import { examine, type Finding, findSnapshot, whatLacks } from "./examination.ts";
 import { Damage } from "./faults.ts";
-import { asideName, segmentName, takeInventory } from "./names.ts";
+import { asideName, type Inventory, segmentName, takeInventory } from "./names.ts";
 import type { Facts } from "./records.ts";
 import type { Remembered } from "./remembered.ts";
 import { Replay } from "./replay.ts";
+import { namesBelow } from "./set-aside.ts";
 import type { StoredSnapshot } from "./snapshot-reader.ts";
 import { then } from "./steps.ts";
 
@@ -39,7 +40,7 @@ export function salvage(disk: DiskReader, done: Got<Salvaged>): void {
     { keepsEntries: false },
     then(failed, (finding) => {
       const from = asideOf(finding);
-      if (from !== undefined) return read(asideReader(disk, from), true, done);
+      if (from !== undefined) return read(asideReader(disk, finding.files, from), true, done);
       if (finding.verdict.type === "empty") return failed(new Damage(`there is no data in ${disk.name}`));
       read(disk, false, done);
     }),
@@ -53,22 +54,23 @@ function asideOf({ note, verdict }: Finding): number | undefined {
   return isReplaced ? undefined : note.from;
 }
 
-/** The files set aside with this number, under the names that they had. */
-function asideReader(disk: DiskReader, from: number): DiskReader {
+/** The files set aside with this number, under the names that they had; a crash may have kept some from being renamed. */
+function asideReader(disk: DiskReader, files: Inventory, from: number): DiskReader {
   const prefix = asideName("", from);
+  const renamed = [...files.bytesOf.keys()].filter((name) => name.startsWith(prefix));
+  const nameOf = new Map<string, string>([
+    ...namesBelow(files, from).map((name) => [name, name] as const),
+    ...renamed.map((name) => [name.slice(prefix.length), name] as const),
+  ]);
   return {
     name: disk.name,
-    list: (done) =>
-      disk.list((error, files) =>
-        done(
-          error,
-          files
-            ?.filter(({ name }) => name.startsWith(prefix))
-            .map(({ name, bytes }) => ({ name: name.slice(prefix.length), bytes })),
-        ),
-      ),
-    read: (name, offset, length, done) => disk.read(asideName(name, from), offset, length, done),
+    list: (done) => disk.list((error) => done(error, error === undefined ? listed(nameOf, files) : undefined)),
+    read: (name, offset, length, done) => disk.read(nameOf.get(name) ?? name, offset, length, done),
   };
+}
+
+function listed(nameOf: ReadonlyMap<string, string>, { bytesOf }: Inventory): FileInfo[] {
+  return [...nameOf].map(([name, now]) => ({ name, bytes: bytesOf.get(now) ?? 0 }));
 }
 
 function read(disk: DiskReader, wasAside: boolean, done: Got<Salvaged>): void {

@@ -44,13 +44,18 @@ export function setFilesAside(disk: Disk, note: Note, randomId: string, inventor
 
 /** Gives every segment and snapshot below `from` a name under which it is no longer read. */
 export function renameAside(disk: Disk, from: number, inventory: Inventory, done: Done): void {
-  const old = [
-    ...[...inventory.strays, ...inventory.segments].filter((number) => number < from).map(segmentName),
-    ...inventory.snapshots.filter((number) => number < from).map(snapshotName),
-  ];
+  const old = namesBelow(inventory, from);
   if (old.length === 0) return done(undefined);
   const renames = old.map((name) => (next: Done) => disk.rename(name, asideName(name, from), next));
   inTurn([...renames, (next) => disk.syncDirectory(next)], done);
+}
+
+/** Segments and snapshots that a note with this number sets aside, and that have their old names still. */
+export function namesBelow({ strays, segments, snapshots }: Inventory, from: number): string[] {
+  return [
+    ...[...strays, ...segments].filter((number) => number < from).map(segmentName),
+    ...snapshots.filter((number) => number < from).map(snapshotName),
+  ];
 }
 
 /** The note of this directory. An error is `Damage` if it cannot be read. */

@@ -242,6 +242,31 @@ test("data set aside begins a new life in the same replica, at the same address"
   assert.ok((await visit(stage)).reply().accepted);
 });
 
+test("a disk that takes long to set its data aside is waited for: the data still belongs to the life before", async () => {
+  for (const ends of ["by itself", "by a stop"] as const) {
+    const stage = new Stage();
+    const replica = await stage.start();
+    const setAside = stage.disk.setAside.bind(stage.disk);
+    let finish = (): void => {};
+    stage.disk.setAside = (reason, clusterId, done) => {
+      finish = () => setAside(reason, clusterId, done);
+    };
+    stage.core.answer = (event) => (event.type === "tick" ? [{ type: "setAside", reason: "it lacks entry 4" }] : []);
+    await stage.world.run(10_000);
+    assert.equal([stage.disk.calls.filter((call) => call === "open").length, stage.of("stopped").length], [1, 0]);
+    if (ends === "by a stop") {
+      const stopped = replica.stop();
+      await stage.world.run(3100);
+      await stopped;
+      assert.is(stage.of("stopped").length, 1);
+    }
+    stage.core.answer = () => [];
+    finish();
+    await stage.world.run(50);
+    assert.is(stage.disk.calls.filter((call) => call === "open").length, ends === "by itself" ? 2 : 1);
+  }
+});
+
 test("a graceful stop lets the core hand over, and its last words leave", async () => {
   const stage = new Stage();
   const replica = await stage.start();

@@ -1,6 +1,7 @@
 // Snapshots in slices: what they cost a turn, and what ends them.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { Done } from "../../src/protocol/storage.ts";
 import type { Effect } from "../../src/rsm/events.ts";
 import { Stage } from "./stories.ts";
 
@@ -78,6 +79,34 @@ test("a snapshot to receive abandons the one that is being taken", async () => {
     stage.disk.calls.filter((call) => call !== "open"),
     ["writeSnapshot", "abort", "writeSnapshot"],
   );
+});
+
+/** Its snapshots are durable when the test says so. */
+function holdCommits(stage: Stage): Done[] {
+  const held: Done[] = [];
+  const write = stage.disk.writeSnapshot.bind(stage.disk);
+  stage.disk.writeSnapshot = () => ({ ...write(), commit: (done) => void held.push(done) });
+  return held;
+}
+
+test("a snapshot that becomes the newest though another is to be received is told, for the one before it is gone", async () => {
+  const stage = new Stage();
+  const replica = await stage.start();
+  const [ended, commits] = [replica.stopped, holdCommits(stage)];
+  let hasStopped = false;
+  ended.then(() => {
+    hasStopped = true;
+  });
+  await perform(stage, { type: "saveSnapshot", at, chunks: chunks(stage, 3, 1) });
+  await perform(stage, { type: "receiveSnapshot", at: { vid: 2, seqno: 9 } });
+  commits[0]?.(undefined);
+  await stage.world.run(50);
+  assert.equal(stage.core.of("snapshotSaved"), [{ type: "snapshotSaved", snapshot: { at, chunks: 3 }, pauseMs: 3 }]);
+  await perform(stage, { type: "saveSnapshot", at, chunks: chunks(stage, 3, 1) });
+  await perform(stage, { type: "receiveSnapshot", at: { vid: 2, seqno: 9 } });
+  commits[1]?.(new Error("this snapshot was aborted"));
+  await stage.world.run(50);
+  assert.equal([stage.core.of("snapshotSaved").length, hasStopped], [1, false]);
 });
 
 test("a received snapshot is stored in order and installed after what was written before it", async () => {

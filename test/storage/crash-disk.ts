@@ -38,6 +38,8 @@ export class CrashDisk implements Disk {
   readonly name = "the test disk";
   /** How many operations there have been. */
   operations = 0;
+  /** Files that are open. */
+  handles = 0;
   /** Power is lost in this operation. */
   crashAt: number = Number.POSITIVE_INFINITY;
   /** These operations fail. */
@@ -140,7 +142,12 @@ export class CrashDisk implements Disk {
     });
   }
 
+  get isLocked(): boolean {
+    return this.#isLocked;
+  }
+
   #handle(inode: Inode): DiskFile {
+    this.handles++;
     return {
       append: (bytes, done) =>
         this.#do("append", done, () => {
@@ -158,7 +165,10 @@ export class CrashDisk implements Disk {
           inode.bytes = inode.bytes.slice(0, length);
           inode.synced = Math.min(inode.synced, length);
         }),
-      close: (done) => this.#do("close", done, () => {}),
+      close: (done) =>
+        this.#do("close", done, () => {
+          this.handles--;
+        }),
     };
   }
 

@@ -7,7 +7,7 @@ import { readChunk } from "../../src/storage/snapshot-reader.ts";
 import { differenceOf } from "../protocol/arbitraries.ts";
 import { hexOf } from "../protocol/hex.ts";
 import { CrashDisk } from "./crash-disk.ts";
-import { close, open } from "./drive.ts";
+import { close, codeOf, open, setAside } from "./drive.ts";
 import { at, filesOf, life, SMALL_SEGMENT, storageOn } from "./life.ts";
 import { after, chunkOf, EMPTY, entriesFrom, type Happening, single, viewNumbered } from "./model.ts";
 
@@ -155,6 +155,29 @@ test("of a log with a stranger's segment behind a gap gives the log", async () =
   const found = (await salvaged(new Map(files).set("log-00000007", other.get("log-00000001")!))) as Salvaged;
   assert.is(found.entries.length, 7);
   assert.match(found.damage ?? "", "log-00000007 was written as log-00000001");
+});
+
+test("gives all of data whose setting aside was interrupted, at whichever file", async () => {
+  const files = await filesOf(life.slice(0, 15), 400);
+  const whole = (await salvaged(files)) as Salvaged;
+  for (let spared = 0; spared <= files.size; spared++) {
+    const disk = new CrashDisk(new Map([...files].map(([name, bytes]) => [name, bytes.slice()])));
+    const storage = storageOn(disk);
+    await open(storage);
+    let renames = 0;
+    // The first gives the note its name.
+    disk.fails = (operation) => operation === "rename" && renames++ > spared;
+    const fault = await codeOf(setAside(storage, "why", "c1"));
+    assert.is(fault, spared < files.size ? "StorageFailed" : "none");
+    const found = (await salvaged(disk.contents)) as Salvaged;
+    assert.not.instance(found, Error, `${spared} renamed: ${String(found)}`);
+    assert.is(textOf(found.base, found.entries), textOf(whole.base, whole.entries));
+    assert.equal([found.wasAside, found.damage, found.snapshot?.note.at], [true, undefined, whole.snapshot?.note.at]);
+    const chunk = await new Promise<Uint8Array>((resolve) => {
+      readChunk(found.disk, found.snapshot!, 0, (_, bytes) => resolve(bytes!));
+    });
+    assert.is(differenceOf(chunk, chunkOf(whole.snapshot!.note.at, 0)), "");
+  }
 });
 
 test("gives nothing where nothing is", async () => {
