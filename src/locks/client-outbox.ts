@@ -19,17 +19,6 @@ const MOST_UNDER_WAY = 256;
 /** Trying again may help. All commands of the lock machine may be repeated in the session they were made for. */
 const passing: readonly ErrorCode[] = ["Busy", "NoQuorum", "Overloaded", "Timeout"];
 
-/** No node lets this client in, as far as it knows their addresses; its session lives on, and they may again. */
-const refusals: readonly ErrorCode[] = [
-  "WrongCluster",
-  "WrongProtocol",
-  "WrongMachine",
-  "OptionsDisagree",
-  "BadMessage",
-  "InvalidOptions",
-  "Internal",
-];
-
 /** Until these are done, or the session is over, nobody else can have the lock. */
 const returning: readonly LockCommand[] = ["cancel", "release", "settle"];
 
@@ -139,8 +128,9 @@ export function isPassing(error: unknown): boolean {
   return error instanceof ViewstampError && passing.includes(error.code);
 }
 
+/** No node lets this client in, but its session lives on, and one may again. Such errors name a node; a machine's do not. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof ViewstampError && refusals.includes(error.code);
+  return error instanceof ViewstampError && error.data["url"] !== undefined;
 }
 
 function sessionOver(session: SessionId): ViewstampError {
