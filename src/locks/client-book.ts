@@ -16,6 +16,11 @@ export class ClaimBook {
     return this.#xids;
   }
 
+  /** How many there are. */
+  get size(): number {
+    return this.#claims.size;
+  }
+
   get hasUnanswered(): boolean {
     return this.#unanswered.size > 0;
   }

@@ -158,7 +158,7 @@ export class Cache {
   /** The cluster leaves this lock to us. */
   keep(claim: Claim): void {
     if (this.#keepings.has(claim.name)) return;
-    if (this.#keepings.size >= this.#limits.size && !this.#evict()) return;
+    if (this.#keepings.size >= this.#limits.size && !this.evict()) return;
     const keeping: Keeping = { claim, waiting: [], usedIn: this.#round, isRefilling: false };
     claim.keeping = keeping;
     this.#keepings.set(claim.name, keeping);
@@ -256,8 +256,8 @@ export class Cache {
     return now < until && claim.keeping !== undefined;
   }
 
-  /** Makes room, at the cost of who was idle longest. */
-  #evict(): boolean {
+  /** Makes room, at the cost of who was idle longest; `false`: all that is kept is in use. */
+  evict(): boolean {
     let oldest: Keeping | undefined;
     for (const keeping of this.#keepings.values()) {
       const isIdle = keeping.claim.uses.length === 0;

@@ -14,6 +14,7 @@ import { closedError, type LossReason, lossOf, refusalOf, stolenError } from "./
 import type { GroupTerms, Terms, Wish } from "./client-options.ts";
 import { Outbox } from "./client-outbox.ts";
 import { endUses, Returns, tenureOf } from "./client-returns.ts";
+import { MAX_REQUESTS_PER_SESSION } from "./machine-grants.ts";
 import {
   type Acquisition,
   acquireAllReplySchema,
@@ -36,6 +37,8 @@ export interface ClaimsObserver {
   freed(claim: Claim): void;
   /** It is not to be handed out any more. */
   withdrawn(claim: Claim): void;
+  /** Another claim needs room: lets go of a kept lock that is not in use, if there is one. */
+  crowded(): boolean;
   /** No kept lock of this client is worth anything any more; gives who waited for one. */
   cleared(): ClaimWaiter[];
   /** One request more has been answered, or will not be. */
@@ -92,6 +95,7 @@ export class Claims implements ClaimKeeper {
 
   /** Asks the cluster for a lock; only while there is a session. */
   open(session: SessionId, terms: Terms, ageMs: number, waiter: ClaimWaiter): Claim {
+    this.#makeRoom(1);
     const claim = this.#ask(session, terms.name, terms, waiter);
     const { permits } = terms;
     const keep = this.#mayKeep(terms) && permits === 0;
@@ -109,6 +113,7 @@ export class Claims implements ClaimKeeper {
   /** Asks for several locks at once. */
   openAll(session: SessionId, terms: GroupTerms, ageMs: number, waiters: readonly ClaimWaiter[]): Claim[] {
     const { names } = terms;
+    this.#makeRoom(names.length);
     const claims = waiters.map((waiter, index) => this.#ask(session, names[index] as string, terms, waiter));
     const keep = this.#mayKeep(terms);
     const input: GroupAcquisition = { names, ...this.#wanted(claims[0] as Claim, terms, ageMs), keep };
@@ -121,6 +126,11 @@ export class Claims implements ClaimKeeper {
         },
       );
     return claims;
+  }
+
+  /** What is only kept must not be why the cluster refuses a request: it goes back before. */
+  #makeRoom(count: number): void {
+    while (this.#book.size + count > MAX_REQUESTS_PER_SESSION && this.#observer.crowded());
   }
 
   #ask(session: SessionId, name: string, { mode }: Wish, waiter: ClaimWaiter): Claim {

@@ -19,6 +19,9 @@ const MOST_UNDER_WAY = 256;
 /** Trying again may help. All commands of the lock machine may be repeated in the session they were made for. */
 const passing: readonly ErrorCode[] = ["Busy", "NoQuorum", "Overloaded", "Timeout"];
 
+/** Until these are done, or the session is over, nobody else can have the lock. */
+const returning: readonly LockCommand[] = ["cancel", "release", "settle"];
+
 interface Post {
   readonly number: number;
   readonly session: SessionId;
@@ -100,7 +103,7 @@ export class Outbox {
       },
       (error: unknown) => {
         this.#underWay.delete(post);
-        if (isPassing(error)) this.#sendLater(post);
+        if (isPassing(error) || (returning.includes(post.command) && isRefusal(error))) this.#sendLater(post);
         else post.reject(error);
         this.#send();
       },
@@ -123,6 +126,11 @@ export class Outbox {
 /** Whether the same may succeed a little later. */
 export function isPassing(error: unknown): boolean {
   return error instanceof ViewstampError && passing.includes(error.code);
+}
+
+/** No node lets this client in, but its session lives on, and one may again. Such errors name a node; a machine's do not. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ViewstampError && error.data["url"] !== undefined;
 }
 
 function sessionOver(session: SessionId): ViewstampError {

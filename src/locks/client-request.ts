@@ -95,6 +95,11 @@ export abstract class LineRequest {
     const { signal } = this.#wish;
     this.settle();
     this.#takeBack = takeBack;
+    if (signal?.aborted === true) {
+      // The abort is being told, and whoever was told before this request has given the lock back.
+      this.#aborted();
+      return;
+    }
     if (signal !== undefined) onAbort(signal, this.#aborted);
     this.desk.line.handOver(signal !== undefined, () => {
       if (this.#takeBack === undefined) return;

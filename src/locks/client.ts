@@ -70,6 +70,7 @@ export class LockClient {
       kept: (claim) => cache.keep(claim),
       freed: ({ keeping }) => keeping !== undefined && cache.freed(keeping),
       withdrawn: ({ keeping }) => keeping !== undefined && cache.withdraw(keeping),
+      crowded: () => cache.evict(),
       cleared: () => cache.clear(),
       answered: () => line.answered(),
     });

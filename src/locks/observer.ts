@@ -52,7 +52,12 @@ export function observeLeader(
     const range = `a number from ${LEAST_INTERVAL_MS} to ${MAX_TIMEOUT_MS}`;
     throw new ViewstampError("InvalidOptions", `intervalMs must be ${range}, not ${String(intervalMs)}`);
   }
-  return new Observer(core, name, intervalMs, firstOf([ended, signal])).leaders();
+  return begun(() => new Observer(core, name, intervalMs, firstOf([ended, signal])));
+}
+
+/** An observation that nobody ever asks for anything has no end either, and so must hold on to nothing. */
+async function* begun(begin: () => Observer): AsyncGenerator<Leader | undefined, void, undefined> {
+  yield* begin().leaders();
 }
 
 class Observer {

@@ -392,4 +392,22 @@ test("a handler that throws harms neither the client nor other handlers", async 
   assert.is(changes.at(-1)?.type, "lost");
 });
 
+test("a call that ends because every node refuses the client says so by the node; the session lives on", async () => {
+  const { world, a, client, changes } = await opened();
+  a.answer = onlySessions;
+  const call = watch(client.execute("m", "c", 1));
+  await world.settle();
+  const { reply } = a;
+  a.reply = { accepted: false, code: "WrongMachine", text: "another" };
+  a.end.close();
+  await world.pass(20);
+  assert.is(call.code, "WrongMachine");
+  assert.is(call.error?.data?.["url"], a.url);
+  a.reply = reply;
+  a.answer = obey;
+  await world.pass(1500);
+  assert.is(changes.length, 1);
+  assert.ok(client.session);
+});
+
 test.run();

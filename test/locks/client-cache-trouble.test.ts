@@ -310,4 +310,15 @@ test("close loses what is in use, and gives back what is kept", async () => {
   assert.is(world.clock.timers, 0);
 });
 
+test("what is only kept does not count when the cluster is asked for as many locks as it allows", async () => {
+  const { world, a } = setUp();
+  for (const name of ["a", "b", "c"]) await keep(world, a, name);
+  const names = (group: number): string[] => Array.from({ length: 64 }, (_, n) => `${group}/${n}`);
+  const all = Array.from({ length: 256 }, (_, group) => a.locks.acquireAll(names(group)));
+  await inTime(world, Promise.all(all));
+  const more = watch(a.locks.acquire("more"));
+  await world.clock.advance(10);
+  assert.is(codeOf(more.error), "Overloaded");
+});
+
 test.run();

@@ -71,6 +71,29 @@ eitherWay("an abort in the turn in which the lock is given back wins over the gr
   assert.is(await timersLeft(world), 0);
 });
 
+eitherWay("an abort ends a wait, also if a listener that hears of it before gives the lock back", async (cache) => {
+  const world = new World({ cache });
+  const { locks } = world.client();
+  const lock = await inTime(world, locks.acquire("x"));
+  const controller = new AbortController();
+  const { signal } = controller;
+  signal.addEventListener("abort", () => void lock.release());
+  let called = false;
+  const aborted = watch(
+    locks.request("x", { signal }, () => {
+      called = true;
+    }),
+  );
+  const behind = watch(locks.request("x", () => "mine"));
+  await world.clock.advance(10);
+  controller.abort(new RangeError("enough"));
+  await world.clock.advance(10);
+  assert.is(codeOf(aborted.error), "RangeError");
+  assert.not(called);
+  assert.is(behind.value, "mine");
+  assert.equal(await held(world), []);
+});
+
 eitherWay("a callback may abort a request that was granted with it, and has not been called", async (cache) => {
   const world = new World({ cache });
   const { locks } = world.client();

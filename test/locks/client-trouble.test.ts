@@ -398,6 +398,48 @@ eitherWay("a refusal that trying again cannot help rejects the request", async (
   assert.equal(await held(world), []);
 });
 
+eitherWay(
+  "what is given back while every node refuses the client goes back when one lets it in again",
+  async (cache) => {
+    const world = new World({ cache });
+    const [a, b] = [world.client(), world.client()];
+    const lock = await inTime(world, a.locks.acquire("x"));
+    const controller = new AbortController();
+    const aborted = watch(b.locks.acquire("x", { signal: controller.signal }));
+    await world.clock.advance(20);
+    const refusal = { code: "WrongMachine", isExecuted: false, data: { url: "memory://a" } } as const;
+    b.core.failures.push(refusal);
+    controller.abort();
+    await world.clock.advance(20);
+    assert.ok(aborted.error);
+    a.core.failures.push(refusal, refusal);
+    const released = watch(lock.release());
+    const next = watch(world.client().locks.acquire("x"));
+    await world.clock.advance(2000);
+    assert.ok(released.isSettled && released.error === undefined);
+    assert.ok(next.value);
+  },
+);
+
+test("a use is not lost because the cluster could not be told of it while every node refused the client", async () => {
+  const world = new World({ cache: {} });
+  const [a, b] = [world.client(), world.client()];
+  const lock = await inTime(world, a.locks.acquire("x"));
+  a.core.failures.push({ code: "WrongCluster", isExecuted: false, data: { url: "memory://a" } });
+  assert.is(await inTime(world, b.locks.acquire("x", { ifAvailable: true })), null);
+  lock.assertHeld();
+});
+
+test("a machine that does not know what it is asked to undo is asked once", async () => {
+  const world = new World({ cache: false });
+  const { locks, core } = world.client();
+  const lock = await inTime(world, locks.acquire("x"));
+  core.failures.push({ code: "WrongMachine", isExecuted: false });
+  const released = watch(lock.release());
+  await world.clock.advance(2000);
+  assert.is(codeOf(released.error), "WrongMachine");
+});
+
 eitherWay("notices that nobody understands are left alone", async (cache) => {
   const world = new World({ cache });
   const { locks, core } = world.client();

@@ -273,6 +273,14 @@ eitherWay("an observer is told who leads, and of each change, and ends with its 
   assert.is(await timersLeft(world), 0);
 });
 
+test("an observation that is never looked at leaves nothing behind", async () => {
+  const { locks } = candidate(new World(), "observer");
+  const { controller, listeners } = counted();
+  locks.observe("x", { signal: controller.signal });
+  await locks.observe("x", { signal: controller.signal }).return(undefined);
+  assert.is(listeners.size, 0);
+});
+
 eitherWay("an observer shows the term, asks only for its own name, and outlasts trouble", async (cache) => {
   const world = newWorld(cache);
   const { locks } = candidate(world, "a");

@@ -217,7 +217,7 @@ export class FakeCore implements ClientCore {
   /** Commands as they were executed. */
   readonly done: string[] = [];
   /** The next commands fail so, each with one of these. */
-  readonly failures: { code: ErrorCode; isExecuted: boolean }[] = [];
+  readonly failures: { code: ErrorCode; isExecuted: boolean; data?: { readonly url: string } }[] = [];
   /** Opening a session fails so, one after the other. */
   readonly openFailures: ErrorCode[] = [];
   readonly ttlMs = 10_000;
@@ -280,7 +280,8 @@ export class FakeCore implements ClientCore {
       this.#world.clock.setTimer(at - this.#world.clock.now(), () => {
         if (!this.#pending.has(pending)) return;
         const settle = failure?.isExecuted === false ? () => {} : this.#run(session, command, input, resolve, reject);
-        const fail = (): void => reject(new ViewstampError(failure!.code, "planted", { outcomeUnknown: true }));
+        const { data = {} } = failure ?? {};
+        const fail = (): void => reject(new ViewstampError(failure!.code, "planted", { outcomeUnknown: true, data }));
         this.#world.later(this.#world.delays.reply, () => {
           if (this.#pending.delete(pending)) (failure === undefined ? settle : fail)();
         });
