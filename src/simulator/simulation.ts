@@ -39,8 +39,11 @@ const FINISH_MS_PER_ROUND = 400;
 /** After all calls have ended, all nodes are members and equal within this time. */
 const CONVERGE_MS = 60_000;
 const SETTLE_MS = 1000;
-/** A view that was all but chosen in the trouble may be run to its end when all are equal; after that none is made any more. */
-const LATE_VIEWS = 1;
+/**
+ * A view that was all but chosen in the trouble may be run to its end when all are equal, and another lets back whom it leaves
+ * out; after that none is made any more.
+ */
+const LATE_VIEWS = 2;
 /** Of the faults that last, so many come as another node is about to be restarted, most often in good order. */
 const RESTARTED = 0.5;
 const IN_GOOD_ORDER = 0.7;
