@@ -64,7 +64,7 @@ export class SimDisk {
     this.random = host.world.random.fork(`disk ${host.name}`);
   }
 
-  /** Whether a sync was a lie since the last wipe: then nothing may be expected of it after a loss of power. */
+  /** Whether a sync of this disk was a lie: then nothing may be expected of it after a loss of power. */
   get lied(): boolean {
     return this.#lied;
   }
@@ -91,18 +91,13 @@ export class SimDisk {
     };
   }
 
-  /** Everything is gone, as after a new disk was put in. */
-  wipe(): void {
+  /** An empty disk takes its place; gives what puts this one back. */
+  takeOut(): () => void {
+    const [files, durable, changes, lied] = [this.#files, this.#durable, this.#changes, this.#lied];
     this.#files = new Map();
     this.#durable = new Map();
     this.#changes = [];
     this.#lied = false;
-  }
-
-  /** An empty disk takes its place; gives what puts this one back. */
-  takeOut(): () => void {
-    const [files, durable, changes, lied] = [this.#files, this.#durable, this.#changes, this.#lied];
-    this.wipe();
     return () => {
       this.#files = files;
       this.#durable = durable;

@@ -123,19 +123,18 @@ export class SimNode {
 
   /** A new, empty disk; the node must be down. */
   wipe(): void {
-    this.#replaced(new DataFacts(), "gets an empty disk");
-    this.disk.wipe();
+    this.swapDisk();
   }
 
   /** An empty disk takes the place of its own; gives what puts that one back. The node must be down, both times. */
   swapDisk(): () => void {
     const { ledger } = this.#setup;
     const { data } = ledger.facts.node(this.id);
-    const putBack = this.disk.takeOut();
     this.#replaced(new DataFacts(), "gets an empty disk");
+    const putBack = this.disk.takeOut();
     return () => {
-      putBack();
       this.#replaced(data, "gets its old disk back");
+      putBack();
       data.ruined = undefined;
     };
   }
