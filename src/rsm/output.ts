@@ -13,13 +13,20 @@ export class Output implements ConfigOutput {
   #effects: Effect[] = [];
   #records: StorageRecord[] = [];
   #write = 0;
+  #besides = 0;
 
   /** The number of the write that the next record belongs to: all records of a step share one. */
   get nextWrite(): number {
     return this.#write + 1;
   }
 
+  /** How many records that are no entries have been written: views, and the votes for them. */
+  get besides(): number {
+    return this.#besides;
+  }
+
   persist(record: StorageRecord): number {
+    if (record.kind !== "append") this.#besides++;
     this.#records.push(record);
     return this.nextWrite;
   }

@@ -39,6 +39,9 @@ export interface ReplicatedLogSetup {
   readonly restorePauseMs?: number;
 }
 
+/** About what a record that is no entry takes on the disk: a view of three members with their addresses. */
+const BESIDES_BYTES = 256;
+
 export class ReplicatedLog {
   readonly options: CoreOptions;
   readonly config: Config;
@@ -55,6 +58,8 @@ export class ReplicatedLog {
   #continues = false;
   /** Encoded size of what has been executed since the newest snapshot. */
   #sinceSnapshot = 0;
+  /** `output.besides` when the log was last compacted, or an attempt at it was begun. */
+  #besidesBefore = 0;
   /** What that was when the snapshot that is being taken was begun. */
   #sinceSaving = 0;
   #isSaving = false;
@@ -277,9 +282,13 @@ export class ReplicatedLog {
   }
 
   maybeSaveSnapshot(): void {
-    if (this.#isSaving || this.applied === this.#snapshot?.at.seqno) return;
-    const isUpgraded = this.#upgradedAt > (this.#snapshot?.at.seqno ?? ORIGIN.seqno);
-    if (!isUpgraded && this.#sinceSnapshot < this.options.snapshotEveryBytes) return;
+    if (this.#isSaving) return;
+    const { at } = this.#snapshot ?? { at: ORIGIN };
+    const grown = Math.max(this.#sinceSnapshot, (this.output.besides - this.#besidesBefore) * BESIDES_BYTES);
+    if (grown < this.options.snapshotEveryBytes && this.#upgradedAt <= at.seqno) return;
+    this.#besidesBefore = this.output.besides;
+    // Nothing to save: then it is views that the log is full of, and they are among the entries that it keeps.
+    if (this.applied === at.seqno) return this.#compact(at);
     this.#isSaving = true;
     this.#sinceSaving = this.#sinceSnapshot;
     this.output.push({ type: "saveSnapshot", at: this.state.applied, chunks: this.state.snapshot() });
@@ -293,10 +302,15 @@ export class ReplicatedLog {
     if (snapshot.at.seqno <= before.seqno) return;
     this.#snapshot = snapshot;
     this.#sinceSnapshot -= this.#sinceSaving;
-    if (before.seqno <= this.log.base.seqno) return;
-    this.log.startAfter(before);
-    this.switches.startAfter(before.seqno);
-    this.output.persist({ kind: "base", at: before });
+    this.#compact(before);
+  }
+
+  /** Lets the log begin after a place that a snapshot covers. */
+  #compact(at: Viewstamp): void {
+    if (at.seqno <= this.log.base.seqno) return;
+    this.log.startAfter(at);
+    this.switches.startAfter(at.seqno);
+    this.output.persist({ kind: "base", at });
     this.output.path("logCompacted");
   }
 

@@ -234,7 +234,7 @@ test("chunks of a snapshot that come together are restored one a step", () => {
 });
 
 test("a snapshot is taken when so much has been executed, not when so much is in the log", () => {
-  const world = start(["a"], { snapshotEveryBytes: 1000 });
+  const world = start(["a"], { snapshotEveryBytes: 1500 });
   const session = open(world, "a");
   world.sliceMs = 30;
   burst(world, session, MANY);
@@ -244,7 +244,7 @@ test("a snapshot is taken when so much has been executed, not when so much is in
     .slice(1, Number.POSITIVE_INFINITY)
     .filter(({ seqno }) => seqno <= (core.snapshot?.at.seqno ?? 0));
   const covered = entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
-  assert.ok(covered >= 1000, `a snapshot after ${covered} bytes`);
+  assert.ok(covered >= 1500, `a snapshot after ${covered} bytes`);
 });
 
 test.run();
