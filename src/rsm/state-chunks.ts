@@ -1,8 +1,10 @@
 /**
  * A snapshot of the replicated state as bytes: a header chunk, session chunks, the machine's own, then the end. Each chunk
- * begins with what it is (u8) and its number (u32), so that none can be missing unnoticed.
+ * begins with what it is (u8) and its number (u32), so that none can be missing unnoticed. The end has the CRC-32 (u32) of all
+ * that stands between: two replicas may cut one state in different ways, and a learner may have had parts of both.
  * @module
  */
+import { crc32 } from "../protocol/crc32.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import type { Restoration } from "../protocol/machine.ts";
 import { decodeValue, encodeValue } from "../protocol/values.ts";
@@ -35,10 +37,14 @@ export function chunksOfState(
   const held = sessions.moment();
   const chunks = allChunks(header, held, machine);
   let count = 0;
+  let digest = 0;
   return {
     next: () => {
       const chunk = chunks.next();
-      return chunk.done === true ? chunk : { done: false, value: tagged(chunk.value[0], count++, chunk.value[1]) };
+      if (chunk.done === true) return chunk;
+      const [tag, body] = chunk.value;
+      digest = extend(digest, tag, body);
+      return { done: false, value: tagged(tag, count++, tag === END ? fourBytes(digest) : body) };
     },
     return: (value) => {
       chunks.return(undefined);
@@ -95,6 +101,17 @@ function* allChunks(
   return undefined;
 }
 
+/** Of the header nothing counts: a state may move to another place. */
+function extend(digest: number, tag: number, body: Uint8Array): number {
+  return tag === HEADER ? digest : crc32(body, 0, body.length, digest);
+}
+
+function fourBytes(digest: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, digest);
+  return bytes;
+}
+
 function tagged(tag: number, number: number, body: Uint8Array): Uint8Array {
   const chunk = new Uint8Array(TAG_BYTES + body.length);
   chunk[0] = tag;
@@ -108,6 +125,7 @@ export class StateRestoration {
   readonly #machine: Restoration;
   readonly #sessions: SessionTable = new SessionTable();
   #chunks = 0;
+  #digest = 0;
   #ended = false;
   #header: (StateHeader & { readonly sessions: number }) | undefined;
 
@@ -120,8 +138,10 @@ export class StateRestoration {
     const number = new DataView(bytes.buffer, bytes.byteOffset, TAG_BYTES).getUint32(1);
     if (number !== this.#chunks) throw badSnapshot(`chunk ${number} comes where ${this.#chunks} should`);
     this.#chunks++;
+    const tag = bytes[0] as number;
     const body = bytes.subarray(TAG_BYTES);
-    switch (bytes[0]) {
+    if (tag !== END) this.#digest = extend(this.#digest, tag, body);
+    switch (tag) {
       case HEADER:
         this.#header = headerOf(decodeValue(body));
         return;
@@ -132,11 +152,18 @@ export class StateRestoration {
         this.#machine.chunk(body);
         return;
       case END:
-        this.#ended = true;
+        this.#end(body);
         return;
       default:
         throw badSnapshot("a chunk of no known kind");
     }
+  }
+
+  /** The end of a snapshot of the first days has nothing in it. */
+  #end(body: Uint8Array): void {
+    const expected = fourBytes(this.#digest);
+    if (body.length > 0 && !expected.every((byte, at) => body[at] === byte)) throw badSnapshot("parts of two");
+    this.#ended = true;
   }
 
   /** The parts other than the machine's. @throws if chunks are missing */

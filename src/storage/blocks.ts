@@ -8,7 +8,7 @@
  * and the offset tell a block from bytes of a user that look like one, of another file, or of another place.
  * @module
  */
-import { crc32 } from "./crc32.ts";
+import { crc32 } from "../protocol/crc32.ts";
 import { Newer } from "./faults.ts";
 
 const MAGIC = [0x56, 0x53, 0x54, 0x41, 0x4d, 0x50];

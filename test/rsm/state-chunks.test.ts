@@ -4,8 +4,8 @@ import { ViewstampError } from "../../src/protocol/errors.ts";
 import type { Restoration } from "../../src/protocol/machine.ts";
 import { SeededRandom } from "../../src/protocol/random.ts";
 import { type Session, SessionTable } from "../../src/rsm/sessions.ts";
-import { chunksOfState, StateRestoration } from "../../src/rsm/state-chunks.ts";
-import { text } from "./kit.ts";
+import { chunksOfState, movedHeader, StateRestoration } from "../../src/rsm/state-chunks.ts";
+import { bytes, text } from "./kit.ts";
 
 const HEADER = { at: { vid: 3, seqno: 9000 }, time: 12_345.5, hash: 2 ** 50 + 1 };
 
@@ -153,6 +153,19 @@ test("a snapshot that lacks any one of its chunks, or has one twice, is none", (
     isBroken(take(chunks.filter((_, index) => index !== missing)));
     isBroken(take([...chunks.slice(0, missing + 1), ...chunks.slice(missing)]));
   }
+});
+
+test("what two replicas that cut the state in different ways gave in parts is none", () => {
+  const cut = (...parts: string[]): Uint8Array[] =>
+    drain(chunksOfState(HEADER, someSessions(), parts.map(bytes).values()));
+  const [one, other] = [cut("alpha", "beta", "gamma"), cut("gamma", "beta", "alpha")];
+  const take = (some: readonly Uint8Array[]) => (): void => {
+    const { restored } = restoration();
+    for (const chunk of some) restored.chunk(chunk);
+  };
+  take(one)();
+  take([movedHeader(one[0] as Uint8Array, { vid: 9, seqno: 9 }), ...one.slice(1)])();
+  for (const left of [3, 2, 1]) isBroken(take([...one.slice(0, -left), ...other.slice(-left)]));
 });
 
 test("bytes that are no snapshot are refused", () => {

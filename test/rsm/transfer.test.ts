@@ -1,7 +1,7 @@
 // A learner takes a snapshot while everything that can break breaks, at each of its chunks.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { loseNode, open, request, start } from "./kit.ts";
+import { loseNode, open, pathCount, request, start } from "./kit.ts";
 import type { World } from "./world.ts";
 
 const IDS = ["a", "b", "c"];
@@ -30,6 +30,19 @@ function withoutC(): Loaded {
 
 function isWhole(world: World): boolean {
   return IDS.every((id) => world.members(id) === "abc") && IDS.some((id) => world.node(id).core.isTaking);
+}
+
+/** The same state in other pieces: each chunk of the machine's gives its last byte to the next one. */
+function recut(chunks: readonly Uint8Array[]): Uint8Array[] {
+  const MACHINE = 2;
+  const TAG_BYTES = 5;
+  let carried: number[] = [];
+  return chunks.map((chunk, index) => {
+    if (chunk[0] !== MACHINE) return chunk;
+    const [tag, body] = [chunk.slice(0, TAG_BYTES), [...carried, ...chunk.slice(TAG_BYTES)]];
+    carried = chunks[index + 1]?.[0] === MACHINE ? body.splice(-1) : [];
+    return Uint8Array.from([...tag, ...body]);
+  });
 }
 
 /** Between a and c. */
@@ -96,5 +109,35 @@ for (const [what, breakIt] of Object.entries(BREAKS)) {
     assert.ok(at > 20, `${at} chunks`);
   });
 }
+
+test("a learner that has had parts of two replicas' different snapshots begins anew", () => {
+  const world = start(["a", "b", "c", "d", "e"], { snapshotEveryBytes: 2000 });
+  const session = open(world, "a", 600_000);
+  loseNode(world, "e", "a", "abcd");
+  for (let number = 1; number <= 300; number++) {
+    request(world, "a", session, number);
+    world.run(10);
+  }
+  // b's program cuts the same state in another way.
+  const { snapshot } = world.node("b").disk;
+  assert.ok(snapshot !== undefined && snapshot.chunks.length > 12, "a snapshot of many chunks");
+  world.node("b").disk.snapshot = { at: snapshot.at, chunks: recut(snapshot.chunks) };
+  let had = 0;
+  world.drop = (_from, _to, { type }) => type === "snapshotChunk" && ++had > 10;
+  world.restart("e");
+  world.until("e has had a part of it", () => had > 10);
+  const { at } = world.node("a").disk.snapshot ?? {};
+  assert.equal(at, snapshot.at);
+  world.drop = () => false;
+  world.kill("a");
+  world.until(
+    "b and the others take e in",
+    () => world.members("b") === "bcde" && world.members("e") === "bcde",
+    20_000,
+  );
+  assert.ok(pathCount(world, "b", "transferResumed") > 0, "b went on with what a had begun");
+  assert.ok(pathCount(world, "e", "badSnapshotChunk") > 0, "e saw that it was of two");
+  assert.equal(world.node("e").machine.commands, world.node("b").machine.commands);
+});
 
 test.run();

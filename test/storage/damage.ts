@@ -3,10 +3,10 @@
  * it is all there. Only who takes the end of the last segment away, its last mark included, makes what a crash makes.
  */
 import * as assert from "uvu/assert";
+import { crc32 } from "../../src/protocol/crc32.ts";
 import type { Entry } from "../../src/protocol/entry.ts";
 import type { DurableState } from "../../src/protocol/storage.ts";
 import type { Viewstamp } from "../../src/protocol/view.ts";
-import { crc32 } from "../../src/storage/crc32.ts";
 import { CrashDisk, randomOf } from "./crash-disk.ts";
 import { close, open, perform, save, write } from "./drive.ts";
 import { at, life, storageOn } from "./life.ts";

@@ -1,9 +1,9 @@
 // The log on a disk that rots: damage is neither data nor absence.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { crc32 } from "../../src/protocol/crc32.ts";
 import { ViewstampError } from "../../src/protocol/errors.ts";
 import type { DurableState } from "../../src/protocol/storage.ts";
-import { crc32 } from "../../src/storage/crc32.ts";
 import { differenceOf } from "../protocol/arbitraries.ts";
 import { CrashDisk, randomOf } from "./crash-disk.ts";
 import { close, open, write } from "./drive.ts";

@@ -21,10 +21,10 @@ function makeTables(): Int32Array {
   return made;
 }
 
-/** The checksum of `bytes` from `start` to `end`. */
-export function crc32(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
+/** The checksum of `bytes` from `start` to `end`; of what stands before them as well, if `before` is that one's. */
+export function crc32(bytes: Uint8Array, start = 0, end: number = bytes.length, before = 0): number {
   const whole = end - ((end - start) % 4);
-  let crc = -1;
+  let crc = ~before;
   let at = start;
   for (; at < whole; at += 4) {
     crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
