@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { AcquiredLock, Lock } from "../../src/locks/client-types.ts";
 import type { ViewstampError } from "../../src/protocol/errors.ts";
-import { codeOf, eitherWay, held, inTime, timersLeft, watch } from "./support.ts";
+import { codeOf, eitherWay, type Fate, held, inTime, timersLeft, watch } from "./support.ts";
 import { World } from "./world.ts";
 
 function reasonOf(error: unknown): unknown {
@@ -130,6 +130,23 @@ eitherWay("whoever is told of the loss may ask again, behind those that wait", a
   });
   await world.clock.advance(100);
   assert.equal(order, ["second", "again"]);
+});
+
+eitherWay("whoever is told of the loss may release, and hears when others can have the lock", async (cache) => {
+  const world = new World({ cache });
+  const a = world.client();
+  const b = world.client();
+  const lock = await inTime(world, a.locks.acquire("x", { maxHoldMs: 100 }));
+  const next = watch(b.locks.acquire("x"));
+  let released: Fate<void> | undefined;
+  lock.signal.addEventListener("abort", () => {
+    world.delays = { ...world.delays, reply: 1000 };
+    released = watch(lock.release());
+  });
+  await world.clock.advance(110);
+  assert.is(released?.isSettled, false, "the cluster has not said yet that it is back");
+  await world.clock.advance(1000);
+  assert.ok(released?.isSettled && next.isSettled);
 });
 
 eitherWay("whoever is told of the loss may close the client", async (cache) => {
