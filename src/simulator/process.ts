@@ -79,6 +79,8 @@ export class Host {
   setClockRate(rate: number): void {
     this.#localBase = this.now();
     this.#worldBase = this.world.now;
+    // A clock that stands still goes on from where it stands.
+    if (this.#frozenSince !== undefined) this.#frozenSince = this.world.now;
     this.#clockRate = rate;
   }
 
