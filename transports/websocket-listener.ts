@@ -104,7 +104,7 @@ function bind(server: Server, address: Address): Promise<void> {
 function whyNot(url: string, cause: NodeJS.ErrnoException): ViewstampError {
   const details = { cause, data: { url } };
   if (cause.code === "EADDRINUSE") {
-    const hint = "stop the process that listens there, or choose another port (0 takes any free one)";
+    const hint = "stop the process that listens there, or choose another port";
     return new ViewstampError("AddressInUse", `${url} is in use: ${hint}`, details);
   }
   const hint = "use an address of this machine and a port that this user may open";

@@ -67,7 +67,7 @@ export function settingsOf(cluster: ClusterAddresses, tuning: ClientTuning): Cli
   const numbers = {} as Record<keyof ClientTuning, number>;
   for (const name of Object.keys(limits) as (keyof ClientTuning)[]) {
     const { least, most, usual } = limits[name];
-    const value = tuning[name] ?? usual;
+    const value = tuning[name] === undefined ? usual : tuning[name];
     const whole = name !== "maxOutstanding" || Number.isInteger(value);
     if (typeof value !== "number" || !(value >= least && value <= most) || !whole)
       throw invalid(`${name} must be a number from ${least} to ${most}, not ${String(value)}`, { option: name });
@@ -108,11 +108,16 @@ export function canonicalUrl(url: unknown): string | undefined {
 /** @throws {ViewstampError} `InvalidOptions` for an option that does not exist: a mistyped one must not be ignored */
 export function refuseUnknown(given: unknown, known: readonly string[], whose: string): void {
   if (typeof given !== "object" || given === null || Array.isArray(given))
-    throw invalid(`${whose} takes an object of options, not ${Array.isArray(given) ? "a list" : typeof given}`, {});
+    throw invalid(`${whose} takes an object of options, not ${kindOf(given)}`, {});
   for (const name of Object.keys(given)) {
     if (!known.includes(name))
       throw invalid(`${whose} has no option ${JSON.stringify(name)}; there are: ${known.join(", ")}`, { option: name });
   }
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  return value === null ? "null" : typeof value;
 }
 
 const callOptionNames = ["signal", "timeoutMs"];

@@ -46,7 +46,10 @@ export interface LocalCluster<Client> extends AsyncDisposable {
   readonly urls: readonly string[];
   /** The network inside this process that they are on. */
   readonly transport: Transport;
-  /** Connects a typed client; it is closed with the cluster at the latest. */
+  /**
+   * Connects a typed client; it is closed with the cluster at the latest.
+   * @throws {ViewstampError} `InvalidOptions`, `Timeout`, `Closed` once the cluster is closed
+   */
   connect(tuning?: ClientTuning): Promise<Client>;
   /**
    * What a node says of itself.
@@ -57,7 +60,10 @@ export interface LocalCluster<Client> extends AsyncDisposable {
   kill(id: NodeId): Promise<void>;
   /** Stops a node gracefully: it hands over first. */
   stop(id: NodeId): Promise<void>;
-  /** Starts a node that was killed or stopped, with its data. Resolves when it listens. */
+  /**
+   * Starts a node that was killed or stopped, with its data. Resolves when it listens.
+   * @throws {ViewstampError} `Closed` once the cluster is closed
+   */
   restart(id: NodeId): Promise<void>;
   /** Ends all clients and nodes. */
   close(): Promise<void>;
@@ -126,6 +132,7 @@ class Cluster implements LocalCluster<ClientClose> {
   readonly #nodes: Map<NodeId, Node>;
   readonly #clients: Set<ClientClose> = new Set();
   #becameActive: () => void = () => {};
+  #closed = false;
 
   constructor(options: AnyClusterOptions, nodes: number) {
     this.#options = options;
@@ -153,6 +160,7 @@ class Cluster implements LocalCluster<ClientClose> {
     const { machine, machines } = this.#options;
     const calls = machine === undefined ? { machines } : { machine };
     const options = { ...tuning, ...calls, cluster: this.#cluster, transport: this.transport };
+    this.#refuseClosed();
     const client: ClientClose = await connect(options as ConnectManyOptions<readonly AnyMachine[]>);
     this.#clients.add(client);
     return client;
@@ -178,6 +186,7 @@ class Cluster implements LocalCluster<ClientClose> {
 
   async restart(id: NodeId): Promise<void> {
     const node = this.#node(id);
+    this.#refuseClosed();
     if (node.replica !== undefined) throw new ViewstampError("InvalidOptions", `node "${id}" runs: kill or stop it`);
     const { nodes, observer, ...rest } = this.#options;
     const setup = setupOf({
@@ -192,9 +201,12 @@ class Cluster implements LocalCluster<ClientClose> {
       },
     });
     node.replica = await launch(setup);
+    if (this.#closed) await this.kill(id);
+    this.#refuseClosed();
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     const clients = [...this.#clients];
     this.#clients.clear();
     await Promise.all(clients.map((client) => client.close()));
@@ -203,6 +215,10 @@ class Cluster implements LocalCluster<ClientClose> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #refuseClosed(): void {
+    if (this.#closed) throw new ViewstampError("Closed", "the cluster is closed: start another one");
   }
 
   #node(id: NodeId): Node {

@@ -4,6 +4,7 @@
  * @module
  */
 import { badMessage } from "./bytes.ts";
+import { ViewstampError } from "./errors.ts";
 import { decodeValue, encodeValue } from "./values.ts";
 
 /** A command or query: which machine, what, with which input. */
@@ -43,7 +44,17 @@ const failures: readonly CallFailure[] = ["MachineFailed", "UnknownCommand", "In
  * @throws {ViewstampError} `InvalidInput` if the codec cannot carry the input
  */
 export function encodeCall(machine: string, name: string, input: unknown, version: number = 1): Uint8Array {
-  return encodeValue(version === 1 ? [machine, name, input] : [machine, name, input, version]);
+  try {
+    return encodeValue(version === 1 ? [machine, name, input] : [machine, name, input, version]);
+  } catch (error) {
+    throw error instanceof ViewstampError ? inputRefused(`${machine}.${name}`, error) : error;
+  }
+}
+
+/** The codec says where in the whole body; the caller gave only the input. */
+function inputRefused(what: string, { code, message, data }: ViewstampError): ViewstampError {
+  const own = (text: string): string => text.replace("value[2]", "value");
+  return new ViewstampError(code, `input of ${what}: ${own(message)}`, { data: { path: own(`${data["path"]}`) } });
 }
 
 /** @throws {ViewstampError} `BadMessage` */

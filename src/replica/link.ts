@@ -49,7 +49,12 @@ const STEADY_MS = 1_000;
 
 export class Link implements Address {
   readonly id: NodeId;
+  /** Where the core knows the peer. */
   readonly url: string;
+  /** Where the operator names it: if all nodes have moved at once, no address that the core knows is right any more. */
+  readonly #listed: string;
+  /** Of the newest dial. */
+  #dialed: string;
   readonly #setup: LinkSetup;
   readonly #owner: LinkOwner;
   /** Of the dial under way or the open connection; what an older one still says is thrown away. */
@@ -68,12 +73,14 @@ export class Link implements Address {
   #unansweredProbes = 0;
   /** What the core was told of this outage, or nothing yet. */
   #told: "up" | "down" | "refused" | undefined;
-  /** Whether a refused dial proves that a process is gone that was there. */
+  /** Whether a refused dial proves that a process is gone that was there; and whether the address is known to be right. */
   #wasUp = false;
 
-  constructor(address: Address, setup: LinkSetup, owner: LinkOwner) {
-    this.id = address.id;
-    this.url = address.url;
+  constructor({ id, url }: Address, listed: string, setup: LinkSetup, owner: LinkOwner) {
+    this.id = id;
+    this.url = url;
+    this.#listed = listed;
+    this.#dialed = url;
     this.#setup = setup;
     this.#owner = owner;
     this.#dial();
@@ -106,7 +113,7 @@ export class Link implements Address {
       },
     };
     this.#handler = handler;
-    this.#connection = transport.dial(this.url, handler);
+    this.#connection = transport.dial(this.#dialed, handler);
     this.#timer = environment.setTimer(helloMs, () => this.#cut(`no answer within ${helloMs} ms`));
   }
 
@@ -213,6 +220,7 @@ export class Link implements Address {
   }
 
   #redial(ms: number): void {
+    if (!this.#wasUp) this.#dialed = this.#dialed === this.url ? this.#listed : this.url;
     if (ms === 0) this.#dial();
     else this.#timer = this.#setup.environment.setTimer(ms, () => this.#dial());
   }

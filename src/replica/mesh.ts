@@ -6,7 +6,7 @@
 import type { Hello, Rejection } from "../protocol/hello.ts";
 import type { PeerMessage } from "../protocol/messages.ts";
 import type { Connection } from "../protocol/transport.ts";
-import type { Identity, Member, NodeId } from "../protocol/view.ts";
+import { findById, type Identity, type Member, type NodeId } from "../protocol/view.ts";
 import { decodePeerFrame } from "../protocol/wire.ts";
 import type { CoreEvent } from "../rsm/events.ts";
 import type { Address, ReplicaEvent } from "./contract.ts";
@@ -16,6 +16,8 @@ import type { Sink } from "./outbox.ts";
 
 export interface MeshOptions {
   readonly self: NodeId;
+  /** As the operator names the nodes. */
+  readonly listed: readonly Address[];
   readonly link: LinkSetup;
   readonly accept: (event: CoreEvent) => void;
   readonly tell: (event: ReplicaEvent) => void;
@@ -39,7 +41,7 @@ export class Mesh implements LinkOwner {
       if (wanted.get(link.id) === link.url) wanted.delete(link.id);
       else this.#close(link);
     }
-    for (const [id, url] of wanted) this.#links.set(id, new Link({ id, url }, this.#options.link, this));
+    for (const [id, url] of wanted) this.#links.set(id, this.#linkTo({ id, url }));
   }
 
   sinkTo(id: NodeId): Sink<PeerMessage> | undefined {
@@ -88,6 +90,11 @@ export class Mesh implements LinkOwner {
 
   linkCutOff(link: Link, reason: string): void {
     this.#options.tell({ event: "cutOff", who: nameOf(link), reason });
+  }
+
+  #linkTo(address: Address): Link {
+    const { listed, link } = this.#options;
+    return new Link(address, findById(listed, address.id)?.url ?? address.url, link, this);
   }
 
   #close(link: Link): void {

@@ -114,11 +114,11 @@ type Accept = (event: CoreEvent) => void;
 type Tell = (event: ReplicaEvent) => void;
 
 function makeMesh(setup: ReplicaSetup, credentials: Credentials, outgoing: Outgoing, accept: Accept, tell: Tell): Mesh {
-  const { environment, transport, limits, options, id, tap } = setup;
+  const { environment, transport, limits, options, id, cluster, tap } = setup;
   const { helloMs } = limits;
   const encode = tap?.framed === undefined ? encodePeerFrames : tapped(tap);
   const link = { environment, transport, outgoing, encode, credentials, helloMs, probeMs: options.suspectMs };
-  return new Mesh({ self: id, link, accept, tell });
+  return new Mesh({ self: id, listed: cluster, link, accept, tell });
 }
 
 function tapped(tap: Tap): (messages: readonly PeerMessage[]) => readonly Uint8Array[] {

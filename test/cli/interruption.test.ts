@@ -5,10 +5,13 @@ import { join } from "node:path";
 import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { commands } from "../../src/entry/cli/commands.ts";
 import { interruptible } from "../../src/entry/cli/interruption.ts";
 import { makeAll, replaceData } from "../../src/entry/cli/new-data.ts";
+import { runProgram } from "../../src/entry/cli/program.ts";
 import { firstView, type NewCluster } from "../../src/replica/new-cluster.ts";
 import { PROCESS_START_MS, within } from "../harness/within.ts";
+import { recordingTerminal } from "./recording-terminal.ts";
 import { cleanUp, folder, start } from "./support.ts";
 
 const interruption = suite("an interrupted command");
@@ -71,6 +74,24 @@ for (const [signal, code] of [
     assert.equal(exits, [143]);
     end();
     await working;
+  } finally {
+    process.exit = exit;
+  }
+});
+
+interruption("dev closes its nodes at the first signal, and ends at once at the second", async () => {
+  const { exit } = process;
+  const exits: unknown[] = [];
+  process.exit = ((code: number) => exits.push(code)) as unknown as typeof exit;
+  try {
+    const { terminal, messages } = recordingTerminal();
+    const running = runProgram(["dev", "--port", "0"], commands, terminal);
+    await until("it takes requests", () => messages.some((line) => line.endsWith("taking requests in view 1")));
+    process.emit("SIGINT");
+    assert.equal(exits, []);
+    process.emit("SIGINT");
+    assert.equal(exits, [130]);
+    assert.is(await within(PROCESS_START_MS, "it ends", running), 0);
   } finally {
     process.exit = exit;
   }

@@ -105,4 +105,15 @@ test("what cannot be is refused", async () => {
   assert.instance(await cluster.status("a").catch((error: unknown) => error), ViewstampError);
 });
 
+test("a closed cluster stays closed, also for a node that was about to start", async () => {
+  const cluster = await startCluster({ nodes: 1, machine: stock });
+  await cluster.kill("a");
+  const underWay = codeOf(cluster.restart("a"));
+  await cluster.close();
+  assert.is(await underWay, "Closed");
+  assert.is(await codeOf(cluster.restart("a")), "Closed");
+  assert.is(await codeOf(cluster.connect()), "Closed");
+  assert.is(await codeOf(cluster.status("a")), "Closed");
+});
+
 test.run();

@@ -79,4 +79,15 @@ test("what the codec does not carry is refused where it is given", () => {
   }
 });
 
+test("an input that the codec does not carry is named as its caller knows it", () => {
+  for (const version of [1, 2]) {
+    assert.throws(
+      () => encodeCall("stock", "add", { by: [1, () => 1] }, version),
+      (error: ViewstampError) =>
+        error.message === "input of stock.add: value.by[1] cannot be encoded: a function" &&
+        error.data["path"] === "value.by[1]",
+    );
+  }
+});
+
 test.run();

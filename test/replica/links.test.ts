@@ -46,6 +46,35 @@ test("a peer with a new address is dialed there", async () => {
   assert.equal(stage.core.of("linkDown")[0], { type: "linkDown", id: "b", refused: false });
 });
 
+/** From its first tick on the core knows b there. */
+function knownAt(url: string): Stage {
+  const stage = new Stage();
+  stage.core.answer = ({ type }) => (type === "tick" ? [{ type: "peers", peers: [{ id: "b", url }] }] : []);
+  return stage;
+}
+
+test("a peer that is not where the core knows it is dialed where the operator names it", async () => {
+  const stage = knownAt("fake://old");
+  await stage.start();
+  await stage.world.run(1000);
+  await new FakePeer(stage, "b").listen();
+  await stage.world.run(1000);
+  assert.ok(stage.net.dialsTo("fake://old").length > 0);
+  assert.equal(stage.core.of("linkUp"), [{ type: "linkUp", peer: { id: "b", incarnation: "b1" } }]);
+});
+
+test("a peer that was met is looked for where it was, and nowhere else", async () => {
+  const stage = knownAt("fake://moved");
+  const b = await new FakePeer(stage, "b", "fake://moved").listen();
+  await stage.start();
+  await stage.world.run(1000);
+  const before = stage.net.dialsTo(bUrl).length;
+  await b.die();
+  await stage.world.run(3000);
+  assert.equal(stage.core.of("linkDown").at(-1), { type: "linkDown", id: "b", refused: true });
+  assert.is(stage.net.dialsTo(bUrl).length, before);
+});
+
 test("a process that is gone is noticed at once: its connection is lost and the redial refused", async () => {
   const stage = new Stage();
   await stage.start();

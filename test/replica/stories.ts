@@ -77,9 +77,9 @@ export class FakePeer {
   readonly connections: Puppet[] = [];
   #listener: { close(): Promise<void> } | undefined;
 
-  constructor(stage: Stage, id: string) {
+  constructor(stage: Stage, id: string, url: string = `fake://${id}`) {
     this.stage = stage;
-    this.url = `fake://${id}`;
+    this.url = url;
     this.reply = () => welcomeFrom(id, `${id}1`);
   }
 

@@ -17,16 +17,23 @@ export class Interrupted extends Error {
   }
 }
 
+/** Calls back for the first signal; the second ends the process at once. Gives what undoes that. */
+export function onInterruption(callback: (signal: NodeJS.Signals) => void): () => void {
+  let isAsked = false;
+  return onEndSignal((signal) => {
+    if (isAsked) process.exit(signalCode(signal));
+    isAsked = true;
+    callback(signal);
+  });
+}
+
 /**
  * The first signal aborts the work, with an `Interrupted`, and is all the same ignored if the work is complete by then; the
  * second ends the process at once.
  */
 export async function interruptible<T>(work: (interrupted: AbortSignal) => Promise<T>): Promise<T> {
   const interruption = new AbortController();
-  const stopWatching = onEndSignal((signal) => {
-    if (interruption.signal.aborted) process.exit(signalCode(signal));
-    interruption.abort(new Interrupted(signal));
-  });
+  const stopWatching = onInterruption((signal) => interruption.abort(new Interrupted(signal)));
   try {
     return await work(interruption.signal);
   } finally {
