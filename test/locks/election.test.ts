@@ -246,6 +246,12 @@ test("bad arguments are refused before anything happens", async () => {
     refused(() => locks.observe("-x")),
     "NotSupportedError",
   );
+  for (const signal of [5, null, {}]) {
+    assert.is(
+      refused(() => locks.observe("x", { signal: signal as never })),
+      "TypeError",
+    );
+  }
   await world.clock.advance(100);
   assert.equal(core.done, []);
 });
