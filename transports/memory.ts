@@ -224,10 +224,13 @@ class MemoryTransport implements Transport {
     this.#turns.next(() => {
       const listener = this.#listeners.get(url);
       if (listener !== undefined) listener.take(end);
-      else if (addressShape.test(url)) end.end(`nobody listens at ${url}`, true);
-      else end.end(`not an address of the form memory://name: ${url}`);
+      else end.end(this.refusal(url) ?? `nobody listens at ${url}`, addressShape.test(url));
     });
     return end;
+  }
+
+  refusal(url: string): string | undefined {
+    return addressShape.test(url) ? undefined : `not an address of the form memory://name: ${url}`;
   }
 
   async listen(url: string, accept: (connection: Connection) => ConnectionHandler): Promise<Listener> {

@@ -102,8 +102,19 @@ class WebSocketTransport implements Transport {
 
   dial(url: string, handler: ConnectionHandler): Connection {
     const connection = new WebSocketConnection(this.#limits, () => handler);
-    connection.dial(() => connect(url, this.#limits.maxFrameBytes));
+    connection.dial(() => {
+      const refusal = this.refusal(url);
+      if (refusal !== undefined) throw invalid(refusal);
+      return connect(url, this.#limits.maxFrameBytes);
+    });
     return connection;
+  }
+
+  refusal(url: string): string | undefined {
+    const address = parseAddress(url);
+    if (address !== undefined && address.port !== 0) return undefined;
+    const tls = /^wss:/i.test(url) ? "; webSocket() speaks no TLS" : "";
+    return `not an address of the form ws://host:port${tls}: ${url}`;
   }
 
   async listen(url: string, accept: (connection: Connection) => ConnectionHandler): Promise<Listener> {
@@ -116,8 +127,6 @@ class WebSocketTransport implements Transport {
 }
 
 function connect(url: string, maxPayload: number): WebSocket {
-  const address = parseAddress(url);
-  if (address === undefined || address.port === 0) throw invalid(`not an address of the form ws://host:port: ${url}`);
   // A browser's WebSocket takes no options; it never compresses unless the listener asks for it.
   return "terminate" in WebSocket.prototype
     ? new WebSocket(url, { perMessageDeflate: false, maxPayload })

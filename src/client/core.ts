@@ -13,6 +13,7 @@ import { Engine, type EngineObserver } from "./engine.ts";
 import { Handlers } from "./handlers.ts";
 import {
   type ClientOptions,
+  type ClientSettings,
   checkCallOptions,
   checkQueryOptions,
   invalid,
@@ -41,7 +42,12 @@ export function startCore(options: ClientOptions): AdminCore {
   refuseUnknown(options, optionNames, "a client");
   if (typeof options.transport?.dial !== "function")
     throw invalid("transport is missing: give one, such as webSocket()", { option: "transport" });
-  return new Core(options);
+  const settings = settingsOf(options.cluster, options);
+  for (const { url } of settings.addresses) {
+    const refusal = options.transport.refusal?.(url);
+    if (refusal !== undefined) throw invalid(`cluster: ${refusal}`, { url });
+  }
+  return new Core(options, settings);
 }
 
 /**
@@ -68,11 +74,11 @@ class Core implements AdminCore, EngineObserver {
   readonly #versions: ReadonlyMap<string, number>;
   #closing: Promise<void> | undefined;
 
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions, settings: ClientSettings) {
     this.environment = options.environment;
     this.#versions = new Map(options.machines.map(({ name, version }) => [name, version]));
     this.#sessionHandlers = new Handlers(options.environment);
-    this.#engine = new Engine(options, settingsOf(options.cluster, options), this);
+    this.#engine = new Engine(options, settings, this);
     this.#engine.start();
   }
 

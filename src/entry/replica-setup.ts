@@ -103,6 +103,7 @@ export function setupOf(options: ReplicaOptions): ReplicaSetup {
   checkShape(options);
   const { cluster, machine, machines, storage, transport, observer } = options;
   const { own, listen, advertise } = addressesOf(options);
+  checkDialed(options);
   if ((machine === undefined) === (machines === undefined))
     throw invalid("machine", "give either machine or machines: what the cluster replicates");
   const all = checkMachines(machines ?? (machine as AnyMachine));
@@ -181,6 +182,14 @@ function addressesOf({ id, cluster, listen, advertise }: ReplicaOptions): Addres
   }
   const told = advertise ?? own;
   return { own, listen: at, advertise: told !== undefined && new URL(told).port === "0" ? undefined : told };
+}
+
+/** What the others cannot dial is found out here, not by waiting for them. Port 0 is this node's own business. */
+function checkDialed({ cluster, advertise, transport }: ReplicaOptions): void {
+  for (const url of [...Object.values(cluster), ...(advertise === undefined ? [] : [advertise])]) {
+    const refusal = new URL(url).port === "0" ? undefined : transport.refusal?.(url);
+    if (refusal !== undefined) throw invalid(url === advertise ? "advertise" : "cluster", refusal);
+  }
 }
 
 function coreOptionsOf(given: ReplicaOptions, nodes: number): CoreOptions {

@@ -87,6 +87,14 @@ export class Cache {
     return isSure ? this.#use(keeping, mode, now) : undefined;
   }
 
+  /** Whether a use of the lock here, or somebody who waits for its end, excludes another one. */
+  isInUse(name: string, mode: LockMode): boolean {
+    const keeping = this.#keepings.get(name);
+    if (keeping === undefined) return false;
+    const isExcluded = keeping.waiting.length > 0 || !isCompatible(keeping.claim.uses, mode);
+    return isExcluded && this.#isTrusted(keeping);
+  }
+
   /**
    * Whether the request is to be decided here, by `join`. If not, the lock is not in service afterwards, so that what
    * the request is told and what is handed out here cannot contradict each other.

@@ -24,6 +24,11 @@ export class GroupRequest extends LineRequest {
     return this.#terms.names;
   }
 
+  get isExcluded(): boolean {
+    const { mode, how } = this.#terms;
+    return how === "ifAvailable" && this.names.some((name) => this.desk.cache.isInUse(name, mode));
+  }
+
   /** Only what it can have at once: whoever waits for several locks holds none of them meanwhile. */
   isDecidedHere(): boolean {
     const { cache } = this.desk;
@@ -42,12 +47,17 @@ export class GroupRequest extends LineRequest {
     if (this.isOver) return;
     const attempt = new Attempt(this.names.length, {
       granted: (uses) => this.#granted(uses),
-      unavailable: () => this.#unavailable(),
+      unavailable: () => this.unavailable(),
       failed: (error) => this.#failed(attempt, error),
       again: () => this.#again(attempt),
     });
     this.#attempt = attempt;
     attempt.claims = this.desk.claims.openAll(session, this.#terms, this.ageMs, attempt.waiters);
+  }
+
+  unavailable(): void {
+    this.settle();
+    this.desk.line.handOver(false, () => this.#outcome.granted(undefined));
   }
 
   failed(error: unknown): void {
@@ -66,11 +76,6 @@ export class GroupRequest extends LineRequest {
       () => this.#outcome.granted(uses),
       () => releaseAll(uses),
     );
-  }
-
-  #unavailable(): void {
-    this.settle();
-    this.desk.line.handOver(false, () => this.#outcome.granted(undefined));
   }
 
   #failed(attempt: Attempt, error: unknown): void {

@@ -54,6 +54,8 @@ export class Line {
   join(request: LineRequest): void {
     request.place = this.#places++;
     request.after = this.#claims.newest;
+    // By its turn the use may be over: it would have what it could not have when it was made.
+    request.isDeclined = request.isExcluded;
     // Whoever has a signal may use it in the turn of the request, and no kept lock is faster than that.
     const isHeldBack = request.isRevocable || this.#cache.isLongTurn;
     if (isHeldBack && request.names.some((name) => this.#cache.has(name))) this.#holdForTurn(request);
@@ -134,13 +136,15 @@ export class Line {
     let staying: LineRequest[] = [];
     for (const request of requests) {
       if (request.isOver) continue;
-      if (request.isDecidedHere()) {
+      if (request.isDeclined || request.isDecidedHere()) {
         if (staying.length > 0 || !this.#isDue(request)) staying.push(request);
+        else if (request.isDeclined) request.unavailable();
         else request.decideHere();
         continue;
       }
       // The lock is not kept any more: those of the same name that came before go before.
-      const isBefore = (earlier: LineRequest): boolean => earlier.names.some((name) => request.names.includes(name));
+      const isBefore = (earlier: LineRequest): boolean =>
+        !earlier.isDeclined && earlier.names.some((name) => request.names.includes(name));
       for (const earlier of staying) if (isBefore(earlier)) earlier.claim(session);
       staying = staying.filter((earlier) => !isBefore(earlier));
       request.claim(session);

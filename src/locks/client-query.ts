@@ -4,7 +4,8 @@
  * @module
  */
 import * as v from "valibot";
-import type { ClientCore, QueryOptions } from "../client/contract.ts";
+import type { CallOptions, ClientCore, QueryOptions } from "../client/contract.ts";
+import { checkQueryOptions } from "../client/options.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import { shownName } from "./client-names.ts";
 import type { LockInfo, LockSnapshot } from "./client-types.ts";
@@ -28,6 +29,7 @@ export async function querySnapshot(
   options: QueryOptions,
   isBehind: () => boolean,
 ): Promise<LockSnapshot> {
+  checkQueryOptions(options);
   const snapshot: LockSnapshot = { held: [], pending: [] };
   const survey = new Survey(core, options);
   await survey.catchUp(isBehind);
@@ -43,12 +45,14 @@ export async function querySnapshot(
 class Survey {
   readonly #core: ClientCore;
   readonly #options: QueryOptions;
+  readonly #since: number;
   /** Whom we have asked about which lock. Whoever took it again since then has used it while we looked. */
   readonly #asked: Set<string> = new Set();
 
   constructor(core: ClientCore, options: QueryOptions) {
     this.#core = core;
     this.#options = options;
+    this.#since = core.environment.now();
   }
 
   /** A query sees what its own client has asked for and given back before, as in the standard. */
@@ -75,7 +79,7 @@ class Survey {
   }
 
   async #list(from: ListCursor): Promise<ListPage> {
-    return v.parse(pageSchema, await this.#core.ask("locks", "list", from, this.#options));
+    return v.parse(pageSchema, await this.#core.ask("locks", "list", from, this.#inTime()));
   }
 
   #unasked({ requests }: ListPage): KeptTenure[] {
@@ -87,11 +91,10 @@ class Survey {
 
   async #ask(kept: readonly KeptTenure[]): Promise<void> {
     for (const tenure of kept) this.#asked.add(keyOf(tenure));
-    const { consistency: _, ...options } = this.#options;
     for (;;) {
-      await this.#core.openSession(options);
+      await this.#core.openSession(this.#callInTime());
       try {
-        await this.#core.execute("locks", "survey", kept, options);
+        await this.#core.execute("locks", "survey", kept, this.#callInTime());
         return;
       } catch (error) {
         // Asking twice is asking once.
@@ -114,7 +117,23 @@ class Survey {
   }
 
   #pause(ms: number): Promise<void> {
-    return new Promise((resume) => this.#core.environment.setTimer(ms, resume));
+    const { timeoutMs = ms } = this.#inTime();
+    return new Promise((resume) => this.#core.environment.setTimer(Math.min(ms, timeoutMs), resume));
+  }
+
+  /** The options of one step of several: all of them have to be done within the time limit. */
+  #inTime(): QueryOptions {
+    const { timeoutMs } = this.#options;
+    if (timeoutMs === undefined) return this.#options;
+    const left = this.#since + timeoutMs - this.#core.environment.now();
+    if (left > 0) return { ...this.#options, timeoutMs: left };
+    const why = `the query was not done within ${timeoutMs} ms: clients that keep locks are asked for what they use`;
+    throw new ViewstampError("Timeout", why, { data: { timeoutMs } });
+  }
+
+  #callInTime(): CallOptions {
+    const { consistency: _, ...options } = this.#inTime();
+    return options;
   }
 }
 

@@ -36,6 +36,8 @@ export abstract class LineRequest {
   after = 0;
   /** It was made in this turn, and gets no kept lock before its end. */
   isFresh = false;
+  /** It does not wait, and found what it asks for in use here when it was made: it is told so in its turn. */
+  isDeclined = false;
   protected readonly desk: Desk;
   readonly #wish: Wish;
   readonly #since: number;
@@ -65,12 +67,15 @@ export abstract class LineRequest {
 
   /** What it asks for. */
   abstract get names(): readonly string[];
+  /** Whether it does not wait, and what it asks for is in use here. */
+  abstract get isExcluded(): boolean;
   /** Whether kept locks are there for it. If not, none of what it asks for is in service here afterwards. */
   abstract isDecidedHere(): boolean;
   /** Its turn has come, and kept locks are there for it. */
   abstract decideHere(): void;
   /** Its turn has come: it stands in line at the cluster now. */
   abstract claim(session: SessionId): void;
+  abstract unavailable(): void;
   abstract failed(error: unknown): void;
   /** It waits nowhere any more. */
   protected abstract letGo(): void;
@@ -144,6 +149,11 @@ export class LockRequest extends LineRequest implements LocalWaiter {
 
   get names(): readonly string[] {
     return [this.terms.name];
+  }
+
+  get isExcluded(): boolean {
+    const { name, mode, how } = this.terms;
+    return how === "ifAvailable" && this.desk.cache.isInUse(name, mode);
   }
 
   isDecidedHere(): boolean {

@@ -186,12 +186,8 @@ class Term implements Leadership {
     this.over = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    const lost = (): void => {
-      this.#controller.abort(lock.signal.reason);
-      this.#settle(undefined);
-    };
-    lock.signal.addEventListener("abort", lost, { once: true });
-    if (lock.signal.aborted) lost();
+    lock.signal.addEventListener("abort", () => this.#lost(), { once: true });
+    if (lock.signal.aborted) this.#lost();
   }
 
   get name(): string {
@@ -202,7 +198,9 @@ class Term implements Leadership {
     return this.#lock.token;
   }
 
+  /** Whoever asks for it in a process that has just woken up is not told of yesterday: the lock's looks at the clock. */
   get signal(): AbortSignal {
+    if (this.#lock.signal.aborted) this.#lost();
     return this.#controller.signal;
   }
 
@@ -216,5 +214,10 @@ class Term implements Leadership {
     this.#returned ??= this.#lock.release();
     this.#settle(this.#returned.catch(() => {}));
     return this.#returned;
+  }
+
+  #lost(): void {
+    this.#controller.abort(this.#lock.signal.reason);
+    this.#settle(undefined);
   }
 }

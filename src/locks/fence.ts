@@ -45,7 +45,7 @@ export class Fence {
    */
   constructor(marks: Iterable<FenceMark> = []) {
     for (const { key, exclusive, shared } of marks) {
-      if (exclusive !== 0n) this.check(key, { token: exclusive });
+      if (exclusive !== 0n) this.#raise(key, readHolder(exclusive));
       if (shared !== 0n) this.#raise(key, readHolder({ token: shared, mode: "shared" }));
     }
   }

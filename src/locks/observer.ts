@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import type { ClientCore } from "../client/contract.ts";
-import { MAX_TIMEOUT_MS, refuseUnknown } from "../client/options.ts";
+import { isSignal, MAX_TIMEOUT_MS, refuseUnknown } from "../client/options.ts";
 import { ViewstampError } from "../protocol/errors.ts";
 import { type Listed, pageSchema } from "./machine-words.ts";
 import { firstOf, pause } from "./pause.ts";
@@ -39,6 +39,7 @@ const LEAST_INTERVAL_MS = 10;
  * somebody waits for the next one. A cluster that does not answer changes nothing: it is asked again.
  *
  * @throws {ViewstampError} `InvalidOptions`, at once
+ * @throws {TypeError} for a signal that is none, at once
  */
 export function observeLeader(
   core: ClientCore,
@@ -48,6 +49,7 @@ export function observeLeader(
 ): AsyncGenerator<Leader | undefined, void, undefined> {
   refuseUnknown(options, ["intervalMs", "signal"], "observe");
   const { intervalMs = 1000, signal } = options;
+  if (signal !== undefined && !isSignal(signal)) throw new TypeError("signal must be an AbortSignal");
   if (typeof intervalMs !== "number" || !(intervalMs >= LEAST_INTERVAL_MS && intervalMs <= MAX_TIMEOUT_MS)) {
     const range = `a number from ${LEAST_INTERVAL_MS} to ${MAX_TIMEOUT_MS}`;
     throw new ViewstampError("InvalidOptions", `intervalMs must be ${range}, not ${String(intervalMs)}`);

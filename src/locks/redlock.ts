@@ -12,7 +12,7 @@ import { MAX_GROUP } from "./machine-words.ts";
 
 /** How long to wait for a lock, as redlock says it. Times are milliseconds. */
 export interface RedlockSettings {
-  /** A lock is waited for `retryCount * retryDelay` milliseconds; -1: for ever. Default 10. */
+  /** A lock is waited for `retryCount * retryDelay` milliseconds; -1 or `Infinity`: for ever. Default 10. */
   readonly retryCount?: number;
   /** Default 200. Nothing is polled: the lock comes as soon as it is free. */
   readonly retryDelay?: number;
@@ -116,6 +116,7 @@ export class RedlockLock {
 
   /** Aborted when the lock is lost before it was released, its duration's end included. */
   get signal(): AbortSignal {
+    this.#lookAtClock();
     return this.#controller.signal;
   }
 
@@ -329,7 +330,7 @@ export class Redlock {
   ): Promise<RedlockLock> {
     checkResources(resources);
     checkDuration(durationMs);
-    const waitMs = readWait({ ...this.#settings, ...settings });
+    const waitMs = readWait({ ...settings }, this.#settings);
     const told = (error: Error): void => {
       for (const listener of this.#listeners) listener(error);
     };
@@ -372,16 +373,18 @@ function checkDuration(durationMs: number): void {
   }
 }
 
-function readWait(settings: RedlockSettings): number {
+/** What is not set counts as it usually does. */
+function readWait(settings: RedlockSettings, usual: RedlockSettings = {}): number {
   refuseUnknown(settings, SETTINGS, "Redlock");
-  const { retryCount = 10, retryDelay = 200 } = settings;
-  if (!Number.isInteger(retryCount) || retryCount < -1) {
+  const { retryCount = usual.retryCount ?? 10, retryDelay = usual.retryDelay ?? 200 } = settings;
+  const isEndless = retryCount === -1 || retryCount === Number.POSITIVE_INFINITY;
+  if (!isEndless && !(Number.isInteger(retryCount) && retryCount >= 0)) {
     throw invalid(`retryCount must be a whole number of at least -1, not ${String(retryCount)}`);
   }
   if (typeof retryDelay !== "number" || !(retryDelay >= 0 && retryDelay <= MAX_TIMEOUT_MS)) {
     throw invalid(`retryDelay must be a number from 0 to ${MAX_TIMEOUT_MS}, not ${String(retryDelay)}`);
   }
-  return retryCount === -1 ? Number.POSITIVE_INFINITY : retryCount * retryDelay;
+  return isEndless ? Number.POSITIVE_INFINITY : retryCount * retryDelay;
 }
 
 function asExecutionError(error: unknown): Error {

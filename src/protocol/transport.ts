@@ -51,6 +51,11 @@ export interface Transport {
   /** Starts a connection to `url`; never throws, a bad or dead address ends in `closed`. */
   dial(url: string, handler: ConnectionHandler): Connection;
   /**
+   * Why nobody can ever be reached at this address, `undefined` if it is one that can be dialed: so that a wrong one is found
+   * out at once. A transport that does not say is given any.
+   */
+  refusal?(url: string): string | undefined;
+  /**
    * Takes connections at `url`; `accept` is called for each, before anything is received on it, and `opened` is called
    * on its result.
    * @throws {ViewstampError} `AddressInUse` or `InvalidOptions`

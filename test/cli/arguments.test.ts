@@ -133,9 +133,9 @@ parsing.run();
 const lists = suite("--cluster");
 
 lists("names nodes or gives plain addresses", () => {
-  assert.equal(parseClusterList("a=ws://h:1,b=wss://h:2/"), [
+  assert.equal(parseClusterList("a=ws://h:1,b=ws://h:2/"), [
     { id: "a", url: "ws://h:1" },
-    { id: "b", url: "wss://h:2" },
+    { id: "b", url: "ws://h:2" },
   ]);
   assert.equal(parseClusterList("ws://[::1]:7001, ws://h:2"), [
     { id: undefined, url: "ws://[::1]:7001" },
@@ -149,6 +149,8 @@ lists("that are impossible are refused", () => {
   assert.is(why("a=ws://h:1,a=ws://h:2"), "--cluster names a twice");
   assert.is(why("a=ws://h:1,b=ws://h:1"), "--cluster names ws://h:1 twice");
   assert.match(why("a=http://h:1"), "an address looks like ws://127.0.0.1:7001");
+  assert.match(why("a=wss://h:1"), "an address looks like");
+  assert.match(why("a=ws://h"), "an address looks like");
   assert.match(why("a=ws://"), "an address looks like");
   assert.match(why("a=ws://h:99999"), "an address looks like");
   assert.match(why("a=ws://h:1,"), "an address looks like");

@@ -7,6 +7,8 @@ import { connectCore } from "../../src/client/core.ts";
 import { command, defineMachine, query } from "../../src/machine/define.ts";
 import { RESERVED_NAMES } from "../../src/machine/names.ts";
 import { encodeNotice } from "../../src/protocol/calls.ts";
+import { memory } from "../../transports/memory.ts";
+import { webSocket } from "../../transports/websocket.ts";
 import { type Outcome, SESSION, World, watch } from "./world.ts";
 
 const stock = defineMachine({
@@ -207,6 +209,10 @@ test("impossible options are refused with a text that says what is wrong", async
     [{ ...good, cluster: ["ws://"] }, /ws:\/\//],
     [{ ...good, cluster: [7] }, /7/],
     [null as never, /not null/],
+    [{ ...good, cluster: ["ws://a:1", "wss://b:1"], transport: webSocket() }, /no TLS: wss:\/\/b:1/],
+    [{ ...good, cluster: ["ws://a"], transport: webSocket() }, /ws:\/\/host:port: ws:\/\/a$/],
+    [{ ...good, cluster: { a: "ws://a:0" }, transport: webSocket() }, /ws:\/\/a:0/],
+    [{ ...good, transport: memory() }, /memory:\/\/name: ws:\/\/a:1/],
     [{ ...good, timeoutMs: 0 }, /timeoutMs/],
     [{ ...good, timeoutMs: null }, /timeoutMs.*null/],
     [{ ...good, sessionTtlMs: 100 }, /sessionTtlMs/],

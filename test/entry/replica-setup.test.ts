@@ -7,6 +7,7 @@ import { kv } from "../../src/machine/kv.ts";
 import { ViewstampError } from "../../src/protocol/errors.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import { memory } from "../../transports/memory.ts";
+import { webSocket } from "../../transports/websocket.ts";
 
 const cluster = { a: "memory://a", b: "memory://b", c: "memory://c" };
 const good: ReplicaOptions = { id: "a", cluster, machine: kv, storage: memoryStorage(), transport: memory() };
@@ -72,6 +73,14 @@ for (const [what, changes, option, says] of [
   ],
   ["an odd id in the cluster", { cluster: { a: "ws://h:1", "": "ws://h:2" } }, "cluster", "must be letters"],
   ["port 0 among several", { cluster: { a: "ws://h:0", b: "ws://h:1" } }, "cluster", 'the address of "a" has port 0'],
+  ["an address nobody can dial", { cluster: { ...cluster, d: "ws://h:1" } }, "cluster", "memory://name: ws://h:1"],
+  [
+    "TLS, which is not spoken",
+    { cluster: { a: "ws://h:1", b: "wss://h:2" }, transport: webSocket() },
+    "cluster",
+    "speaks no TLS: wss://h:2",
+  ],
+  ["an advertised address nobody can dial", { advertise: "ws://h:1" }, "advertise", "memory://name: ws://h:1"],
   ["no machine", { machine: undefined }, "machine", "give either machine or machines"],
   ["machine and machines", { machines: [kv] }, "machine", "give either machine or machines"],
   ["no storage", { storage: undefined }, "storage", "must be a storage: fileStorage(dir)"],

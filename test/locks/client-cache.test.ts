@@ -233,6 +233,26 @@ test("query takes a client that does not answer for one that uses what it keeps"
   assert.equal((await inTime(world, b.locks.query({ consistency: "local" }))).held.length, 1);
 });
 
+test("a query with a time limit waits for no client beyond it", async () => {
+  const { world, a, b } = setUp();
+  await keep(world, a);
+  a.core.isCutOff = true;
+  const began = world.clock.now();
+  const late = watch(b.locks.query({ timeoutMs: 100 }));
+  await world.clock.advance(99);
+  assert.not(late.isSettled);
+  await world.clock.advance(1);
+  assert.is(codeOf(late.error), "Timeout");
+  const answered = await inTime(world, b.locks.query({ timeoutMs: 2000 }));
+  assert.equal(answered.held.length, 1);
+  assert.ok(world.clock.now() - began < 2000);
+  for (const timeoutMs of [-1, "5"]) {
+    const refused = watch(b.locks.query({ timeoutMs: timeoutMs as number }));
+    await world.clock.advance(1);
+    assert.is(codeOf(refused.error), "InvalidOptions");
+  }
+});
+
 test("shared locks are kept too, by several clients, until somebody wants the lock for himself", async () => {
   const { world, a, b } = setUp();
   await keep(world, a, "x", "shared");

@@ -309,6 +309,45 @@ eitherWay("a robbed callback goes on, and what it comes to is nobody's business 
   assert.is(codeOf(robbed.error), "AbortError");
 });
 
+eitherWay(
+  "a lock that its client uses is not available, though it is given back before that is told",
+  async (cache) => {
+    const ways: readonly [LockOptions, (locks: LockClient) => Promise<unknown>][] = [
+      [{}, (locks) => locks.request("x", { ifAvailable: true }, (lock) => lock?.name)],
+      [{ mode: "shared" }, (locks) => locks.request("x", { ifAvailable: true }, (lock) => lock?.name)],
+      [
+        {},
+        (locks) => {
+          const asked = locks.request("x", { ifAvailable: true }, (lock) => lock?.name);
+          void locks.request("x", { lockDelayMs: 1 }, () => {});
+          return asked;
+        },
+      ],
+      [{}, (locks) => locks.requestAll(["x", "y"], { ifAvailable: true }, (both) => both?.names)],
+      [{}, (locks) => locks.acquireAll(["x"], { ifAvailable: true, mode: "shared" })],
+    ];
+    for (const [options, ask] of ways) {
+      const world = new World({ cache });
+      const { locks } = world.client();
+      const order: string[] = [];
+      let asked: Promise<unknown> | undefined;
+      for (let round = 0; round < 2; round++) {
+        const other = gate();
+        const done = locks.request("x", options, () => {
+          void locks.request(`other ${round}`, () => order.push("the one before") && other.opened);
+          asked = ask(locks).then((given) => order.push("the one that asks") && given);
+        });
+        await inTime(world, done);
+        assert.ok((await inTime(world, asked as Promise<unknown>)) == null, JSON.stringify(options));
+        other.open();
+      }
+      assert.equal(order, ["the one before", "the one that asks", "the one before", "the one that asks"]);
+      await world.clock.advance(10);
+      assert.equal(await held(world), []);
+    }
+  },
+);
+
 eitherWay("a callback runs in the context of its request, not of whoever gave the lock back", async (cache) => {
   const world = new World({ cache });
   const [one, two] = [world.client("one").locks, world.client("two").locks];

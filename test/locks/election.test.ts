@@ -76,6 +76,24 @@ eitherWay("a leader whose session ends knows it, and stands for election again",
   assert.is(election.leadership, told.list[1]);
 });
 
+eitherWay("a leader that wakes after its session has ended knows it before a timer says so", async (cache) => {
+  for (const ask of ["the term", "the election", "an iteration"]) {
+    const world = newWorld(cache);
+    const { locks, core } = candidate(world);
+    core.checksItself = true;
+    const election = locks.elect("x");
+    await world.clock.advance(100);
+    const { signal } = election.leadership!;
+    const term = election.leadership!;
+    core.trustUntil(world.clock.now() + 100);
+    world.clock.jump(200);
+    if (ask === "the term") assert.ok(term.signal.aborted);
+    else if (ask === "the election") assert.is(election.leadership, undefined);
+    else assert.ok((await inTime(world, election[Symbol.asyncIterator]().next())).value!.term > term.term);
+    assert.is(codeOf(signal.reason), "LockLost");
+  }
+});
+
 eitherWay("a stolen election goes back to its candidate when the thief is done", async (cache) => {
   const world = newWorld(cache);
   const { locks } = candidate(world);
@@ -228,6 +246,12 @@ test("bad arguments are refused before anything happens", async () => {
     refused(() => locks.observe("-x")),
     "NotSupportedError",
   );
+  for (const signal of [5, null, {}]) {
+    assert.is(
+      refused(() => locks.observe("x", { signal: signal as never })),
+      "TypeError",
+    );
+  }
   await world.clock.advance(100);
   assert.equal(core.done, []);
 });

@@ -77,6 +77,24 @@ test("a fence goes on from the marks of another one, and forgets on request only
   second.check("a", 1n);
 });
 
+test("a fence begins with the marks of several, whichever of them comes first", () => {
+  const marks = [
+    [
+      { key: "a", exclusive: 7n, shared: 9n },
+      { key: "a", exclusive: 5n, shared: 0n },
+    ],
+    [
+      { key: "a", exclusive: 0n, shared: 9n },
+      { key: "a", exclusive: 7n, shared: 3n },
+    ],
+  ];
+  for (const given of marks) {
+    for (const all of [given, given.toReversed()]) {
+      assert.equal(fence(all).marks(), [{ key: "a", exclusive: 7n, shared: 9n }]);
+    }
+  }
+});
+
 test("what is no token is refused and changes nothing", () => {
   const guard = fence();
   for (const wrong of [0n, -1n, 2n ** 63n, 5, "5", null, undefined, {}, { token: 5 }, { token: 5n, mode: "mine" }]) {

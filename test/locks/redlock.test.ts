@@ -256,6 +256,30 @@ test("a process that wakes after the duration knows it before a timer says so", 
   assert.is(codeOf(await late.release().catch((error: unknown) => error)), "LockLost");
 });
 
+test("the signal of a lock is right in a process that wakes after the duration", async () => {
+  const world = newWorld();
+  const { redlock } = user(world);
+  const lock = await inTime(world, redlock.acquire(["x"], 1000));
+  world.clock.jump(2000);
+  assert.ok(lock.signal.aborted);
+});
+
+test("a setting that is left undefined is the one of the constructor, and retries without end are none to count", async () => {
+  const world = newWorld();
+  const lock = await inTime(world, user(world).redlock.acquire(["x"], 60_000));
+  const { redlock } = user(world, { retryCount: 0 });
+  const began = world.clock.now();
+  const undefinedOnes = { retryCount: undefined, retryDelay: undefined } as unknown as RedlockSettings;
+  assert.instance(await errorOf(world, redlock.acquire(["x"], 1000, undefinedOnes)), ExecutionError);
+  assert.ok(world.clock.now() - began < 100);
+  for (const retryDelay of [0, 200]) {
+    const patient = watch(redlock.acquire(["x"], 1000, { retryCount: Number.POSITIVE_INFINITY, retryDelay }));
+    await world.clock.advance(5000);
+    assert.not(patient.isSettled);
+  }
+  await inTime(world, lock.release());
+});
+
 eitherWay("using holds its locks while the routine runs, however long, and gives its result", async (cache) => {
   const world = newWorld(cache);
   const { redlock } = user(world);

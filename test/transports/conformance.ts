@@ -258,6 +258,7 @@ export function testTransport(fixture: Fixture): void {
     await ground.listener.close();
     const early = dial(ground.transport, url);
     assert.is((await early.isClosed()).refused, true);
+    assert.is(ground.transport.refusal?.(url), undefined);
     assert.equal(early.events, ["closed"]);
     const place = await listen(ground.transport, url);
     assert.is(place.listener.url, url);
@@ -270,6 +271,7 @@ export function testTransport(fixture: Fixture): void {
       const { refused, reason } = await dialer.isClosed();
       assert.is(refused, false, url);
       assert.match(reason, "not an address");
+      assert.is(ground.transport.refusal?.(url), reason, "it is known before");
       assert.equal(dialer.events, ["closed"]);
       const error = await failure(ground.transport.listen(url, () => new Recorder()));
       assert.is(error.code, "InvalidOptions", url);

@@ -2,6 +2,7 @@
  * What follows `--cluster`: `a=ws://host:7001,b=…` for nodes; for clients plain addresses will do too.
  * @module
  */
+import { parseAddress } from "../../../transports/websocket-address.ts";
 import { UsageError } from "./exit-codes.ts";
 
 export interface ListedNode {
@@ -37,9 +38,7 @@ function parseNode(part: string): ListedNode {
 
 /** An address without a trailing slash. @throws {UsageError} */
 export function checkedAddress(url: string, where: string): string {
-  const address = URL.canParse(url) && /^wss?:\/\//.test(url) ? new URL(url) : undefined;
-  if (address === undefined || address.hostname === "")
-    throw new UsageError(`${where}: an address looks like ws://127.0.0.1:7001`);
+  if (parseAddress(url) === undefined) throw new UsageError(`${where}: an address looks like ws://127.0.0.1:7001`);
   return url.replace(/\/$/, "");
 }
 

@@ -173,8 +173,8 @@ export const TOGETHER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: ELECTION,
-        find: `lock.signal.addEventListener("abort", lost, { once: true });\n    if (lock.signal.aborted) lost();`,
-        replace: "void lost;",
+        find: "this.#controller.abort(this.#lock.signal.reason);\n    this.#settle(undefined);",
+        replace: "",
       },
       { file: ELECTION, find: "this.#lock.assertHeld();", replace: "this.signal.throwIfAborted();" },
     ],
