@@ -325,7 +325,11 @@ export class SimCluster {
       if (this.#aims.keepAlive.awaits(from) && isTalk(frame) && isKeepAlive(frame)) this.#aims.keepAlive.met(from);
       if (this.#aims.notice.awaits(to) && isTalk(frame) && isNotice(frame)) this.#aims.notice.met(to);
       const [a, b] = [nodes.get(from), nodes.get(to)];
-      if (a === undefined || b === undefined || !isTalk(frame)) return;
+      if (!isTalk(frame)) return;
+      if (a === undefined || b === undefined) {
+        if (story.told) for (const message of talk(frame, a)) story.tell(from.name, `-> ${to.name} ${short(message)}`);
+        return;
+      }
       for (const message of this.#decoded(a.id, frame)) {
         if (story.told) story.tell(a.id, `-> ${b.id} ${short(message)}`);
         this.ledger.sent(a.id, b.id, message);
@@ -373,6 +377,11 @@ export class SimCluster {
     }
     return hasJoined;
   }
+}
+
+/** What a node and a client say to each other. */
+function talk(frame: Uint8Array, node: SimNode | undefined): readonly { readonly type: string }[] {
+  return node === undefined ? decodeClientFrame(frame) : decodeServerFrame(frame);
 }
 
 function isKeepAlive(frame: Uint8Array): boolean {

@@ -161,6 +161,8 @@ export class SimConnection {
   /** The network breaks it: each end learns of it in its own time, what was under way may or may not arrive before. */
   reset(): void {
     const { world, random } = this.network;
+    const [from, to] = this.hosts;
+    world.story.tell(from.name, `-/- ${to.name}: a connection is reset`);
     for (const end of this.#ends())
       world.after(random.between(0, 20), () => end.ended({ refused: false, reason: "reset by the network" }));
     this.#forget();

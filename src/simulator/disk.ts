@@ -108,6 +108,7 @@ export class SimDisk {
 
   /** Operations no longer end until `unhang`; or syncs only, so that much is written that is not synced. */
   hang(syncsOnly: boolean = false): void {
+    this.host.world.story.tell(this.host.name, `has a disk that hangs${syncsOnly ? " at each sync" : ""}`);
     this.#hung ??= [];
     this.#hangsSyncsOnly = syncsOnly;
   }
@@ -120,8 +121,10 @@ export class SimDisk {
 
   unhang(): void {
     const hung = this.#hung;
+    if (hung === undefined) return;
     this.#hung = undefined;
-    if (hung !== undefined) for (const go of hung) this.#later(this.temper.write, go, false);
+    this.host.world.story.tell(this.host.name, "has a disk that answers again");
+    for (const go of hung) this.#later(this.temper.write, go, false);
   }
 
   /** All that was written is on the platter, as it is after a while without anybody's doing. */

@@ -48,6 +48,7 @@ export function upNode(stage: Stage, random: Random): SimNode | undefined {
 export function onNode(act: (node: SimNode, stage: Stage, random: Random) => unknown): Fault {
   return (stage, random) => {
     const node = upNode(stage, random);
+    if (node !== undefined) stage.world.story.tell(node.id, "is the one");
     return node !== undefined && act(node, stage, random) !== false;
   };
 }

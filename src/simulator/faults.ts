@@ -162,6 +162,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     if (a === undefined || b === undefined) return false;
     const link = stage.network.link(a, b);
     const most = random.pick([20, 100, 700]);
+    stage.world.story.tell(a.name, `-> ${b.name} is slow`);
     Object.assign(link, { delay: { least: most / 4, most, rare: 2 * most }, rate: random.pick([10, 100, 10_000]) });
     later(stage, random, 200, 4000, () => {
       const { delay, rate } = stage.network.usual;

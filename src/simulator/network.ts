@@ -97,13 +97,16 @@ export class Network {
 
   /** Cuts one direction: what is sent waits. */
   cut(from: Host, to: Host): void {
-    this.link(from, to).cut = true;
+    const link = this.link(from, to);
+    if (!link.cut) this.world.story.tell(from.name, `-/> ${to.name} is cut`);
+    link.cut = true;
   }
 
   heal(from: Host, to: Host): void {
     const link = this.link(from, to);
     if (!link.cut) return;
     link.cut = false;
+    this.world.story.tell(from.name, `-> ${to.name} is whole again`);
     const waiting = this.#healed.get(link) ?? [];
     this.#healed.delete(link);
     for (const go of waiting) go();

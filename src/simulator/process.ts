@@ -82,12 +82,14 @@ export class Host {
     // A clock that stands still goes on from where it stands.
     if (this.#frozenSince !== undefined) this.#frozenSince = this.world.now;
     this.#clockRate = rate;
+    this.world.story.tell(this.name, `has a clock that runs at ${rate}`);
   }
 
   /** The wall clock is set by someone; not back before its process has seen that the machine slept: else nobody could tell. */
   jumpWall(ms: number): void {
     if (ms < 0 && this.#slept) return;
     this.#wallOffset += ms;
+    this.world.story.tell(this.name, `has its wall clock set by ${ms.toFixed()} ms`);
     if (ms < 0) this.#setBack = true;
   }
 
@@ -120,6 +122,7 @@ export class Host {
   pause(suspended: boolean = false): void {
     if (this.#life === undefined || this.#life.paused) return;
     this.#life.pause();
+    this.world.story.tell(this.name, suspended ? "sleeps, the whole machine" : "is paused");
     if (!suspended || this.#setBack) return;
     this.#frozenSince = this.world.now;
     this.#slept = true;
@@ -128,6 +131,7 @@ export class Host {
   resume(): void {
     if (this.#life === undefined || !this.#life.paused) return;
     this.#thaw();
+    this.world.story.tell(this.name, "goes on");
     this.#life.resume();
   }
 

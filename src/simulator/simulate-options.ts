@@ -111,6 +111,10 @@ export function checked(given: SimulateOptions): Checked {
   };
   if ((machine === undefined) === (machines === undefined))
     throw invalid("simulate takes either machine or machines", { option: "machine" });
+  if (Array.isArray(machine))
+    throw invalid("machine is one machine; for several there is machines", { option: "machine" });
+  if (machines !== undefined && !Array.isArray(machines))
+    throw invalid("machines is a list; for one there is machine", { option: "machines" });
   const all = (machine ?? machines) as UserSimulation["machines"];
   replicated(all);
   if (typeof workload !== "function")

@@ -131,6 +131,7 @@ async function runSeed(seed: number, simulation: Simulation, wishes: PlanWishes,
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ViewstampError("Internal", `the simulator failed in seed ${seed}: ${why}`, { cause });
   } finally {
+    scene.over();
     removeTraps();
   }
 }
@@ -149,6 +150,7 @@ class Scene {
   now: () => number = () => 0;
   cause: unknown;
   #machines: UserMachines | undefined;
+  #workload: UserWorkload | undefined;
 
   constructor(simulation: UserSimulation) {
     this.#simulation = simulation;
@@ -173,9 +175,14 @@ class Scene {
       };
       this.now = now;
       this.#machines = new UserMachines(this.#programs, found);
-      return new UserWorkload(this.#simulation, this.#machines, now, found);
+      this.#workload = new UserWorkload(this.#simulation, this.#machines, now, found);
+      return this.#workload;
     },
   });
+
+  over(): void {
+    this.#workload?.over();
+  }
 
   get #programs(): readonly (readonly AnyMachine[])[] {
     return programsOf(this.#simulation.machines);

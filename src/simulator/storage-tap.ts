@@ -18,10 +18,11 @@ export function observed(storage: Storage, ledger: Ledger, id: NodeId, life: Lif
     write: (records, done) => {
       if (!life.alive) return;
       const { story } = life.host.world;
-      if (story.told) story.tell(id, `writes ${records.map(({ kind }) => kind).join(", ")}`);
+      const kinds = story.told ? records.map(({ kind }) => kind).join(", ") : "";
+      if (story.told) story.tell(id, `writes ${kinds}`);
       ledger.written(id, records);
       storage.write(records, (error) => {
-        if (story.told) story.tell(id, `wrote ${error?.message ?? ""}`);
+        if (story.told) story.tell(id, error === undefined ? `wrote ${kinds}` : `could not write: ${error.message}`);
         if (life.alive && error === undefined) ledger.durable(id);
         done(error);
       });

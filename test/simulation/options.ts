@@ -14,7 +14,8 @@ export const USAGE = `npm run sim -- [options]
   --versions N   machine versions that nodes are upgraded to, instead of a drawn number
   --faults A,B   only these kinds of faults; "none" for none, "list" to see them
   --workers N    so many processes (default 2; 1 with --trace)
-  --runtime R    what they run on: node, bun, deno, or current for the newest Node (default: the fastest that is here)
+  --runtime R    what they run on: node, bun, deno, or current for the newest Node (default: the fastest that is here);
+                 with --trace and --hash it is the one that this program runs on
   --trace        tell the story of each run
   --hash         print each run's hash
   --keep-going   do not end at the first failure
@@ -63,6 +64,10 @@ export function parseOptions(args: readonly string[]): SimOptions {
   });
   const alone = values.trace || values.hash;
   const listFaults = values.faults === "list";
+  if (alone && values.runtime !== undefined)
+    throw new TypeError(
+      "--trace and --hash are of this very process: start test/simulation/sim.ts on the runtime itself",
+    );
   return {
     firstSeed: count("seed", values.seed, 0, Number.MAX_SAFE_INTEGER) ?? Date.now() * 1000,
     seeds:
@@ -121,7 +126,7 @@ function faults(text: string | undefined): readonly string[] | undefined {
   if (text === undefined) return undefined;
   if (text === "none") return [];
   const kinds = text.split(",");
-  const unknown = kinds.find((kind) => !(kind in FAULTS) && !(kind in DEMANDED_FAULTS));
+  const unknown = kinds.find((kind) => !Object.hasOwn({ ...FAULTS, ...DEMANDED_FAULTS }, kind));
   if (unknown !== undefined) throw new TypeError(`--faults: there is no fault "${unknown}"; see --faults list`);
   return kinds;
 }

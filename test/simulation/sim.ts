@@ -69,7 +69,7 @@ async function main(): Promise<number> {
     const only = mutants === "" ? {} : { only: mutants.split(",") };
     const result = await runMutants({ ...only, firstSeed, seeds, workers, runtime, say: json ? () => {} : say });
     if (json) say(JSON.stringify(result));
-    return result.survivors.length > 0 ? 1 : 0;
+    return result.survivors.length > 0 || result.broken.length > 0 ? 1 : 0;
   } else {
     const began = performance.now();
     const totals = await run(options);
@@ -77,7 +77,7 @@ async function main(): Promise<number> {
     const never = missed(options, totals);
     if (options.json) say(JSON.stringify({ ...totals, seconds, never }));
     else report(totals, seconds);
-    if (never.length > 0) say(`FAILED: never happened: ${never.join(", ")}`);
+    if (never.length > 0 && !options.json) say(`FAILED: never happened: ${never.join(", ")}`);
     return totals.failures.length > 0 || never.length > 0 ? 1 : 0;
   }
   return 0;

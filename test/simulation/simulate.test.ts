@@ -1,5 +1,5 @@
 // A user's machine in the simulator: what is found, how it is said, and that it can be seen again.
-import { suite, test } from "uvu";
+import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as v from "valibot";
 import { command, defineMachine, query } from "../../src/machine/define.ts";
@@ -395,6 +395,51 @@ load("that calls without end is found by rule 15, after a bounded number of call
   assert.match(text, "20000 calls have been made");
 });
 
+load("that calls without end is found though each call ends at once, and lets go of the process", async () => {
+  const stubborn = (before: (client: OddClient & { close(): Promise<void> }) => unknown, input: unknown) =>
+    failureOf(
+      simulate({
+        machine: counter,
+        nodes: 1,
+        clients: 1,
+        seeds: 1,
+        faults: [],
+        workload: async ({ client }) => {
+          await before(client as never);
+          for (;;) await client.add(input as never).catch(() => {});
+        },
+      }),
+    );
+  const withBadInput = await stubborn(() => {}, "one");
+  assert.is(withBadInput.rule, 15);
+  assert.match(withBadInput.text, "round 1 of client 1 does not end");
+  const afterTheEnd = await stubborn((client) => client.close(), 1);
+  assert.is(afterTheEnd.rule, 15);
+  assert.match(afterTheEnd.text, "does not end");
+});
+
+load("with input that its machine does not take is found in the first round", async () => {
+  const { rule, text } = await failureOf(
+    simulate({
+      machine: counter,
+      seeds: 1,
+      rounds: 1,
+      faults: [],
+      workload: ({ client }) => client.add("one" as never),
+    }),
+  );
+  assert.is(rule, 0);
+  assert.match(text, /^the workload throws in round 1 of client \d: ViewstampError: input of counter\.add/);
+});
+
+load("that sleeps for a time that is none is told so", async () => {
+  const { rule, text } = await failureOf(
+    simulate({ machine: counter, seeds: 1, faults: [], workload: ({ sleep }) => sleep(Number.NaN) }),
+  );
+  assert.is(rule, 0);
+  assert.match(text, "sleep takes milliseconds, not NaN");
+});
+
 load("goes on in the next lives of its clients", async () => {
   const rounds = new Map<number, number[]>();
   const report = await simulate({
@@ -420,36 +465,3 @@ load("goes on in the next lives of its clients", async () => {
 });
 
 load.run();
-
-test("bad options are refused at the door", async () => {
-  const options = { machine: counter, workload: () => {} };
-  const refused: readonly (readonly [object | null, string])[] = [
-    [null, "are an object"],
-    [{ ...options, seed: 1 }, 'no option "seed"'],
-    [{ workload: () => {} }, "either machine or machines"],
-    [{ ...options, machines: [kv] }, "either machine or machines"],
-    [{ ...options, machine: {} }, "made by defineMachine"],
-    [{ machines: [], workload: () => {} }, "at least one machine"],
-    [{ machine: counter }, "workload is what a client does"],
-    [{ ...options, check: true }, "check is a function"],
-    [{ ...options, seeds: 0 }, "seeds must be a whole number"],
-    [{ ...options, firstSeed: -1 }, "firstSeed must be a whole number"],
-    [{ ...options, nodes: 8 }, "nodes must be a whole number from 1 to 7"],
-    [{ ...options, clients: 1.5 }, "clients must be a whole number"],
-    [{ ...options, rounds: "9" }, "rounds must be a whole number"],
-    [{ ...options, faults: ["rain"] }, 'there is no fault "rain"; there are: kill'],
-    [{ ...options, faults: "kill" }, "faults is a list"],
-  ];
-  for (const [given, text] of refused) {
-    try {
-      await simulate(given as never);
-      assert.unreachable(text);
-    } catch (error) {
-      assert.instance(error, ViewstampError, text);
-      assert.is((error as ViewstampError).code, "InvalidOptions");
-      assert.match((error as Error).message, text);
-    }
-  }
-});
-
-test.run();

@@ -7,6 +7,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { within } from "../harness/within.ts";
 import { findRuntime, type RuntimeName } from "../runtimes.ts";
+import { runMutants } from "./mutants/run.ts";
 import { parseOptions, wishArguments } from "./options.ts";
 import { workerCommand } from "./worker-runtime.ts";
 import { WorkerProgram } from "./workers.ts";
@@ -48,6 +49,17 @@ test("of work there is all, or calls alone", () => {
   assert.is(parseOptions([]).wishes.work, undefined);
   assert.equal(wishArguments(parseOptions(["--work=calls"]).wishes), ["--work=calls"]);
   assert.throws(() => parseOptions(["--work=some"]), /--work must be "calls", not "some"/);
+});
+
+test("a fault is one that there is, and a trace is of the process that tells it", () => {
+  assert.equal(parseOptions(["--faults=kill,lost fsync"]).wishes.faults, ["kill", "lost fsync"]);
+  assert.throws(() => parseOptions(["--faults=constructor"]), /there is no fault "constructor"/);
+  assert.throws(() => parseOptions(["--hash", "--runtime=bun"]), /are of this very process/);
+});
+
+test("a mutant that there is not is asked for by mistake", async () => {
+  const none = await runMutants({ only: ["no such"] }).catch((error: unknown) => error);
+  assert.instance(none, TypeError);
 });
 
 /** Only Linux lets us look. */

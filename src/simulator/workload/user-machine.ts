@@ -88,6 +88,7 @@ export class UserMachines {
 
   /** Whether the log has switched to the newest versions. */
   get isUpgraded(): boolean {
+    if (this.#programs.length === 1) return true;
     const { able, versions } = this.#replay.machine;
     return this.#hasBegun && able.every((one, at) => versions[at]?.version === one.versions.at(-1));
   }

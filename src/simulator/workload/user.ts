@@ -3,9 +3,11 @@
  * @module
  */
 import { typedClient } from "../../client/connect.ts";
+import { invalid } from "../../client/options.ts";
 import type { AnyMachine } from "../../machine/definition.ts";
 import { ViewstampError } from "../../protocol/errors.ts";
 import type { ClientLife, Workload } from "./contract.ts";
+import { fadingClient } from "./fading-client.ts";
 import { CallBook, MOST_CALLS, WrittenCore } from "./user-calls.ts";
 import type { Found, UserMachines } from "./user-machine.ts";
 
@@ -78,6 +80,7 @@ export class UserWorkload implements Workload {
   /** Rounds that each client has begun. */
   readonly #begun: number[];
   #concluding: "not yet" | "to do" | "begun" = "not yet";
+  #isOver = false;
 
   constructor(simulation: UserSimulation, machines: UserMachines, now: () => number, found: Found) {
     this.#simulation = simulation;
@@ -148,6 +151,11 @@ export class UserWorkload implements Workload {
     return true;
   }
 
+  /** The seed is over, however it ended: nobody goes on. */
+  over(): void {
+    this.#isOver = true;
+  }
+
   async #work(life: ClientLife): Promise<void> {
     const { number, random, sleep } = life;
     const { rounds, pauseMs, workload } = this.#simulation;
@@ -155,6 +163,7 @@ export class UserWorkload implements Workload {
     this.#workers.set(number, worker);
     const isAlive = (): boolean => this.#workers.get(number) === worker;
     const rest = async (ms: number): Promise<void> => {
+      if (Number.isNaN(Number(ms))) throw invalid(`sleep takes milliseconds, not ${String(ms)}`, {});
       worker.asleep++;
       await sleep(ms);
       worker.asleep--;
@@ -202,6 +211,7 @@ export class UserWorkload implements Workload {
   }
 
   #clientOf({ core, number }: ClientLife): unknown {
-    return typedClient(new WrittenCore(core, number, this.#book), this.#simulation.machines);
+    const client = typedClient(new WrittenCore(core, number, this.#book), this.#simulation.machines);
+    return fadingClient(client, () => this.#isOver);
   }
 }

@@ -54,6 +54,7 @@ const MOST_MS_PER_BATCH = 300_000;
 export async function runMutants(options: MutantsOptions = {}): Promise<MutantsResult> {
   const { only, workers = 1, runtime, say = () => {} } = options;
   const waiting = MUTANTS.filter(({ name }) => only === undefined || only.some((part) => name.includes(part)));
+  if (waiting.length === 0) throw new TypeError(`--mutants: no mutant has ${only?.join(" or ")} in its name`);
   const real = await WorkerProgram.build({ limitMs: MOST_MS_PER_BATCH, runtime });
   try {
     const trials: Trial[] = [];
