@@ -118,7 +118,9 @@ export class MachineRunner {
 
   outstanding(session: SessionId): readonly Uint8Array[] {
     const encode = (value: unknown): Uint8Array => encodeNotice(this.name, value);
-    return this.#guard("notices", undefined, () => this.#parts.notices?.(this.#state, session).map(encode)) ?? [];
+    const bodies =
+      this.#guard("notices", undefined, () => this.#parts.notices?.(this.#state, session).map(encode)) ?? [];
+    return bodies.filter((body) => this.#isCarried(body));
   }
 
   /**
@@ -198,6 +200,14 @@ export class MachineRunner {
     if (reply.length <= this.#maxReplyBytes) return reply;
     const text = `the reply has more than ${this.#maxReplyBytes} bytes`;
     return encodeReply({ type: "failed", code: "MachineFailed", text });
+  }
+
+  /** No frame carries what is longer: its primary would end with it, and so would the next. */
+  #isCarried({ length }: Uint8Array): boolean {
+    if (length <= this.#maxReplyBytes) return true;
+    const text = `a notice has at most ${this.#maxReplyBytes} bytes, this one ${length}`;
+    this.#report("notices", undefined, new RangeError(text));
+    return false;
   }
 
   /** Runs a part that has no reply: its faults are only reported. */

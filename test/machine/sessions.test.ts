@@ -83,6 +83,22 @@ test("outstanding notices are a view of the state", () => {
   assert.equal(host.outstanding("1.1"), []);
 });
 
+test("an outstanding notice that is too long is left out, and said to be", () => {
+  const talker = defineMachine({
+    name: "talker",
+    version: 1,
+    init: () => ({}),
+    commands: {},
+    notices: () => ["short", "x".repeat(1000)],
+  });
+  const host = new Host(talker, { maxReplyBytes: 1000 });
+  assert.equal(host.outstanding("1.1"), ["short"]);
+  assert.equal(
+    host.faults.map(({ where, error }) => `${where}: ${error}`),
+    ["notices: RangeError: a notice has at most 1000 bytes, this one 1011"],
+  );
+});
+
 test("the end of a session lets go of what it held and may tell others", () => {
   const host = new Host(alarms("a"));
   host.value("a", "alarm", 1100, "1.1");
