@@ -157,7 +157,7 @@ export class Serving {
       this.#replica.output.answer(client, { type: "ended", xid: message.xid });
       return undefined;
     }
-    if (!this.isTaking || live === undefined || live.ending) {
+    if (!this.isTaking || isUnknown || live === undefined || live.ending) {
       return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
     }
     const entry = this.#stampEnd(live, EMPTY, now);

@@ -439,6 +439,17 @@ test("a node that an operator has to let in says so, once", () => {
   assert.match(warnings("x")[0] ?? "", "members add x");
 });
 
+test("the end of a session that cannot be known here ends no other that was opened at its place", () => {
+  const world = start(["a", "b", "c"]);
+  const session = open(world, "a");
+  world.client("a", { type: "end", xid: 2, session: { vid: 99, seqno: session.seqno } });
+  world.run(100);
+  assert.is(answer(world, "a", "declined").code, "BUSY");
+  request(world, "a", session, 1);
+  world.run(100);
+  assert.is(answers(world, "a", "reply").length, 1);
+});
+
 test("a member of an old view all of whose other nodes are gone finds the newest one", () => {
   const world = start(["a", "b", "c"]);
   loseNode(world, "c", "a", "ab");
