@@ -45,6 +45,8 @@ const MAX_ID_LENGTH = 64;
 const MAX_URL_LENGTH = 2048;
 const LONGEST_MS = 24 * 3600 * 1000;
 const MOST_BYTES = 1024 * 1024 * 1024;
+/** Whoever comes back is sent it at once, perhaps twice: beyond `maxQueuedBytes` it would be cut off for that, again and again. */
+const MOST_IN_FLIGHT = HAND_LIMITS.maxQueuedBytes / 4;
 /** What is around a body, an entry or a message in a frame fits into this. */
 const FRAME_SLACK = 16 * 1024;
 
@@ -85,7 +87,7 @@ const schema = v.strictObject({
   driftPercent: v.optional(v.pipe(v.number(percent), v.minValue(0, percent), v.maxValue(50, percent))),
   maxBodyBytes: v.optional(whole(1024, MAX_FRAME_BYTES / 2)),
   maxInvokeBytes: v.optional(whole(1024, MAX_FRAME_BYTES / 2)),
-  maxInFlightBytes: v.optional(whole(1024, MOST_BYTES)),
+  maxInFlightBytes: v.optional(whole(1024, MOST_IN_FLIGHT)),
   maxPendingEntries: v.optional(whole(1, 10_000_000)),
   maxPendingBytes: v.optional(whole(1024, MOST_BYTES)),
   maxSessionReplies: v.optional(whole(1, 1_000_000)),

@@ -42,7 +42,7 @@ export interface CoreOptions {
    */
   readonly maxInvokeBytes: number;
   /**
-   * Sent to one backup or learner and not yet acknowledged.
+   * Sent to one backup or learner and not yet acknowledged; at most 4 MiB.
    * @default 4_194_304 (4 MiB)
    */
   readonly maxInFlightBytes: number;

@@ -93,6 +93,7 @@ for (const [what, changes, option, says] of [
   ["forgetting too soon", { forgetAfterMs: 1000, suspectMs: 600 }, "forgetAfterMs", "must exceed twice suspectMs"],
   ["crossed session limits", { minSessionTtlMs: 900, maxSessionTtlMs: 800 }, "minSessionTtlMs", "must not exceed"],
   ["bodies beyond a frame", { maxBodyBytes: 2 ** 19, maxInvokeBytes: 2 ** 19 }, "maxBodyBytes", "fit into one frame"],
+  ["too large a window", { maxInFlightBytes: 5_000_000 }, "maxInFlightBytes", "from 1024 to 4194304"],
   ["too small a window", { maxInFlightBytes: 4096 }, "maxInFlightBytes", "at least maxInvokeBytes"],
   ["an observer that is none", { observer: "console" }, "observer", "must be a function"],
 ] as const) {
