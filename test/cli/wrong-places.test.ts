@@ -91,6 +91,8 @@ places("a snapshot is saved where there is a directory for it, and nobody is ask
   for (const [file, text] of [
     [join(nowhere, "state"), `there is no directory ${nowhere}`],
     [join(BACKUP, "state"), `${BACKUP} is no directory`],
+    // What a variable of the shell gives that nobody has set; it would name the current directory.
+    ["", "FILE is empty"],
   ] as const) {
     const { code, err } = await viewstamp("snapshot", "save", file, "--cluster", "ws://127.0.0.1:1");
     assert.is(code, 2);

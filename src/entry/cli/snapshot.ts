@@ -56,6 +56,7 @@ export const snapshot: Command = {
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const [action, file = ""] = args.positionals;
+  if (file === "") throw new UsageError("FILE is empty: name a file");
   if (action === "save") return await save(file, args, terminal);
   if (action === "restore") return await restore(file, args, terminal);
   throw new UsageError(`snapshot ${action}: there are save and restore`);
