@@ -19,6 +19,8 @@ program("refuses impossible options before it touches anything", async () => {
   saysOnly(await viewstamp(...serve, "--memory", "--listen", "7001"), 2, /an address looks like/);
   saysOnly(await viewstamp("members", "ban", "b", "--cluster", "ws://h:1"), 2, /there are add, remove and lift/);
   saysOnly(await viewstamp("members", "add", "b", "--cluster", "ws://h:1"), 2, /needs the URL/);
+  for (const id of ["b c", ""])
+    saysOnly(await viewstamp("members", "add", id, "ws://h:2", "--cluster", "ws://h:1"), 2, /an id is 1 to 64 letters/);
   saysOnly(await viewstamp("put", "k", "--cluster", "ws://h:1"), 2, /VALUE is missing/);
   for (const [name, ...wrong] of [
     ["lock", "--max-hold-ms", "0"],

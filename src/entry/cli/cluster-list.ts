@@ -31,9 +31,14 @@ export function parseNamedCluster(text: string): Record<string, string> {
 function parseNode(part: string): ListedNode {
   const named = /^([^=:/?#]*)=(.*)$/.exec(part);
   const [id, url] = named === null ? [undefined, part] : [named[1]!, named[2]!];
-  if (id !== undefined && !/^[\w.-]{1,64}$/.test(id))
-    throw new UsageError(`--cluster holds "${part}": an id is 1 to 64 letters, digits, ".", "_" or "-"`);
-  return { id, url: checkedAddress(url, `--cluster holds "${part}"`) };
+  const where = `--cluster holds "${part}"`;
+  return { id: id === undefined ? undefined : checkedId(id, where), url: checkedAddress(url, where) };
+}
+
+/** @throws {UsageError} */
+export function checkedId(id: string, where: string): string {
+  if (!/^[\w.-]{1,64}$/.test(id)) throw new UsageError(`${where}: an id is 1 to 64 letters, digits, ".", "_" or "-"`);
+  return id;
 }
 
 /** An address without a trailing slash. @throws {UsageError} */

@@ -8,7 +8,7 @@ import { changeMembership, clusterStatus, type MembershipChange } from "../../cl
 import { MAX_TIMEOUT_MS } from "../../client/options.ts";
 import { systemEnvironment } from "../environment.ts";
 import type { Arguments } from "./arguments.ts";
-import { checkedAddress, parseClusterList } from "./cluster-list.ts";
+import { checkedAddress, checkedId, parseClusterList } from "./cluster-list.ts";
 import { type Command, clusterOption, DEFAULT_TIMEOUT_MS, timeoutOption } from "./command.ts";
 import { exitCode, UsageError } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
@@ -36,6 +36,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const [word = "", id = "", url] = args.positionals;
   const action = actionOf(word);
   if (action === "add" && url === undefined) throw new UsageError("members add needs the URL of the new node");
+  // One that was added under an impossible id must still be removed.
+  if (action === "add") checkedId(id, "the new node");
   if (action !== "add" && url !== undefined) throw new UsageError(`members ${action} takes no URL`);
   const cluster = parseClusterList(args.text("cluster")).map((node) => node.url);
   const added = url === undefined ? {} : { url: checkedAddress(url, "the address of the new node") };
