@@ -32,7 +32,8 @@ export interface CoreOptions {
    */
   readonly driftPercent: number;
   /**
-   * The largest command, query or reply body. Must agree within a cluster.
+   * The largest command, query or reply body. Must agree within a cluster, and stay what it was, also when all nodes are restarted:
+   * with another one a node that executes its log anew makes other replies than those that are kept, and stops as `Diverged`.
    * @default 262_144 (256 KiB)
    */
   readonly maxBodyBytes: number;
