@@ -142,8 +142,13 @@ export class LockClient {
   /** The same; `null` if it was only wanted if available, and is not. */
   acquire(name: string, options: LockOptions): Promise<AcquiredLock | null>;
   acquire(name: string, options?: LockOptions): Promise<AcquiredLock | null> {
-    const use = options === undefined ? this.#takePlain(name) : undefined;
-    return use === undefined ? this.#acquireAs(name, options) : Promise.resolve(use);
+    try {
+      const use = options === undefined ? this.#takePlain(name) : undefined;
+      return use === undefined ? this.#acquireAs(name, options) : Promise.resolve(use);
+    } catch (error) {
+      // It was called without its object.
+      return Promise.reject(error);
+    }
   }
 
   /**

@@ -105,8 +105,8 @@ export class ClusterLocks extends LockClient {
    * @throws {ViewstampError} `InvalidInput`, `InvalidOptions`; `Timeout` (also if `ttlMs` is shorter than it takes to hear of a claim), `Overloaded`,
    * `Closed` … : then it did not run here, and where `outcomeUnknown` says so it may be claimed all the same
    */
-  runOnce<T>(key: string, options: RunOnceOptions, callback: () => T): Promise<OnceResult<Awaited<T>>> {
-    return runOnceWith(this.#core, key, options, callback);
+  async runOnce<T>(key: string, options: RunOnceOptions, callback: () => T): Promise<OnceResult<Awaited<T>>> {
+    return await runOnceWith(this.#core, key, options, callback);
   }
 
   /** Closes: what is built on locks first. */

@@ -5,8 +5,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { LockClient } from "../../src/locks/client.ts";
 import type { LockOptions } from "../../src/locks/client-types.ts";
+import { ClusterLocks } from "../../src/locks/cluster-locks.ts";
 import { codeOf, counted, eitherWay, gate, held, inTime, seen, timersLeft, watch } from "./support.ts";
-import { settled, World } from "./world.ts";
+import { FakeCore, settled, World } from "./world.ts";
 
 eitherWay("arguments are converted from the left, all of them before any is judged", async (cache) => {
   const { locks } = new World({ cache }).client();
@@ -256,8 +257,11 @@ eitherWay("what a query gives can be logged as JSON, as programs for navigator.l
 });
 
 test("a method that has lost its object rejects, as an operation of Web IDL does", async () => {
-  const { request, query } = new World().client().locks;
-  const calls: readonly (() => Promise<unknown>)[] = [() => request("x", () => {}), () => query()];
+  const { request, query, acquire, acquireAll, runOnce } = new ClusterLocks(new FakeCore(new World(), "1"));
+  const calls: readonly (() => Promise<unknown>)[] = [
+    ...[() => request("x", () => {}), () => query(), () => acquire("x"), () => acquire("x", {})],
+    ...[() => acquireAll(["x"]), () => runOnce("x", { ttlMs: 1000 }, () => {})],
+  ];
   for (const call of calls) {
     const fate = watch(call());
     await settled();
