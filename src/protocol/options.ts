@@ -53,7 +53,7 @@ export interface CoreOptions {
    */
   readonly maxPendingEntries: number;
   /**
-   * Stamped and not yet applied, in bytes; beyond it requests are `OVERLOADED`.
+   * Stamped and not yet applied, in bytes, and as much again of queries that wait; beyond it requests and queries are `OVERLOADED`.
    * @default 33_554_432 (32 MiB)
    */
   readonly maxPendingBytes: number;

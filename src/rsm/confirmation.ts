@@ -42,6 +42,8 @@ export class Confirmation {
   #round: Round | undefined;
   #rounds = 0;
   #confirmed: Confirmed[] = [];
+  /** Of the questions of all that wait. */
+  #bytes = 0;
 
   constructor(replica: ReplicatedLog, view: View) {
     this.#replica = replica;
@@ -53,7 +55,12 @@ export class Confirmation {
     return this.#queue.length + (this.#round?.waiting.length ?? 0) + confirmed;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   add(waiting: Waiting): void {
+    this.#bytes += bytesOf(waiting);
     this.#queue.push(waiting);
   }
 
@@ -94,7 +101,9 @@ export class Confirmation {
   /** The next confirmed read has been answered. */
   answered(): void {
     const first = this.#confirmed[0];
-    if (first !== undefined && ++first.next === first.reads.length) this.#confirmed.shift();
+    if (first === undefined) return;
+    this.#bytes -= bytesOf(first.reads[first.next] as Read);
+    if (++first.next === first.reads.length) this.#confirmed.shift();
   }
 
   /** Sends a round again to those that have not answered; gives what has waited too long. */
@@ -104,6 +113,7 @@ export class Confirmation {
     const { heartbeatMs, suspectMs } = this.#replica.options;
     if (now - round.startedAt > suspectMs) {
       this.#round = undefined;
+      for (const waiting of round.waiting) this.#bytes -= bytesOf(waiting);
       return round.waiting;
     }
     if (now - round.sentAt >= heartbeatMs) {
@@ -120,6 +130,7 @@ export class Confirmation {
     this.#confirmed = [];
     this.#round = undefined;
     this.#queue = [];
+    this.#bytes = 0;
     return all;
   }
 
@@ -151,4 +162,8 @@ export class Confirmation {
     if (reads.length > 0 && applied < commit) this.#replica.output.path("readWaitsForExecution");
     return waiting.filter((one) => one.kind === "keepAlive");
   }
+}
+
+function bytesOf(waiting: Waiting): number {
+  return waiting.kind === "query" ? waiting.body.length : 0;
 }

@@ -174,7 +174,8 @@ export class Serving {
         : this.#decline(client, message.xid, "SESSION_EXPIRED", "the session is unknown or over");
     }
     if (live.ending) return this.#decline(client, message.xid, "BUSY", "the session is ending");
-    if (this.#isRoundFull()) return this.#decline(client, message.xid, "OVERLOADED", "too much waits for confirmation");
+    if (this.#isRoundFull(0))
+      return this.#decline(client, message.xid, "OVERLOADED", "too much waits for confirmation");
     this.#live.heard(live, client, now);
     this.#confirmation.add({ kind: "keepAlive", client, xid: message.xid, seqno: message.session.seqno });
     return undefined;
@@ -182,7 +183,8 @@ export class Serving {
 
   onQuery(client: number, message: Query): void {
     if (!this.isTaking) return this.#decline(client, message.xid, "BUSY", "requests are not taken now");
-    if (this.#isRoundFull()) return this.#decline(client, message.xid, "OVERLOADED", "too much waits for confirmation");
+    if (this.#isRoundFull(message.body.length))
+      return this.#decline(client, message.xid, "OVERLOADED", "too much waits for confirmation");
     this.#confirmation.add({ kind: "query", client, xid: message.xid, body: message.body });
     return undefined;
   }
@@ -190,7 +192,7 @@ export class Serving {
   /** A copy of the state begins where a query would be answered. */
   onCopy(client: number, { xid }: Copy): void {
     if (!this.isTaking) return this.#decline(client, xid, "BUSY", "requests are not taken now");
-    if (this.#isRoundFull()) return this.#decline(client, xid, "OVERLOADED", "too much waits for confirmation");
+    if (this.#isRoundFull(0)) return this.#decline(client, xid, "OVERLOADED", "too much waits for confirmation");
     this.#confirmation.add({ kind: "copy", client, xid });
     return undefined;
   }
@@ -358,8 +360,9 @@ export class Serving {
     return session.vid > this.#leadership.view.vid || session.seqno > this.#replica.applied;
   }
 
-  #isRoundFull(): boolean {
-    return this.#confirmation.size >= this.#replica.options.maxPendingEntries;
+  #isRoundFull(bytes: number): boolean {
+    const { maxPendingEntries, maxPendingBytes } = this.#replica.options;
+    return this.#confirmation.size >= maxPendingEntries || this.#confirmation.bytes + bytes > maxPendingBytes;
   }
 
   #isFull(bytes: number): boolean {

@@ -450,6 +450,27 @@ test("the end of a session that cannot be known here ends no other that was open
   assert.is(answers(world, "a", "reply").length, 1);
 });
 
+test("queries that wait for a majority's word are bounded by their bytes, and room is made again", () => {
+  const world = start(["a", "b", "c"], { maxPendingBytes: 1000, maxBodyBytes: 400 });
+  const ask = (count: number): void => {
+    for (let xid = 1; xid <= count; xid++) {
+      world.client("a", { type: "query", xid, consistency: "linearizable", body: new Uint8Array(400) });
+    }
+  };
+  const refusals = (): string[] => answers(world, "a", "declined").map(({ code }) => code);
+  for (const isLost of [true, false]) {
+    world.drop = (_from, _to, { type }) => isLost && type === "confirm";
+    const before = refusals().length;
+    ask(3);
+    assert.equal(refusals().slice(before), ["OVERLOADED"]);
+    world.run(1500);
+    assert.is(refusals().length - before, isLost ? 3 : 1);
+  }
+  ask(2);
+  world.run(100);
+  assert.is(answers(world, "a", "answer").length, 4);
+});
+
 test("a member of an old view all of whose other nodes are gone finds the newest one", () => {
   const world = start(["a", "b", "c"]);
   loseNode(world, "c", "a", "ab");
