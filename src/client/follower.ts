@@ -67,6 +67,10 @@ export class Follower implements LinkOwner {
   #lostHome: string | undefined;
   /** Nodes in a row that did not finish their hello in time. */
   #silent = 0;
+  /**
+   * Of the cluster that has done something for this client. What a node alone says before may come to nothing: a founder that
+   * loses its disk founds another.
+   */
   #clusterId: ClusterId | undefined;
 
   constructor(options: FollowerOptions, owner: FollowerOwner) {
@@ -101,6 +105,7 @@ export class Follower implements LinkOwner {
 
   /** The primary did what it was asked: there is no doubt, and the next trouble is met without delay. */
   progress(): void {
+    this.#clusterId ??= this.#home?.welcome?.clusterId;
     this.#backoff.reset();
     if (this.#trust !== "doubted") return;
     this.#trust = "trusted";
@@ -130,7 +135,6 @@ export class Follower implements LinkOwner {
       this.ended(link, { kind: "rejected", reason, rejection });
       return;
     }
-    this.#clusterId ??= clusterId;
     this.#options.addresses.welcomed(link.url, welcome.node.id);
   }
 

@@ -30,9 +30,21 @@ test("a node of another cluster than the first one is refused", async () => {
   assert.equal(b.taken(), []);
 });
 
-test("the hello says what the client is, and the cluster once it is known", async () => {
+test("a client that has only met a founder of a cluster that came to nothing takes the next one", async () => {
+  const { world, a, b, c } = cluster();
+  const client = world.client();
+  await world.settle();
+  for (const node of [a, b, c]) if (node.reply.accepted) node.reply = { ...node.reply, clusterId: "00000000000000dd" };
+  a.kill();
+  for (const node of [b, c]) node.follow(b, 9);
+  const call = watch(client.execute("m", "put", 1));
+  await world.pass(2000);
+  assert.is(call.state, "resolved");
+});
+
+test("the hello says what the client is, and the cluster once that has done something for it", async () => {
   const { world, a, b } = cluster();
-  world.client();
+  const client = world.client();
   await world.settle();
   assert.equal(a.end.hello, {
     protocol: { least: 1, newest: 1 },
@@ -43,6 +55,8 @@ test("the hello says what the client is, and the cluster once it is known", asyn
     options: undefined,
     authentication: undefined,
   });
+  watch(client.openSession());
+  await world.settle();
   a.kill();
   await world.settle();
   assert.is(b.end.hello?.clusterId, "00000000000000cc");

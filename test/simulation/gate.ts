@@ -88,6 +88,12 @@ const REGRESSIONS: readonly { readonly seed: number; readonly wishes: PlanWishes
     wishes: {},
     cause: "false alarm: a clock that got another rate while its machine slept went back by the length of that sleep",
   },
+  {
+    seed: 2100000000056585,
+    wishes: {},
+    cause:
+      "a client that had met a founder which then lost its disk was refused by the cluster that the next one founded",
+  },
 ];
 
 const WORKERS = 2;
