@@ -54,10 +54,11 @@ export class Line {
   join(request: LineRequest): void {
     request.place = this.#places++;
     request.after = this.#claims.newest;
-    // By its turn the use may be over: it would have what it could not have when it was made.
-    request.isDeclined = request.isExcluded;
     // Whoever has a signal may use it in the turn of the request, and no kept lock is faster than that.
     const isHeldBack = request.isRevocable || this.#cache.isLongTurn;
+    // By its turn the use may be over: it would have what it could not have when it was made. To look is to look at the clock
+    // anew: whether the turn is a long one has to be known before.
+    request.isDeclined = request.isExcluded;
     if (isHeldBack && request.names.some((name) => this.#cache.has(name))) this.#holdForTurn(request);
     this.rejoin(request);
   }
