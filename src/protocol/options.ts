@@ -78,7 +78,7 @@ export interface CoreOptions {
    */
   readonly maxSessionTtlMs: number;
   /**
-   * A snapshot is taken when the log after the last one has grown to this.
+   * A snapshot is taken when the log after the last one has grown to this; each view and vote counts as 256 bytes.
    * @default 33_554_432 (32 MiB)
    */
   readonly snapshotEveryBytes: number;
