@@ -9,6 +9,8 @@ import { runMutants } from "./mutants/run.ts";
 import { parseOptions, type SimOptions, USAGE, wishArguments } from "./options.ts";
 import { WorkerProgram } from "./workers.ts";
 
+const PROGRESS_MS = 60_000;
+
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -20,9 +22,11 @@ async function run(options: SimOptions): Promise<Totals> {
   };
   if (!trace && !hash) {
     const program = await WorkerProgram.build({ runtime: options.runtime });
+    const { done, end } = tellProgress(seeds);
     try {
-      return await program.runTogether(options, workers, found);
+      return await program.runTogether(options, workers, { found, done });
     } finally {
+      end();
       await program.remove();
     }
   }
@@ -31,6 +35,20 @@ async function run(options: SimOptions): Promise<Totals> {
     if (hash) say(`${outcome.seed} ${outcome.hash}`);
     if (outcome.violation !== undefined) found({ seed: outcome.seed, ...outcome.violation });
   });
+}
+
+/** A campaign of an hour that says nothing looks like one that hangs; beside what it prints, which may be read by a program. */
+function tellProgress(seeds: number): { readonly done: () => void; readonly end: () => void } {
+  const began = performance.now();
+  let done = 0;
+  const tell = (): void => {
+    const seconds = (performance.now() - began) / 1000;
+    process.stderr.write(
+      `${done} of ${seeds} seeds after ${seconds.toFixed(0)} s (${(done / seconds).toFixed(1)}/s)\n`,
+    );
+  };
+  const timer = setInterval(tell, PROGRESS_MS);
+  return { done: () => void done++, end: () => clearInterval(timer) };
 }
 
 /** What did not happen, if this was a campaign of the usual draw that is large enough to say so. */

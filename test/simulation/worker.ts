@@ -1,5 +1,5 @@
 /**
- * A part of a campaign: runs its seeds, prints each failure as a line of JSON when it is found, and last the totals. It ends
+ * A part of a campaign: runs its seeds, and prints what it comes to as lines of JSON. It ends
  * with its standard input: whoever started it is gone then, and nobody reads what it says.
  */
 import process from "node:process";
@@ -19,9 +19,11 @@ process.stdin.resume();
 
 const totals = noTotals();
 for (let index = 0; index < seeds; index++) {
-  const outcome = await campaign({ firstSeed: firstSeed + index * stride, seeds: 1, wishes }, REAL_PARTS);
+  const seed = firstSeed + index * stride;
+  const outcome = await campaign({ firstSeed: seed, seeds: 1, wishes }, REAL_PARTS);
   addTotals(totals, outcome);
   for (const failure of outcome.failures) say({ failure });
+  say({ done: seed });
   if (totals.failures.length > 0 && !keepGoing) break;
   // A seed is one long turn: the end of the input is seen between two.
   await new Promise((resolve) => setTimeout(resolve));

@@ -26,8 +26,12 @@ test("a campaign comes to the same on the workers of every runtime", async () =>
   const totals = await Promise.all(
     present().map(async (runtime) => {
       const program = await WorkerProgram.build({ runtime, limitMs: LIMIT_MS });
+      const told: number[] = [];
       try {
-        return await program.run({ firstSeed, seeds: 2, stride, wishes, keepGoing });
+        const share = { firstSeed, seeds: 2, stride, wishes, keepGoing };
+        const totals = await program.run(share, { done: (seed) => told.push(seed) });
+        assert.equal(told, [1, 2], "it tells how far it is");
+        return totals;
       } finally {
         await program.remove();
       }

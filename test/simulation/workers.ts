@@ -14,8 +14,14 @@ import { workerCommand } from "./worker-runtime.ts";
 
 export type Share = Pick<SimOptions, "firstSeed" | "seeds" | "stride" | "wishes" | "keepGoing">;
 
-/** What a worker says, as a line of JSON. */
-export type Line = { readonly failure: Failure } | { readonly totals: Totals };
+/** What a worker says, as a line of JSON: a failure when it is found, that a seed is done, and last the totals. */
+export type Line = { readonly failure: Failure } | { readonly done: number } | { readonly totals: Totals };
+
+/** Is told of a campaign while it runs. */
+export interface Watcher {
+  found?(failure: Failure): void;
+  done?(seed: number): void;
+}
 
 export interface ProgramOptions {
   /** Planted while it is bundled. */
@@ -50,10 +56,9 @@ export class WorkerProgram {
   }
 
   /**
-   * `found` is told each failure when it is found.
    * @throws if the worker ends without totals, with what it complained of
    */
-  run(share: Share, found: (failure: Failure) => void = () => {}): Promise<Totals> {
+  run(share: Share, watcher: Watcher = {}): Promise<Totals> {
     const { firstSeed, seeds, stride, wishes, keepGoing } = share;
     const own = [
       `--seed=${firstSeed}`,
@@ -72,7 +77,8 @@ export class WorkerProgram {
       let complaint = "";
       createInterface({ input: child.stdout }).on("line", (text) => {
         const line = JSON.parse(text) as Line;
-        if ("failure" in line) found(line.failure);
+        if ("failure" in line) watcher.found?.(line.failure);
+        else if ("done" in line) watcher.done?.(line.done);
         else totals = line.totals;
       });
       child.stderr.on("data", (chunk) => (complaint = `${complaint}${String(chunk)}`.slice(0, MOST_COMPLAINT)));
@@ -86,7 +92,7 @@ export class WorkerProgram {
   }
 
   /** Shares the seeds among so many processes. */
-  async runTogether(share: Share, workers: number, found?: (failure: Failure) => void): Promise<Totals> {
+  async runTogether(share: Share, workers: number, watcher?: Watcher): Promise<Totals> {
     const totals = noTotals();
     const running = Array.from({ length: Math.min(workers, share.seeds) }, (_, i) =>
       this.run(
@@ -96,7 +102,7 @@ export class WorkerProgram {
           seeds: Math.ceil((share.seeds - i) / workers),
           stride: share.stride * workers,
         },
-        found,
+        watcher,
       ),
     );
     for (const part of await Promise.all(running)) addTotals(totals, part);

@@ -23,6 +23,9 @@ export interface ChildOptions {
 /** So often it is looked whether anything is left of a command that was stopped. */
 const LOOK_MS = 20;
 
+/** What was sent SIGKILL needs the processor once more to die. */
+const DYING_MS = 1000;
+
 /** Resolves when the command has ended, and if it was stopped when all has that it had started; never rejects. */
 export function runChild(command: readonly string[], { env, signal, graceMs }: ChildOptions): Promise<ChildOutcome> {
   const [file = "", ...args] = command;
@@ -30,18 +33,22 @@ export function runChild(command: readonly string[], { env, signal, graceMs }: C
     const detached = hasOwnGroup();
     const child = spawn(file, args, { stdio: "inherit", env: { ...process.env, ...env }, detached });
     const tree = detached ? -(child.pid ?? 0) : (child.pid ?? 0);
-    let kill: ReturnType<typeof setTimeout> | undefined;
-    let isKilled = false;
+    let next: ReturnType<typeof setTimeout> | undefined;
+    let isWaitedFor = true;
+    const giveUp = (): void => {
+      isWaitedFor = false;
+    };
+    const kill = (): void => {
+      sendTo(tree, "SIGKILL");
+      next = setTimeout(giveUp, DYING_MS);
+    };
     const stop = (): void => {
       sendTo(tree, "SIGTERM");
-      kill = setTimeout(() => {
-        isKilled = true;
-        sendTo(tree, "SIGKILL");
-      }, graceMs);
+      next = setTimeout(kill, graceMs);
     };
     const stopPassing = passSignalsOn(child, tree);
     const end = (outcome: ChildOutcome): void => {
-      clearTimeout(kill);
+      clearTimeout(next);
       stopPassing();
       signal.removeEventListener("abort", stop);
       resolve(outcome);
@@ -49,8 +56,8 @@ export function runChild(command: readonly string[], { env, signal, graceMs }: C
     child.on("error", (error: NodeJS.ErrnoException) => end({ code: codeOf(error), trouble: error.message }));
     child.on("exit", (code, name) => {
       const outcome = { code: code ?? signalCode(name), trouble: "" };
-      // Where nobody reaps orphans a dead one still counts as there, so this ends with the grace at the latest.
-      const isOver = (): boolean => isKilled || !signal.aborted || !detached || !sendTo(tree, 0);
+      // Where nobody reaps orphans a dead one still counts as there, so this has an end.
+      const isOver = (): boolean => !isWaitedFor || !signal.aborted || !detached || !sendTo(tree, 0);
       const look = (): unknown => (isOver() ? end(outcome) : setTimeout(look, LOOK_MS));
       look();
     });
