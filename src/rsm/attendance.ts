@@ -66,8 +66,8 @@ export class Attendance {
     const { config, output, options } = this.#replica;
     const { view } = config;
     if (view === undefined || config.isMember() || this.#stoppingSince !== undefined || now < this.#joinAt) return;
-    this.#joinAt = now + options.suspectMs * 2 ** Math.min(this.#joinsInVain, 3);
     if (!config.liveness.isLinked(view.primary)) return;
+    this.#joinAt = now + options.suspectMs * 2 ** Math.min(this.#joinsInVain, 3);
     this.#joinsInVain++;
     output.happened({ event: "joining", vid: view.vid });
     output.send(view.primary, { type: "join", vid: view.vid, url: config.self.url }, config.viewWrite);

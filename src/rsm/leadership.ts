@@ -339,7 +339,10 @@ export class Leadership {
       if (progress.isLearner) continue;
       const isLinked = config.liveness.isLinked(progress.who.id);
       const since = isLinked ? progress.waitingSince : progress.unlinkedSince;
-      if (since === undefined || now - since <= options.suspectMs) continue;
+      const isLate = since !== undefined && now - since > options.suspectMs;
+      // A new connection gives it time anew, but not without end.
+      const isStuck = progress.owesSince !== undefined && now - progress.owesSince > 2 * options.suspectMs;
+      if (!isLate && !isStuck) continue;
       const what = isLinked ? "does not log" : "cannot be reached";
       config.suspicions.markUnfit(progress.who.id, `${what} for ${options.suspectMs} ms`, false);
     }

@@ -51,8 +51,10 @@ export class Progress {
   acked = -1;
   commitSent = 0;
   heartbeatAt: number = Number.NEGATIVE_INFINITY;
-  /** Since when it owes an answer without making progress. */
+  /** Since when it owes an answer without making progress, over this connection. */
   waitingSince: number | undefined;
+  /** The same over connections that are gone: it may be what they carry that they die of. */
+  owesSince: number | undefined;
   relocatedAt: number = Number.NEGATIVE_INFINITY;
   /** Since when there is no connection to it. */
   unlinkedSince: number | undefined;
@@ -99,6 +101,7 @@ export class Progress {
   lose(): void {
     this.located = false;
     this.able = undefined;
+    this.owesSince ??= this.waitingSince;
     this.waitingSince = undefined;
     if (this.transfer !== undefined) this.transfer.broken = true;
     this.#asked = 0;
@@ -141,8 +144,10 @@ export class Progress {
       done++;
     }
     this.#sent.splice(0, done);
-    if (this.located && this.#sent.length === 0) this.waitingSince = undefined;
+    const isDone = this.located && this.#sent.length === 0;
+    if (isDone) this.waitingSince = undefined;
     else if (moved) this.waitingSince = now;
+    if (isDone || moved) this.owesSince = undefined;
     return moved;
   }
 

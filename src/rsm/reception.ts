@@ -4,18 +4,18 @@
  * @module
  */
 import { ViewstampError } from "../protocol/errors.ts";
-import type { Restoration } from "../protocol/machine.ts";
 import type { SnapshotChunk, SnapshotOffer } from "../protocol/messages.ts";
 import type { SnapshotInfo } from "../protocol/storage.ts";
 import { type NodeId, sameViewstamp, type View, type Viewstamp } from "../protocol/view.ts";
 import type { ReplicatedLog } from "./replicated-log.ts";
+import type { CheckedRestoration } from "./state.ts";
 
 /** In `suspectMs`: it is asked again after this at the latest. */
 const LONGEST_PATIENCE = 8;
 
 interface Receiving {
   readonly info: SnapshotInfo;
-  readonly restoration: Restoration;
+  readonly restoration: CheckedRestoration;
   /** Chunks that have come and are not restored yet: one step restores one, so that many at once are no pause. */
   readonly waiting: Uint8Array[];
   /** The chunk to be restored next. */
@@ -62,7 +62,9 @@ export class Reception {
 
   onOffer({ at, chunks }: SnapshotOffer, now: number): void {
     if (at.seqno < this.#boundTo || chunks < 1 || this.#receiving?.installing === true) return;
-    if (this.#receiving === undefined || !sameViewstamp(this.#receiving.info.at, at)) {
+    const { info: begun } = this.#receiving ?? {};
+    // In another number of chunks it is cut otherwise: no part of the one fits into the other.
+    if (begun === undefined || !sameViewstamp(begun.at, at) || begun.chunks !== chunks) {
       const restoration = this.#replica.state.restore(at);
       const { suspectMs: patienceMs } = this.#replica.options;
       const info = { at, chunks };
@@ -70,7 +72,7 @@ export class Reception {
       this.#receiving = { info, restoration, ...progress };
       this.#replica.beginReception(at);
     }
-    this.#want(this.#receiving);
+    if (this.#receiving !== undefined) this.#want(this.#receiving);
   }
 
   onChunk({ at, index, bytes }: SnapshotChunk, now: number): void {
@@ -90,6 +92,8 @@ export class Reception {
     const { output } = this.#replica;
     try {
       receiving.restoration.chunk(bytes);
+      // Before it is durable: what is no state must not take the place of one.
+      if (receiving.next + 1 === receiving.info.chunks) receiving.restoration.check();
     } catch (error) {
       if (error instanceof ViewstampError && error.code === "WrongMachine") throw error;
       output.path("badSnapshotChunk");

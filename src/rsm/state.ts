@@ -31,6 +31,12 @@ export interface AppliedEntry {
 
 const NOTHING: AppliedEntry = { reply: undefined, duplicate: false, notices: [] };
 
+/** Rebuilds a state from its chunks. */
+export interface CheckedRestoration extends Restoration {
+  /** Changes nothing. @throws if chunks are missing */
+  check(): void;
+}
+
 export class ReplicatedState {
   readonly machine: ReplicatedMachine;
   #sessions: SessionTable = new SessionTable();
@@ -100,15 +106,18 @@ export class ReplicatedState {
   }
 
   /** Rebuilds the state as it was at `at`; nothing changes until `finish`. */
-  restore(at: Viewstamp): Restoration {
+  restore(at: Viewstamp): CheckedRestoration {
     const restoration = new StateRestoration(this.machine.restore());
+    const whole = (): ReturnType<StateRestoration["finish"]> => {
+      const parts = restoration.finish();
+      if (sameViewstamp(parts.header.at, at)) return parts;
+      throw new ViewstampError("BadMessage", `snapshot of place ${parts.header.at.seqno}, not ${at.seqno}`);
+    };
     return {
       chunk: (bytes) => restoration.chunk(bytes),
+      check: () => void whole(),
       finish: () => {
-        const { header, sessions } = restoration.finish();
-        if (!sameViewstamp(header.at, at)) {
-          throw new ViewstampError("BadMessage", `snapshot of place ${header.at.seqno}, not ${at.seqno}`);
-        }
+        const { header, sessions } = whole();
         restoration.finishMachine();
         this.#lacks = undefined;
         this.#sessions = sessions;

@@ -33,7 +33,9 @@ export function resumeTransfer(
   position: { readonly at: Viewstamp; readonly next: number },
   now: number,
 ): void {
-  if (replica.snapshot === undefined || !sameViewstamp(replica.snapshot.at, position.at)) {
+  const { snapshot } = replica;
+  // One that has all of it, and is not done, was told of more chunks by whoever has cut the same state otherwise.
+  if (snapshot === undefined || !sameViewstamp(snapshot.at, position.at) || position.next >= snapshot.chunks) {
     startTransfer(replica, view, progress, now);
     return;
   }

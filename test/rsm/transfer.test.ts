@@ -32,17 +32,26 @@ function isWhole(world: World): boolean {
   return IDS.every((id) => world.members(id) === "abc") && IDS.some((id) => world.node(id).core.isTaking);
 }
 
-/** The same state in other pieces: each chunk of the machine's gives its last byte to the next one. */
-function recut(chunks: readonly Uint8Array[]): Uint8Array[] {
-  const MACHINE = 2;
-  const TAG_BYTES = 5;
-  let carried: number[] = [];
-  return chunks.map((chunk, index) => {
-    if (chunk[0] !== MACHINE) return chunk;
-    const [tag, body] = [chunk.slice(0, TAG_BYTES), [...carried, ...chunk.slice(TAG_BYTES)]];
-    carried = chunks[index + 1]?.[0] === MACHINE ? body.splice(-1) : [];
-    return Uint8Array.from([...tag, ...body]);
-  });
+const MACHINE = 2;
+const TAG_BYTES = 5;
+
+/** The same state, the machine's part of it in other pieces. */
+function recut(chunks: readonly Uint8Array[], cut: (bytes: Uint8Array, pieces: number) => Uint8Array[]): Uint8Array[] {
+  const first = chunks.findIndex(([kind]) => kind === MACHINE);
+  const [head, rest] = [chunks.slice(0, first), chunks.slice(first)];
+  const own = rest.filter(([kind]) => kind === MACHINE).map((chunk) => chunk.subarray(TAG_BYTES));
+  const pieces = cut(Uint8Array.from(own.flatMap((body) => [...body])), own.length);
+  const tagged = pieces.map((body) => Uint8Array.from([MACHINE, 0, 0, 0, 0, ...body]));
+  const all = [...head, ...tagged, ...rest.slice(own.length)].map((chunk) => chunk.slice());
+  for (const [number, chunk] of all.entries()) new DataView(chunk.buffer).setUint32(1, number);
+  return all;
+}
+
+/** Into so many pieces, the first of them shorter by a byte than the others. */
+function pieced(bytes: Uint8Array, pieces: number): Uint8Array[] {
+  const size = Math.ceil((bytes.length + 1) / pieces);
+  const starts = Array.from({ length: pieces }, (_, piece) => Math.max(0, piece * size - 1));
+  return starts.map((start, piece) => bytes.subarray(start, starts[piece + 1]));
 }
 
 /** Between a and c. */
@@ -110,34 +119,47 @@ for (const [what, breakIt] of Object.entries(BREAKS)) {
   });
 }
 
-test("a learner that has had parts of two replicas' different snapshots begins anew", () => {
-  const world = start(["a", "b", "c", "d", "e"], { snapshotEveryBytes: 2000 });
-  const session = open(world, "a", 600_000);
-  loseNode(world, "e", "a", "abcd");
-  for (let number = 1; number <= 300; number++) {
-    request(world, "a", session, number);
-    world.run(10);
-  }
-  // b's program cuts the same state in another way.
-  const { snapshot } = world.node("b").disk;
-  assert.ok(snapshot !== undefined && snapshot.chunks.length > 12, "a snapshot of many chunks");
-  world.node("b").disk.snapshot = { at: snapshot.at, chunks: recut(snapshot.chunks) };
-  let had = 0;
-  world.drop = (_from, _to, { type }) => type === "snapshotChunk" && ++had > 10;
-  world.restart("e");
-  world.until("e has had a part of it", () => had > 10);
-  const { at } = world.node("a").disk.snapshot ?? {};
-  assert.equal(at, snapshot.at);
-  world.drop = () => false;
-  world.kill("a");
-  world.until(
-    "b and the others take e in",
-    () => world.members("b") === "bcde" && world.members("e") === "bcde",
-    20_000,
-  );
-  assert.ok(pathCount(world, "b", "transferResumed") > 0, "b went on with what a had begun");
-  assert.ok(pathCount(world, "e", "badSnapshotChunk") > 0, "e saw that it was of two");
-  assert.equal(world.node("e").machine.commands, world.node("b").machine.commands);
-});
+const CUTS: Readonly<Record<string, (pieces: number) => number>> = {
+  "as many chunks": (pieces) => pieces,
+  "more chunks": (pieces) => 2 * pieces,
+  "fewer chunks than it has had": () => 4,
+};
+
+for (const [what, piecesOf] of Object.entries(CUTS)) {
+  test(`a learner that has had parts of two replicas' different snapshots begins anew: ${what}`, () => {
+    const world = start(["a", "b", "c", "d", "e"], { snapshotEveryBytes: 2000 });
+    const session = open(world, "a", 600_000);
+    loseNode(world, "e", "a", "abcd");
+    for (let number = 1; number <= 300; number++) {
+      request(world, "a", session, number);
+      world.run(10);
+    }
+    // b's program cuts the same state in another way.
+    const { snapshot } = world.node("b").disk;
+    assert.ok(snapshot !== undefined && snapshot.chunks.length > 12, "a snapshot of many chunks");
+    const chunks = recut(snapshot.chunks, (bytes, pieces) => pieced(bytes, piecesOf(pieces)));
+    world.node("b").disk.snapshot = { at: snapshot.at, chunks };
+    world.kill("b");
+    world.restart("b");
+    world.until("b is a member again", () => world.members("a") === "abcd" && world.members("b") === "abcd", 10_000);
+    let had = 0;
+    world.drop = (_from, _to, { type }) => type === "snapshotChunk" && ++had > 10;
+    world.restart("e");
+    world.until("e has had a part of it", () => had > 10);
+    const { at } = world.node("a").disk.snapshot ?? {};
+    assert.equal(at, snapshot.at);
+    world.drop = () => false;
+    world.kill("a");
+    world.until(
+      "b and the others take e in",
+      () => world.members("b") === "bcde" && world.members("e") === "bcde",
+      20_000,
+    );
+    assert.is(world.node("e").halted, undefined);
+    const hasRefused = pathCount(world, "e", "badSnapshotChunk") > 0;
+    assert.is(hasRefused, what !== "fewer chunks than it has had", "where parts of both came it saw that");
+    assert.equal(world.node("e").machine.commands, world.node("b").machine.commands);
+  });
+}
 
 test.run();
