@@ -56,7 +56,10 @@ export interface SessionEndContext extends StepContext {
 
 /** What a query may know. */
 export interface QueryContext {
-  /** Replicated time in milliseconds, as in `StepContext`; of a local read that of the last command. */
+  /**
+   * Replicated time in milliseconds, as in `StepContext`; of a local read that of the last command. After a fail-over it goes
+   * on from the last command too, so it may be less than what a query was told before: let no answer depend on its growing.
+   */
   readonly now: number;
 }
 
