@@ -23,19 +23,27 @@ const ANSWER_MS = 1000;
 const LEAST_PAUSE_MS = 1;
 const MOST_PAUSE_MS = 50;
 
-/** `isBehind`: whether the cluster has still to hear of something that came before this query. */
+/**
+ * `isBehind`: whether the cluster has still to hear of something that came before this query. Where clients keep locks all
+ * pages are read twice, so that all of them are asked before any is waited for: one time limit does for all answers.
+ */
 export async function querySnapshot(
   core: ClientCore,
   options: QueryOptions,
   isBehind: () => boolean,
 ): Promise<LockSnapshot> {
   checkQueryOptions(options);
-  const snapshot: LockSnapshot = { held: [], pending: [] };
   const survey = new Survey(core, options);
   await survey.catchUp(isBehind);
+  const snapshot = await allPages((from) => survey.askedAbout(from));
+  return survey.hasAsked ? await allPages((from) => survey.answered(from)) : snapshot;
+}
+
+async function allPages(read: (from: ListCursor) => Promise<ListPage>): Promise<LockSnapshot> {
+  const snapshot: LockSnapshot = { held: [], pending: [] };
   let from: ListPage["next"] = { name: "", index: 0 };
   while (from !== undefined) {
-    const page: ListPage = await survey.page(from);
+    const page: ListPage = await read(from);
     for (const listed of page.requests) addTo(snapshot, listed);
     from = page.next;
   }
@@ -46,13 +54,18 @@ class Survey {
   readonly #core: ClientCore;
   readonly #options: QueryOptions;
   readonly #since: number;
-  /** Whom we have asked about which lock. Whoever took it again since then has used it while we looked. */
+  /** Whoever keeps a lock that is not among these has taken it, and so used it, while we looked. */
   readonly #asked: Set<string> = new Set();
+  #answersUntil = 0;
 
   constructor(core: ClientCore, options: QueryOptions) {
     this.#core = core;
     this.#options = options;
     this.#since = core.environment.now();
+  }
+
+  get hasAsked(): boolean {
+    return this.#asked.size > 0;
   }
 
   /** A query sees what its own client has asked for and given back before, as in the standard. */
@@ -67,26 +80,28 @@ class Survey {
     }
   }
 
-  /** A page in which every tenure is a use, as far as clients have answered. */
-  async page(from: ListCursor): Promise<ListPage> {
-    let page = await this.#list(from);
+  /** A page as it is; the clients that keep locks of it are asked what they use. */
+  async askedAbout(from: ListCursor): Promise<ListPage> {
+    const page = await this.#list(from);
     if (this.#options.consistency === "local") return page;
-    for (let kept = this.#unasked(page); kept.length > 0; kept = this.#unasked(page)) {
-      await this.#ask(kept);
-      page = await this.#answers(from, kept);
-    }
+    const kept = keptIn(page);
+    for (let at = 0; at < kept.length; at += MAX_SURVEYED) await this.#ask(kept.slice(at, at + MAX_SURVEYED));
     return page;
+  }
+
+  /** A page in which every tenure is a use, as far as clients have answered in time. */
+  async answered(from: ListCursor): Promise<ListPage> {
+    const { environment } = this.#core;
+    for (let pauseMs = LEAST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MOST_PAUSE_MS)) {
+      const page = await this.#list(from);
+      const isAnswered = !keptIn(page).some((tenure) => this.#asked.has(keyOf(tenure)));
+      if (isAnswered || environment.now() >= this.#answersUntil) return page;
+      await this.#pause(pauseMs);
+    }
   }
 
   async #list(from: ListCursor): Promise<ListPage> {
     return v.parse(pageSchema, await this.#core.ask("locks", "list", from, this.#inTime()));
-  }
-
-  #unasked({ requests }: ListPage): KeptTenure[] {
-    const kept = requests.flatMap(({ name, session, kept }) =>
-      kept === undefined ? [] : { name, session, xid: kept },
-    );
-    return kept.filter((tenure) => !this.#asked.has(keyOf(tenure))).slice(0, MAX_SURVEYED);
   }
 
   async #ask(kept: readonly KeptTenure[]): Promise<void> {
@@ -95,25 +110,13 @@ class Survey {
       await this.#core.openSession(this.#callInTime());
       try {
         await this.#core.execute("locks", "survey", kept, this.#callInTime());
-        return;
+        break;
       } catch (error) {
         // Asking twice is asking once.
         if (!(error instanceof ViewstampError && error.code === "SessionExpired")) throw error;
       }
     }
-  }
-
-  /** Looks again until none of these is kept any more. */
-  async #answers(from: ListCursor, kept: readonly KeptTenure[]): Promise<ListPage> {
-    const { environment } = this.#core;
-    const open = new Set(kept.map(({ session, xid }) => `${session} ${xid}`));
-    const end = environment.now() + ANSWER_MS;
-    for (let pauseMs = LEAST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MOST_PAUSE_MS)) {
-      const page = await this.#list(from);
-      const isAnswered = !page.requests.some(({ session, kept }) => open.has(`${session} ${kept}`));
-      if (isAnswered || environment.now() >= end) return page;
-      await this.#pause(pauseMs);
-    }
+    this.#answersUntil = this.#core.environment.now() + ANSWER_MS;
   }
 
   #pause(ms: number): Promise<void> {
@@ -137,8 +140,12 @@ class Survey {
   }
 }
 
-function keyOf({ session, name }: KeptTenure): string {
-  return `${session} ${name}`;
+function keptIn({ requests }: ListPage): KeptTenure[] {
+  return requests.flatMap(({ name, session, kept }) => (kept === undefined ? [] : { name, session, xid: kept }));
+}
+
+function keyOf({ session, xid, name }: KeptTenure): string {
+  return `${session} ${xid} ${name}`;
 }
 
 function addTo(snapshot: LockSnapshot, listed: Listed): void {

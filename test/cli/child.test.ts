@@ -78,6 +78,36 @@ test("a signal is passed on as often as it comes", async () => {
   assert.is((await within(10_000, "the command ends", ended)).code, 7);
 });
 
+/** What the command gets of a SIGINT to us, ended by a SIGTERM; `terminal`: the one of our streams that is one. */
+async function interrupted(file: string, terminal: "stdout" | "stdin" | undefined): Promise<string> {
+  const streams = [process.stdin, process.stdout, process.stderr];
+  const before = streams.map((stream) => Object.getOwnPropertyDescriptor(stream, "isTTY"));
+  for (const stream of streams) {
+    const value = terminal !== undefined && stream === process[terminal];
+    Object.defineProperty(stream, "isTTY", { value, configurable: true, writable: true });
+  }
+  try {
+    const script = `trap 'echo INT >> "$FILE"' INT; trap 'exit 0' TERM; echo ready > "$FILE"; while :; do sleep 0.05; done`;
+    const never = new AbortController().signal;
+    const ended = runChild(["sh", "-c", script], { env: { FILE: file }, signal: never, graceMs: 1 });
+    await within(10_000, "the command runs", written(file));
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.emit(name);
+    await within(10_000, "the command ends", ended);
+  } finally {
+    for (const [n, stream] of streams.entries()) {
+      if (before[n] === undefined) Reflect.deleteProperty(stream, "isTTY");
+      else Object.defineProperty(stream, "isTTY", before[n]);
+    }
+  }
+  return await written(file);
+}
+
+test("a command in the terminal's group gets one Ctrl-C, not a second one from us", async () => {
+  assert.is(await interrupted(join(folder, "out"), "stdout"), "ready");
+  assert.is(await interrupted(join(folder, "in"), "stdin"), "ready");
+  assert.is(await interrupted(join(folder, "apart"), undefined), "ready\nINT");
+});
+
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
 test.run();

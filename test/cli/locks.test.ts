@@ -1,10 +1,13 @@
 // `locks`, `elect` and `steal` against a real node.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { commands } from "../../src/entry/cli/commands.ts";
 import { locksJson, locksTable } from "../../src/entry/cli/locks-report.ts";
+import { runProgram } from "../../src/entry/cli/program.ts";
 import { type ClusterLocks, connectLocks } from "../../src/entry/locks.ts";
 import type { Fact } from "../harness/control.ts";
 import { PROCESS_START_MS, within } from "../harness/within.ts";
+import { recordingTerminal } from "./recording-terminal.ts";
 import { cleanUp, saysOnly, serve, start, viewstamp } from "./support.ts";
 
 interface Listed {
@@ -128,6 +131,48 @@ program("watches until it is interrupted", async () => {
   watcher.signal("SIGINT");
   assert.is((await within(PROCESS_START_MS, "it ends", watcher.exited)).code, 0, watcher.complaints);
   await ann.close();
+});
+
+program("draws the ages anew at a terminal, also if nobody comes or goes", async () => {
+  const [url] = await serve("--memory");
+  const ann = await connectLocks({ cluster: [url], owner: "ann" });
+  await ann.acquire("door");
+  const { terminal, data, messages } = recordingTerminal();
+  const { isTTY } = process.stdout;
+  process.stdout.isTTY = true;
+  try {
+    const watching = runProgram(["locks", "--watch", "--interval-ms", "20", "--cluster", url], commands, terminal);
+    const drawn = async (): Promise<void> => {
+      while (data.filter((text) => text === "\x1b[H\x1b[2J").length < 3) {
+        await new Promise((again) => setTimeout(again, 5));
+      }
+    };
+    await within(PROCESS_START_MS, "it is drawn three times", drawn()).finally(() => process.emit("SIGINT"));
+    assert.is(await within(PROCESS_START_MS, "it ends", watching), 0, messages.join());
+  } finally {
+    process.stdout.isTTY = isTTY;
+  }
+  await ann.close();
+});
+
+program("gives up after --timeout-ms, also when a client that keeps locks does not answer", async () => {
+  const [url] = await serve("--memory");
+  const holder = start("lock", "door", "--cluster", url, "--", "sh", "-c", `echo '{"event":"held"}'; exec sleep 30`);
+  await within(
+    PROCESS_START_MS,
+    "it holds the lock",
+    holder.waitFor(({ event }) => event === "held"),
+  );
+  holder.signal("SIGSTOP");
+  try {
+    for (const command of [["locks"], ["steal", "door"]]) {
+      const { code, err } = await viewstamp(...command, "--timeout-ms", "500", "--cluster", url);
+      assert.is(code, 3, err);
+      assert.match(err, /the query was not done within 500 ms/);
+    }
+  } finally {
+    holder.signal("SIGCONT");
+  }
 });
 
 program("runs a command while elected, and again after a loss", async () => {

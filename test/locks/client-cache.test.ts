@@ -233,6 +233,24 @@ test("query takes a client that does not answer for one that uses what it keeps"
   assert.equal((await inTime(world, b.locks.query({ consistency: "local" }))).held.length, 1);
 });
 
+test("a query of many pages waits a second in all for clients that do not answer, and hears those that do", async () => {
+  const { world, a, b } = setUp();
+  const c = world.client("c");
+  const pages = ["1", "2", "3", "4", "5"].map((first) => first.padEnd(16_000, "."));
+  for (const name of pages.flatMap((page) => [`${page}x`, `${page}y`])) await keep(world, a, name);
+  for (const page of pages) await keep(world, c, `${page}z`);
+  await use(world, c, pages[4]);
+  a.core.isCutOff = true;
+  const began = world.clock.now();
+  const { held } = await seen(world, b.locks);
+  const took = world.clock.now() - began;
+  assert.equal(
+    ["a", "c"].map((who) => held.filter(({ owner }) => owner === who).length),
+    [10, 1],
+  );
+  assert.ok(took >= 1000 && took < 1100, `it took ${took} ms`);
+});
+
 test("a query with a time limit waits for no client beyond it", async () => {
   const { world, a, b } = setUp();
   await keep(world, a);

@@ -88,15 +88,20 @@ function sendTo(tree: number, name: NodeJS.Signals | 0): boolean {
   }
 }
 
+function isGroup(tree: number): boolean {
+  return tree < 0;
+}
+
 const passedOn = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 /**
- * A supervisor's signal reaches only us; a person's Ctrl-C reaches the whole foreground group, so it has come already.
+ * A supervisor's signal reaches only us; a person's Ctrl-C reaches the whole foreground group, so a command that has no
+ * group of its own has got it already.
  * What asks a command to end asks all that it has started; SIGHUP is the command's own to understand.
  */
 function passSignalsOn(child: ChildProcess, tree: number): () => void {
   const pass = (name: NodeJS.Signals): void => {
-    if (child.pid === undefined || (name === "SIGINT" && process.stdin.isTTY)) return;
+    if (child.pid === undefined || (name === "SIGINT" && !isGroup(tree))) return;
     sendTo(name === "SIGHUP" ? child.pid : tree, name);
   };
   const handlers = passedOn.map((name) => [name, () => pass(name)] as const);

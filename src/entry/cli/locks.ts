@@ -19,7 +19,7 @@ export const locks: Command = {
     cluster: clusterOption,
     "timeout-ms": timeoutOption,
     json: { type: "boolean", help: "as one JSON object, tokens as strings; with --watch one for each change" },
-    watch: { type: "boolean", help: "again on each change, until interrupted" },
+    watch: { type: "boolean", help: "again on each change (at a terminal: each time it looks), until interrupted" },
     "interval-ms": { type: "string", value: "MS", help: "with --watch: look so often (default 1000)" },
   },
   run,
@@ -30,8 +30,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const intervalMs = args.number("interval-ms", 1000, 10, MAX_TIMEOUT_MS);
   if (args.has("interval-ms") && !args.has("watch")) throw new UsageError("--interval-ms goes with --watch");
   await using client = await connectLocks({ cluster: clusterOf(args), timeoutMs });
-  if (args.has("watch")) await watch(client, args, intervalMs, terminal);
-  else show(await look(client, args, {}), args, terminal);
+  if (args.has("watch")) await watch(client, args, { timeoutMs, intervalMs }, terminal);
+  else show(await look(client, args, { timeoutMs }), args, terminal);
   return exitCode.ok;
 }
 
@@ -44,16 +44,29 @@ function show(snapshot: LockSnapshot, args: Arguments, terminal: Terminal): void
   for (const line of lines) terminal.data(line);
 }
 
-/** Ends by a signal. A cluster that does not answer is asked again. */
-async function watch(client: ClusterLocks, args: Arguments, intervalMs: number, terminal: Terminal): Promise<void> {
+interface Pace {
+  readonly timeoutMs: number;
+  readonly intervalMs: number;
+}
+
+/**
+ * Ends by a signal. A cluster that does not answer is asked again. What is drawn anew shows each look, for ages go on; to what
+ * is appended only changes are added.
+ */
+async function watch(
+  client: ClusterLocks,
+  args: Arguments,
+  { timeoutMs, intervalMs }: Pace,
+  terminal: Terminal,
+): Promise<void> {
   const interrupted = new AbortController();
   const stopWatching = onEndSignal(() => interrupted.abort());
   const redraws = process.stdout.isTTY === true && !args.has("json");
   try {
     for (let last = ""; !interrupted.signal.aborted; await sleep(intervalMs, interrupted.signal)) {
       try {
-        const snapshot = await look(client, args, { signal: interrupted.signal });
-        if (fingerprint(snapshot) === last) continue;
+        const snapshot = await look(client, args, { signal: interrupted.signal, timeoutMs });
+        if (!redraws && fingerprint(snapshot) === last) continue;
         last = fingerprint(snapshot);
         if (redraws) terminal.bytes(new TextEncoder().encode("\x1b[H\x1b[2J"));
         show(snapshot, args, terminal);

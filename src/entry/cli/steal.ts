@@ -27,7 +27,7 @@ export const steal: Command = {
     const timeoutMs = args.number("timeout-ms", DEFAULT_TIMEOUT_MS, 1, MAX_TIMEOUT_MS);
     await using locks = await connectLocks({ cluster: clusterOf(args), owner: "viewstamp steal", timeoutMs });
     const isIt = (one: LockInfo): boolean => one.name === name && one.permits === undefined;
-    const held = (await locks.query()).held.filter(isIt);
+    const held = (await locks.query({ timeoutMs })).held.filter(isIt);
     if (held.length === 0) {
       terminal.message(`viewstamp: nobody holds ${JSON.stringify(name)}`);
       return exitCode.notFound;
