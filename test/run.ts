@@ -4,7 +4,7 @@
 //   --runtime=node,current,bun,deno                    these runtimes, for unit and consumer
 //   --match=text                                       suites whose path contains the text
 //   --jobs=2                                           processes at once
-//   --patience=1                                       multiplies every time limit
+//   --patience=1                                       multiplies every time limit; or VIEWSTAMP_PATIENCE
 //   --cache=both                                       all scenarios with locks, cache on and off; or on, or off
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -35,7 +35,7 @@ const { values: options } = parseArgs({
     runtime: { type: "string", default: runtimeNames.join(",") },
     match: { type: "string", default: "" },
     jobs: { type: "string", default: "2" },
-    patience: { type: "string", default: "1" },
+    patience: { type: "string", default: process.env["VIEWSTAMP_PATIENCE"] ?? "1" },
     cache: { type: "string" },
   },
 });

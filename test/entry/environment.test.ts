@@ -6,7 +6,7 @@ import { systemEnvironment } from "../../src/entry/environment.ts";
 test("a turn ends after the promises of this turn, and before a timer", async () => {
   const order: string[] = [];
   await new Promise<void>((resolve) => {
-    systemEnvironment.setTimer(5, () => {
+    systemEnvironment.setTimer(250, () => {
       order.push("timer");
       resolve();
     });

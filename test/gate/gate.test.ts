@@ -1,8 +1,9 @@
 // The gate itself: what it must not believe, and what it must not leave behind.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { type Plan, runJobs } from "./plan.ts";
 import { type Outcome, runCommand, survivors } from "./process.ts";
-import { judgeCommand, judgeSuite } from "./report.ts";
+import { judgeCommand, judgeSuite, Report } from "./report.ts";
 
 const gate = suite("the gate");
 const quiet: Outcome = { code: 0, signal: null, output: "", timedOut: false, elapsedMs: 1, strays: 0 };
@@ -35,8 +36,15 @@ gate("takes a command's exit code", () => {
   assert.is(judgeCommand({ ...quiet, code: 2 }).failed, 1);
 });
 
+gate("makes its programs as patient as itself", async () => {
+  const plan: Plan = { runtimes: [], report: new Report(), match: "", jobs: 1, patience: 3 };
+  const command = ["sh", "-c", "echo $VIEWSTAMP_PATIENCE"];
+  const [outcome] = await runJobs(plan, [{ name: "patience", command, limitMs: 20_000 }]);
+  assert.is(outcome?.output, "3\n");
+});
+
 gate("kills a program that hangs, with its children", async () => {
-  const outcome = await runCommand(["sh", "-c", "echo $$; sleep 60 & sleep 60"], { limitMs: 300 });
+  const outcome = await runCommand(["sh", "-c", "echo $$; sleep 60 & sleep 60"], { limitMs: 3_000 });
   assert.ok(outcome.timedOut);
   assert.ok(outcome.elapsedMs < 20_000);
   assert.is(survivors(Number(outcome.output)), 0);

@@ -45,7 +45,7 @@ function optionsOf(plan: Plan, job: Job): RunOptions {
   return {
     limitMs: job.limitMs * plan.patience,
     ...(job.cwd !== undefined && { cwd: job.cwd }),
-    ...(job.env !== undefined && { env: job.env }),
+    env: { VIEWSTAMP_PATIENCE: String(plan.patience), ...job.env },
   };
 }
 

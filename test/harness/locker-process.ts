@@ -4,7 +4,7 @@ import type { CacheOptions } from "../../src/locks/client-options.ts";
 import { getRuntime, type RuntimeName, root } from "../runtimes.ts";
 import { Child } from "./child.ts";
 import type { Fact } from "./control.ts";
-import { PROCESS_START_MS, STEP_MS, within } from "./within.ts";
+import { HANG_MS, PROCESS_START_MS, within } from "./within.ts";
 
 export type LockerOrder =
   | {
@@ -22,6 +22,7 @@ export type NumberedLockerOrder = LockerOrder & { readonly order: number };
 export class LockerProcess {
   readonly #child: Child;
   #orders = 0;
+  #factsBeforePause = 0;
 
   constructor(runtime: RuntimeName) {
     this.#child = new Child(`locker on ${runtime}`, getRuntime(runtime), join(root, "test/harness/locker.ts"));
@@ -46,11 +47,12 @@ export class LockerProcess {
   /** SIGKILL. */
   async kill(): Promise<void> {
     this.#child.signal("SIGKILL");
-    await within(STEP_MS, `${this.#child.name} ends`, this.#child.exited);
+    await within(HANG_MS, `${this.#child.name} ends`, this.#child.exited);
   }
 
   /** SIGSTOP: it stands still, its connections stay open. */
   pause(): void {
+    this.#factsBeforePause = this.#child.facts.length;
     this.#child.signal("SIGSTOP");
   }
 
@@ -58,10 +60,10 @@ export class LockerProcess {
     this.#child.signal("SIGCONT");
   }
 
-  /** The first thing that happens in it after a pause. */
+  /** The first thing that happens in it after the last pause. */
   woke(): Promise<Fact> {
-    const woke = this.#child.waitFor(({ event }) => event === "woke");
-    return within(STEP_MS, `${this.#child.name} wakes`, woke);
+    const woke = this.#child.waitFor(({ event }) => event === "woke", this.#factsBeforePause);
+    return within(HANG_MS, `${this.#child.name} wakes`, woke);
   }
 
   /** How often it has worked under its lock. */

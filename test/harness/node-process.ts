@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Runtime, root } from "../runtimes.ts";
 import { Child } from "./child.ts";
 import type { DiskFault, Fact, NodeOptions, Order, Trap } from "./control.ts";
-import { PROCESS_START_MS, STEP_MS, within } from "./within.ts";
+import { HANG_MS, PROCESS_START_MS, STEP_MS, within } from "./within.ts";
 
 const program = join(root, "test/harness/node.ts");
 
@@ -67,7 +67,7 @@ export class NodeProcess {
   }
 
   /** Resolves when the process is gone, killed by whom ever. */
-  async ended(limitMs: number = STEP_MS): Promise<void> {
+  async ended(limitMs: number = HANG_MS): Promise<void> {
     if (this.#life === undefined) throw new Error(`${this.id} was never started`);
     await within(limitMs, `${this.id} ends`, this.#life.exited);
   }

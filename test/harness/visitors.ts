@@ -10,7 +10,7 @@ import type { NodeStatus } from "../../src/protocol/client-messages.ts";
 import { webSocket } from "../../transports/websocket.ts";
 import { MortalTransport } from "./mortal-transport.ts";
 import { tally } from "./tally.ts";
-import { STEP_MS, within } from "./within.ts";
+import { HANG_MS, STEP_MS, within } from "./within.ts";
 
 export type TestClient = MachinesClient<readonly [typeof kv, typeof tally]>;
 
@@ -85,7 +85,7 @@ export class Visitors {
   /** Closes all clients. */
   async leave(): Promise<void> {
     for (const transport of this.#mortals) transport.die();
-    await within(STEP_MS, "all clients close", Promise.all(this.#present.map((one) => one.close())));
+    await within(HANG_MS, "all clients close", Promise.all(this.#present.map((one) => one.close())));
   }
 
   #welcome<Visitor extends Closable>(visitor: Visitor): Visitor {

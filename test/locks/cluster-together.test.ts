@@ -62,9 +62,9 @@ test("a lock stays away for its delay after a client has fallen silent, and not 
   const cluster = await startCluster({ nodes: 3, machine: locks });
   try {
     const way = cuttable(cluster.transport);
-    const cautious = { mode: "exclusive", lockDelayMs: 500 } as const;
+    const cautious = { mode: "exclusive", lockDelayMs: 2000 } as const;
     const silent = await connectLocks({ cluster: cluster.urls, transport: way.transport, sessionTtlMs: 500 });
-    const closed = await connectLocks({ cluster: cluster.urls, transport: cluster.transport, sessionTtlMs: 500 });
+    const closed = await connectLocks({ cluster: cluster.urls, transport: cluster.transport, sessionTtlMs: 2000 });
     const other = await connectLocks({ cluster: cluster.urls, transport: cluster.transport });
     const lost = await silent.acquire("x", cautious);
     await closed.acquire("y", cautious);
@@ -78,7 +78,7 @@ test("a lock stays away for its delay after a client has fallen silent, and not 
     assert.ok(lost.signal.aborted);
     const since = performance.now();
     while (!next.isSettled) await other.query();
-    assert.ok(performance.now() - since > 250, "the delay was seen when it had begun");
+    assert.ok(performance.now() - since > 1000, "the delay was seen when it had begun");
     await Promise.all([other.close(), silent.close()]);
   } finally {
     await cluster.close();

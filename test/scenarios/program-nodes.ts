@@ -52,7 +52,7 @@ export class Nodes {
   }
 
   start(id: string): Child {
-    const quick = ["--heartbeat-ms", "60", "--suspect-ms", "300", "--snapshot-every-bytes", "20000"];
+    const quick = ["--heartbeat-ms", "60", "--suspect-ms", "1000", "--snapshot-every-bytes", "20000"];
     const data = ["--data", this.directoryOf(id), "--json", "--with-parent"];
     const args = ["serve", "--id", id, "--cluster", this.list, ...data, ...quick];
     const runtime = getRuntime(runtimes[Object.keys(this.urls).indexOf(id) % runtimes.length]!);

@@ -166,9 +166,9 @@ test("a dial that nobody answers ends in time", async () => {
 
 test("the time limits of dialing and closing don't touch an open connection", async () => {
   const place = await listen(webSocket(), anyPort, echo);
-  const dialer = dial(webSocket({ dialTimeoutMs: 500, closeTimeoutMs: 1 }), place.listener.url);
+  const dialer = dial(webSocket({ dialTimeoutMs: 2_000, closeTimeoutMs: 1 }), place.listener.url);
   await dialer.isOpen();
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  await new Promise((resolve) => setTimeout(resolve, 2_100));
   dialer.connection.send(pattern(10, 1));
   await dialer.has(1);
 });
