@@ -64,8 +64,9 @@ export interface DurableState {
   /** The newest `machines` record; `undefined` before genesis. */
   readonly machines: DurableMachines | undefined;
   /**
-   * Set when damaged data was set aside (now or at an earlier start, until a view is recorded): the node is never fresh,
-   * it may only join, as a new incarnation, the cluster of that id (`undefined`: unknown).
+   * Set when damaged data was set aside, now or at an earlier start, until the node holds entries or a snapshot again, or
+   * is a member of its newest view: it is never fresh, it may only join, as a new incarnation, the cluster of that id
+   * (`undefined`: unknown).
    */
   readonly setAside: { readonly clusterId: ClusterId | undefined; readonly reason: string } | undefined;
   /** The newest decided view. */

@@ -167,8 +167,10 @@ export class Life {
     const { reason } = setAside;
     if (isNew) this.#owner.tell({ event: "setAside", reason });
     this.#vigil = environment.setTimer(WAITS * options.suspectMs, () => {
-      if (this.#rooms?.core.news().vid === 0)
-        this.#owner.tell({ event: "warning", text: noCopy(reason, storage.place) });
+      this.askStatus((status) => {
+        if (status === undefined || status.trouble === "") return;
+        this.#owner.tell({ event: "warning", text: noCopy(reason, status.vid, storage.place) });
+      });
     });
   }
 
@@ -229,12 +231,15 @@ export class Life {
 /** In `suspectMs`: others that start at the same time have found each other by then. */
 const WAITS = 10;
 
-function noCopy(reason: string, place: string | undefined): string {
+function noCopy(reason: string, vid: number, place: string | undefined): string {
   const files = place === undefined ? "" : ` The files are kept as ${place}/aside-*.`;
   const where = place ?? "DIR";
+  const missing =
+    vid === 0
+      ? "no node that it reaches has a copy: it waits for one, and the cluster does not start empty"
+      : "it has not been caught up yet";
   return (
-    `this node's data was set aside (${reason}), and no node that it reaches has a copy: it waits for one, and the ` +
-    `cluster does not start empty.${files} "viewstamp log verify ${where}" says what is damaged; if no node has ` +
+    `this node's data was set aside (${reason}), and ${missing}.${files} "viewstamp log verify ${where}" says what is damaged; if no node has ` +
     `healthy data any more, "viewstamp recover ${where}" says what is left, and with --force makes a new cluster of it`
   );
 }

@@ -41,12 +41,14 @@ export function statusOf(
     sessions: state.sessions.size,
     snapshotPauseMs: replica.snapshotPauseMs,
     restorePauseMs: replica.restorePauseMs,
-    trouble: view === undefined ? troubleOf(durable) : "",
+    trouble: troubleOf(replica, durable),
     machines: state.versions.map((running, at) => ({ ...running, able: replica.able[at]?.versions ?? [] })),
   };
 }
 
-/** While no view is known. */
-function troubleOf({ setAside }: DurableState): string {
-  return setAside === undefined ? "" : `its data was set aside, and no node it reaches has a copy: ${setAside.reason}`;
+/** While it holds nothing. A view it may know, and then lose all who have a copy. */
+function troubleOf({ config, log }: ReplicatedLog, { setAside }: DurableState): string {
+  if (setAside === undefined || config.isMember() || log.last.seqno > 0) return "";
+  const missing = config.view === undefined ? "no node it reaches has a copy" : "it has not been caught up since";
+  return `its data was set aside, and ${missing}: ${setAside.reason}`;
 }

@@ -47,6 +47,12 @@ export function kindOfAside(name: string): "log" | "snapshot" | undefined {
   return ASIDE.exec(name)?.[2] as "log" | "snapshot" | undefined;
 }
 
+/** Under which number a file was set aside; `undefined` if it was not. */
+export function numberOfAside(name: string): number | undefined {
+  const number = ASIDE.exec(name)?.[1];
+  return number === undefined ? undefined : Number(number);
+}
+
 /** Above all that are there, also of what was set aside: nothing that is kept is written over. */
 export function numberAbove({ segments, snapshots, lastAside }: Inventory): number {
   return Math.max(segments.at(-1) ?? 0, snapshots.at(-1) ?? 0, lastAside) + 1;
@@ -76,7 +82,7 @@ export function takeInventory(files: readonly { readonly name: string; readonly 
     snapshots: numbers("snapshot"),
     temporary: names.filter(isTemporary),
     hasNote: names.includes(NOTE_NAME),
-    lastAside: Math.max(0, ...names.map((name) => Number(ASIDE.exec(name)?.[1] ?? 0))),
+    lastAside: Math.max(0, ...names.map((name) => numberOfAside(name) ?? 0)),
     bytesOf: new Map(files.map(({ name, bytes }) => [name, bytes])),
   };
 }

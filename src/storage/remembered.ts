@@ -26,6 +26,11 @@ interface ClosedSegment {
   readonly holdsThrough: number;
 }
 
+/** The node is a member of the newest view that it knows: it held whatever was committed before that. */
+export function isOfMember({ identity, view }: Facts): boolean {
+  return view?.members.some(({ incarnation }) => incarnation === identity?.incarnation) === true;
+}
+
 export class Remembered {
   #facts: Facts;
   readonly #shape: LogShape;
@@ -65,6 +70,14 @@ export class Remembered {
   /** Whether the state is a snapshot's at this place, and the log as it is counts for nothing. */
   isReplacedBy(at: Viewstamp): boolean {
     return at.seqno >= this.#shape.base.seqno && !this.#shape.contains(at);
+  }
+
+  /**
+   * Whether its node has been given anything of the cluster's state, or a place among its members: the newest view alone
+   * is told to everyone who asks.
+   */
+  hasBegun(hasSnapshot: boolean): boolean {
+    return hasSnapshot || this.#shape.end.seqno > 0 || isOfMember(this.#facts);
   }
 
   /** From now on entries are not kept, only the shape of the log. */
@@ -134,7 +147,7 @@ export class Remembered {
     return {
       identity,
       machines,
-      setAside: view === undefined ? setAside : undefined,
+      setAside: this.hasBegun(snapshot !== undefined) ? undefined : setAside,
       view,
       promised: promised?.instance === instance ? promised.ballot : undefined,
       accepted: accepted?.instance === instance ? accepted.accepted : undefined,

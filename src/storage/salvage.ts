@@ -9,13 +9,13 @@ import type { Viewstamp } from "../protocol/view.ts";
 import type { DiskReader, FileInfo, Got } from "./disk.ts";
 import { examine, type Finding, findSnapshot, whatLacks } from "./examination.ts";
 import { Damage } from "./faults.ts";
-import { asideName, type Inventory, segmentName, takeInventory } from "./names.ts";
+import { asideName, type Inventory, numberOfAside, segmentName, takeInventory } from "./names.ts";
 import type { Facts } from "./records.ts";
-import type { Remembered } from "./remembered.ts";
+import { isOfMember, type Remembered } from "./remembered.ts";
 import { Replay } from "./replay.ts";
 import { namesBelow } from "./set-aside.ts";
 import type { StoredSnapshot } from "./snapshot-reader.ts";
-import { then } from "./steps.ts";
+import { inTurn, then } from "./steps.ts";
 
 export interface Salvaged {
   /** Where the snapshot's chunks are read from. */
@@ -28,8 +28,17 @@ export interface Salvaged {
   readonly entries: readonly Entry[];
   /** What was damaged, and so is lost; `undefined` if nothing was. */
   readonly damage: string | undefined;
-  /** It was set aside, and is read from there. */
-  readonly wasAside: boolean;
+  /** The number under which it was set aside; `undefined` if it was not. */
+  readonly aside: number | undefined;
+  readonly others: readonly Other[];
+}
+
+/** Files that are there too, and count for less. */
+export interface Other {
+  readonly aside: number | undefined;
+  readonly vid: number;
+  /** `undefined` if nothing can be made of them. */
+  readonly through: Viewstamp | undefined;
 }
 
 /** An error is `Damage` if nothing can be made of it. */
@@ -39,29 +48,47 @@ export function salvage(disk: DiskReader, done: Got<Salvaged>): void {
     disk,
     { keepsEntries: false },
     then(failed, (finding) => {
-      const from = asideOf(finding);
-      if (from !== undefined) return read(asideReader(disk, finding.files, from), true, done);
-      if (finding.verdict.type === "empty") return failed(new Damage(`there is no data in ${disk.name}`));
-      read(disk, false, done);
+      const sources = sourcesIn(disk, finding);
+      if (sources.length === 0) failed(new Damage(`there is no data in ${disk.name}`));
+      else takeFurthest(sources, done);
     }),
   );
 }
 
-/** The number under which the data was set aside, if nothing has replaced it. */
-function asideOf({ note, verdict }: Finding): number | undefined {
-  if (note === undefined || verdict.type === "damaged") return undefined;
-  const isReplaced = verdict.type === "sound" && verdict.replayed.remembered.facts.view !== undefined;
-  return isReplaced ? undefined : note.from;
+/** Newest first. Each is read by itself, under the names that its files had. */
+function sourcesIn(disk: DiskReader, { files, note, verdict }: Finding): Source[] {
+  const spared = note === undefined ? [] : namesBelow(files, note.from);
+  const names = [...files.bytesOf.keys()];
+  const numbers = new Set(names.flatMap((name) => numberOfAside(name) ?? []));
+  if (note !== undefined && spared.length > 0) numbers.add(note.from);
+  const asides = [...numbers].sort((a, b) => b - a);
+  const present = names.filter((name) => numberOfAside(name) === undefined && !spared.includes(name));
+  const isNew = asides.length === 0 && note === undefined;
+  const counts =
+    verdict.type === "damaged" ||
+    (verdict.type === "sound" && (isNew || verdict.replayed.remembered.hasBegun(verdict.snapshot !== undefined)));
+  return [
+    ...(counts
+      ? [{ disk: renamedReader(disk, files, new Map(present.map((name) => [name, name]))), aside: undefined }]
+      : []),
+    ...asides.map((aside) => {
+      const left = aside === note?.from ? spared : [];
+      return { disk: renamedReader(disk, files, namesAside(names, left, aside)), aside };
+    }),
+  ];
 }
 
-/** The files set aside with this number, under the names that they had; a crash may have kept some from being renamed. */
-function asideReader(disk: DiskReader, files: Inventory, from: number): DiskReader {
-  const prefix = asideName("", from);
-  const renamed = [...files.bytesOf.keys()].filter((name) => name.startsWith(prefix));
-  const nameOf = new Map<string, string>([
-    ...namesBelow(files, from).map((name) => [name, name] as const),
+/** By the names that they had; a crash may have kept some from being renamed. */
+function namesAside(names: readonly string[], spared: readonly string[], aside: number): Map<string, string> {
+  const prefix = asideName("", aside);
+  const renamed = names.filter((name) => name.startsWith(prefix));
+  return new Map([
+    ...spared.map((name) => [name, name] as const),
     ...renamed.map((name) => [name.slice(prefix.length), name] as const),
   ]);
+}
+
+function renamedReader(disk: DiskReader, files: Inventory, nameOf: ReadonlyMap<string, string>): DiskReader {
   return {
     name: disk.name,
     list: (done) => disk.list((error) => done(error, error === undefined ? listed(nameOf, files) : undefined)),
@@ -73,31 +100,77 @@ function listed(nameOf: ReadonlyMap<string, string>, { bytesOf }: Inventory): Fi
   return [...nameOf].map(([name, now]) => ({ name, bytes: bytesOf.get(now) ?? 0 }));
 }
 
-function read(disk: DiskReader, wasAside: boolean, done: Got<Salvaged>): void {
-  disk.list(
+/** All of them are read: what was set aside last need not be what holds the most. */
+function takeFurthest(sources: readonly Source[], done: Got<Salvaged>): void {
+  let furthest: Copy | undefined;
+  let fault: Error | undefined;
+  const others: Other[] = [];
+  const steps = sources.map((source) => (next: Done) => {
+    read(source, (error, copy) => {
+      if (copy === undefined && !(error instanceof Damage)) return next(error);
+      if (copy === undefined) {
+        fault ??= error;
+        others.push({ aside: source.aside, vid: 0, through: undefined });
+      } else if (furthest === undefined || isBefore(reachOf(furthest), reachOf(copy))) {
+        if (furthest !== undefined) others.push(otherOf(furthest));
+        furthest = copy;
+      } else others.push(otherOf(copy));
+      next(undefined);
+    });
+  });
+  inTurn(steps, (error) => {
+    if (error !== undefined || furthest === undefined) done(error ?? fault, undefined);
+    else done(undefined, { ...furthest, others });
+  });
+}
+
+function otherOf(copy: Copy): Other {
+  const { vid, seqno } = lastOf(copy);
+  return { aside: copy.aside, vid: copy.facts.view?.vid ?? 0, through: { vid, seqno } };
+}
+
+function lastOf({ entries, base }: Copy): Viewstamp {
+  return entries.at(-1) ?? base;
+}
+
+/** What a whole member holds is all that was committed before its view, also if that has no entries yet. */
+function reachOf(copy: Copy): Viewstamp {
+  const { vid, seqno } = lastOf(copy);
+  const isWhole = copy.damage === undefined && isOfMember(copy.facts);
+  return { vid: isWhole ? Math.max(vid, copy.facts.view?.vid ?? 0) : vid, seqno };
+}
+
+function isBefore(one: Viewstamp, other: Viewstamp): boolean {
+  return one.vid < other.vid || (one.vid === other.vid && one.seqno < other.seqno);
+}
+
+function read(source: Source, done: Got<Copy>): void {
+  source.disk.list(
     then(
       (error) => done(error, undefined),
-      (files) => readNewest({ disk, wasAside }, files, undefined, done),
+      (files) => readNewest(source, files, undefined, done),
     ),
   );
 }
 
-type Source = Pick<Salvaged, "disk" | "wasAside">;
+type Copy = Omit<Salvaged, "others">;
+
+type Source = Pick<Salvaged, "disk" | "aside">;
 
 /**
  * The newest segments without a gap; if no state can be made of them, those before the gap, and if not of those either, the
  * snapshot alone. `damage`: what was found first.
  */
-function readNewest(source: Source, files: readonly FileInfo[], damage: string | undefined, done: Got<Salvaged>): void {
+function readNewest(source: Source, files: readonly FileInfo[], damage: string | undefined, done: Got<Copy>): void {
   const { disk } = source;
   const inventory = takeInventory(files);
   const replay = new Replay(disk, inventory, true);
-  const without = (useless: readonly number[], why: string, rest: Salvaged | undefined): void => {
+  const without = (useless: readonly number[], why: string, rest: Copy | undefined): void => {
     const names = useless.map(segmentName);
     const others = files.filter(({ name }) => !names.includes(name));
     const isLast = inventory.strays.length + inventory.segments.length === useless.length;
     const known = damage ?? why;
-    const tried: Got<Salvaged> = (error, found) => {
+    const tried: Got<Copy> = (error, found) => {
       if (found === undefined && (rest === undefined || !(error instanceof Damage))) done(error, undefined);
       else done(undefined, found ?? rest);
     };

@@ -7,6 +7,7 @@ import type { ClusterId, Incarnation, Viewstamp } from "../protocol/view.ts";
 import type { DiskReader, Got } from "./disk.ts";
 import { examine, type Finding } from "./examination.ts";
 import { type Inventory, kindOfAside, NOTE_NAME, segmentName, snapshotName } from "./names.ts";
+import { isOfMember } from "./remembered.ts";
 import { readSegmentHead } from "./segment.ts";
 import { infoOf } from "./snapshot-reader.ts";
 import { inTurn, then } from "./steps.ts";
@@ -48,6 +49,8 @@ export interface Summary {
   readonly incarnation: Incarnation | undefined;
   readonly clusterId: ClusterId | undefined;
   readonly vid: number;
+  /** The node is a member of that view: whatever was committed before it is here. */
+  readonly isMember: boolean;
   /** The log holds the entries after `base` through `end`. */
   readonly base: Viewstamp;
   readonly end: Viewstamp;
@@ -212,13 +215,16 @@ function conclude(finding: Finding, files: readonly FileReport[]): Verification 
   const { verdict, note } = finding;
   if (verdict.type === "damaged") return { verdict: "damaged", reason: verdict.reason, summary: undefined, files };
   const summary = verdict.type === "sound" ? summaryOf(finding) : undefined;
-  if (note !== undefined && (summary === undefined || summary.vid === 0))
-    return { verdict: "aside", reason: note.reason, summary, files };
+  if (note !== undefined && !hasBegun(finding)) return { verdict: "aside", reason: note.reason, summary, files };
   if (verdict.type === "empty") return { verdict: "empty", reason: "there is no data", summary, files };
   const { last, end } = verdict.replayed;
   const excess = (finding.inventory.bytesOf.get(last.name) ?? 0) - end;
   if (excess === 0) return { verdict: "sound", reason: "everything is as it was written", summary, files };
   return { verdict: "torn", reason: `${last.name} would be cut at byte ${end}, ${excess} bytes`, summary, files };
+}
+
+function hasBegun({ verdict }: Finding): boolean {
+  return verdict.type === "sound" && verdict.replayed.remembered.hasBegun(verdict.snapshot !== undefined);
 }
 
 function summaryOf({ verdict }: Finding): Summary | undefined {
@@ -232,6 +238,7 @@ function summaryOf({ verdict }: Finding): Summary | undefined {
     incarnation: facts.identity?.incarnation,
     clusterId: facts.identity?.clusterId,
     vid: facts.view?.vid ?? 0,
+    isMember: isOfMember(facts),
     base: replacedAt ?? remembered.base,
     end: replacedAt ?? remembered.end,
     snapshot: snapshot === undefined ? undefined : infoOf(snapshot),

@@ -11,6 +11,7 @@ import { runProgram } from "../../src/entry/cli/program.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import { close, open, perform } from "../storage/drive.ts";
 import { life } from "../storage/life.ts";
+import { viewNumbered } from "../storage/model.ts";
 import { recordingTerminal } from "./recording-terminal.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "viewstamp-log-"));
@@ -170,6 +171,10 @@ log("verify of data set aside names the reason and the files, until the node is 
   const caughtUp = fileStorage(directory);
   await open(caughtUp);
   await perform(caughtUp, life.slice(0, 4));
+  const begun = await viewstamp("log", "verify", directory);
+  assert.is(begun.code, 0, begun.data.join("\n"));
+  assert.match(begun.data.join("\n"), /files set aside earlier .*: keep them/);
+  await perform(caughtUp, [{ kind: "view", view: viewNumbered(2, "0123456789abcdef") }]);
   await close(caughtUp);
   const later = await viewstamp("log", "verify", directory);
   assert.is(later.code, 0);

@@ -6,7 +6,7 @@ import { ViewstampError } from "../../src/protocol/errors.ts";
 import { encodeUpgrade } from "../../src/protocol/upgrade-body.ts";
 import { ORIGIN } from "../../src/protocol/view.ts";
 import { Replica } from "../../src/replica/replica.ts";
-import { NEWS, NOTHING_DURABLE, World } from "./kit.ts";
+import { NOTHING_DURABLE, World } from "./kit.ts";
 import { fetchOf, peerUp, Stage, status, visit } from "./stories.ts";
 
 async function failureOf(work: Promise<unknown>): Promise<ViewstampError> {
@@ -44,19 +44,28 @@ test("a node whose data was set aside is never fresh, and keeps its cluster id",
 });
 
 test("a node whose data was set aside says what to do if nobody has a copy, and only then", async () => {
-  for (const vid of [0, 3]) {
+  for (const [vid, trouble, missing] of [
+    [0, "no copy", "no node that it reaches has a copy"],
+    [3, "no copy", "it has not been caught up yet"],
+    [3, "", ""],
+  ] as const) {
     const stage = new Stage();
     stage.disk.state = { ...NOTHING_DURABLE, setAside: { clusterId: "c1", reason: "rot" } };
     stage.disk.place = "/data/a";
-    stage.core.news = () => ({ ...NEWS, vid });
+    stage.core.answer = (event) => {
+      if (event.type !== "client" || event.message.type !== "askStatus") return [];
+      const said = status(event.message.xid);
+      const message = { ...said, status: { ...said.status, vid, trouble } };
+      return [{ type: "answer", client: event.client, message, after: 0 }];
+    };
     await stage.start();
     await stage.world.run(10 * stage.setup.options.suspectMs - 100);
     assert.is(stage.of("warning").length, 0);
     await stage.world.run(200);
     const texts = stage.of("warning").map((event) => (event as { text: string }).text);
-    assert.is(texts.length, vid === 0 ? 1 : 0);
-    for (const said of [/\(rot\)/, "/data/a/aside-*", "log verify /data/a", "recover /data/a", "with --force"])
-      if (vid === 0) assert.match(texts[0]!, said);
+    assert.is(texts.length, trouble === "" ? 0 : 1);
+    for (const said of [/\(rot\)/, missing, "/data/a/aside-*", "log verify /data/a", "recover /data/a", "with --force"])
+      if (trouble !== "") assert.match(texts[0]!, said);
     assert.is(stage.of("setAside").length, 0, "that was told when it happened");
   }
 });

@@ -1,6 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { answer, bytes, open, replies, request, start, text } from "./kit.ts";
+import { Disk } from "./world.ts";
 
 test("three fresh nodes found a view with the smallest id as primary", () => {
   const world = start(["a", "b", "c"]);
@@ -210,6 +211,32 @@ test("a cluster of one serves", () => {
     replies(world, "a").map((reply) => text(reply.body)),
     ["1"],
   );
+});
+
+test("that data was set aside is trouble until the node holds something, also once it knows a view", () => {
+  const world = start(["a", "b", "c"]);
+  const session = open(world, "a");
+  request(world, "a", session, 1);
+  world.run(100);
+  const { view } = world.node("a").core;
+  for (const id of ["a", "b", "c"]) world.kill(id);
+  world.wipe("c", "c2");
+  const { disk } = world.node("c");
+  disk.write({ kind: "view", view: view! });
+  const { state } = Disk.prototype;
+  disk.state = () => ({ ...state.call(disk), setAside: { clusterId: undefined, reason: "rot" } });
+  world.kill("c");
+  world.restart("c");
+  const trouble = (): string => {
+    world.client("c", { type: "askStatus", xid: 1 });
+    world.run(5);
+    return answer(world, "c", "status").status.trouble;
+  };
+  assert.is(trouble(), "its data was set aside, and it has not been caught up since: rot");
+  world.restart("a");
+  world.restart("b");
+  world.until("c is a member", () => world.members("c").includes("c") && world.node("c").core.log.last.seqno > 0, 5000);
+  assert.is(trouble(), "");
 });
 
 test.run();

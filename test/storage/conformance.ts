@@ -208,7 +208,7 @@ export function testStorage(driver: StorageDriver): void {
     await close(storage);
   });
 
-  test("set aside is never fresh again, until it knows a view of its cluster", async () => {
+  test("set aside is never fresh again, until it holds something of its cluster", async () => {
     const start = driver.make();
     const storage = start();
     await open(storage);
@@ -232,6 +232,11 @@ export function testStorage(driver: StorageDriver): void {
     assert.equal((await open(knowing)).setAside, note, "it knows its cluster, and nothing of what is in it");
     await write(knowing, { kind: "view", view: viewNumbered(4) });
     await close(knowing);
+
+    const told = start();
+    assert.equal((await open(told)).setAside, note, "it knows a view of which it is no member");
+    await write(told, { kind: "append", entries: entriesFrom(FIRST, 1, 1) });
+    await close(told);
 
     const fourth = start();
     const { identity, setAside: over } = await open(fourth);

@@ -72,8 +72,8 @@ export function textOf(state: DurableState): string {
   return JSON.stringify({ ...state, entries }, (_, value) => (value === undefined ? null : value));
 }
 
-export function viewNumbered(vid: number): View {
-  const member = { id: "a", incarnation: "a1", url: "ws://a" };
+export function viewNumbered(vid: number, incarnation = "a1"): View {
+  const member = { id: "a", incarnation, url: "ws://a" };
   return { vid, members: [member], acceptors: [member], barred: [], invited: [], primary: "a" };
 }
 

@@ -2,12 +2,13 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { DurableState } from "../../src/protocol/storage.ts";
+import { numberAbove, takeInventory } from "../../src/storage/names.ts";
 import { type Salvaged, salvage } from "../../src/storage/salvage.ts";
 import { readChunk } from "../../src/storage/snapshot-reader.ts";
 import { differenceOf } from "../protocol/arbitraries.ts";
 import { hexOf } from "../protocol/hex.ts";
 import { CrashDisk } from "./crash-disk.ts";
-import { close, codeOf, open, setAside } from "./drive.ts";
+import { close, codeOf, open, setAside, write } from "./drive.ts";
 import { at, filesOf, life, SMALL_SEGMENT, storageOn } from "./life.ts";
 import { after, chunkOf, EMPTY, entriesFrom, type Happening, single, viewNumbered } from "./model.ts";
 
@@ -80,7 +81,7 @@ test("gives a state that was once, wherever a byte is changed, also after the da
       assert.is(direct.damage !== undefined, setAside !== undefined, context);
       const fromAside = aside as Salvaged;
       assert.is(textOf(fromAside.base, fromAside.entries), textOf(direct.base, direct.entries), context);
-      assert.equal([fromAside.wasAside, fromAside.damage], [setAside !== undefined, direct.damage], context);
+      assert.equal([fromAside.aside !== undefined, fromAside.damage], [setAside !== undefined, direct.damage], context);
     }
   }
   assert.ok(given > 100, `${given} could be read`);
@@ -165,6 +166,7 @@ test("gives all of data whose setting aside was interrupted, at whichever file",
     const storage = storageOn(disk);
     await open(storage);
     let renames = 0;
+    const aside = numberAbove(takeInventory([...disk.contents].map(([name]) => ({ name, bytes: 0 }))));
     // The first gives the note its name.
     disk.fails = (operation) => operation === "rename" && renames++ > spared;
     const fault = await codeOf(setAside(storage, "why", "c1"));
@@ -172,12 +174,58 @@ test("gives all of data whose setting aside was interrupted, at whichever file",
     const found = (await salvaged(disk.contents)) as Salvaged;
     assert.not.instance(found, Error, `${spared} renamed: ${String(found)}`);
     assert.is(textOf(found.base, found.entries), textOf(whole.base, whole.entries));
-    assert.equal([found.wasAside, found.damage, found.snapshot?.note.at], [true, undefined, whole.snapshot?.note.at]);
+    assert.equal([found.aside, found.damage, found.snapshot?.note.at], [aside, undefined, whole.snapshot?.note.at]);
     const chunk = await new Promise<Uint8Array>((resolve) => {
       readChunk(found.disk, found.snapshot!, 0, (_, bytes) => resolve(bytes!));
     });
     assert.is(differenceOf(chunk, chunkOf(whole.snapshot!.note.at, 0)), "");
   }
+});
+
+/** A node's data after it was set aside twice: first with entries, then with nothing but an identity. */
+async function asideTwice(): Promise<CrashDisk> {
+  const disk = new CrashDisk(await filesOf(life.slice(0, 4), 1 << 20));
+  const first = storageOn(disk, 1 << 20);
+  await open(first);
+  await setAside(first, "first", "c1");
+  const second = storageOn(disk, 1 << 20);
+  await open(second);
+  await write(second, { kind: "identity", incarnation: "i2", clusterId: "c1" });
+  await setAside(second, "second", "c1");
+  return disk;
+}
+
+test("takes of all that was set aside what reaches furthest, also without the note, and names the others", async () => {
+  const disk = await asideTwice();
+  const damagedNote = new Map([...disk.contents].map(([name, bytes]) => [name, bytes.slice()]));
+  damagedNote.get("set-aside")![30]! ^= 1;
+  const withoutNote = new Map(disk.contents);
+  withoutNote.delete("set-aside");
+  for (const files of [disk.contents, damagedNote, withoutNote]) {
+    const found = (await salvaged(files)) as Salvaged;
+    assert.not.instance(found, Error, String(found));
+    assert.equal([found.aside, found.entries.length, found.facts.view?.vid], [2, 7, 1]);
+    assert.equal(
+      found.others.filter(({ aside }) => aside !== undefined),
+      [{ aside: 3, vid: 0, through: { vid: 0, seqno: 0 } }],
+    );
+  }
+});
+
+test("takes what was set aside rather than a log that has not come as far, and a member's log rather than that", async () => {
+  const disk = await asideTwice();
+  const third = storageOn(disk, 1 << 20);
+  await open(third);
+  await write(third, { kind: "identity", incarnation: "i3", clusterId: "c1" }, { kind: "view", view: viewNumbered(2) });
+  const told = (await salvaged(disk.contents)) as Salvaged;
+  assert.equal([told.aside, told.entries.length], [2, 7], "it knows a newer view, and holds nothing");
+  await write(third, { kind: "append", entries: entriesFrom(at(0, 0), 1, 3) });
+  const begun = (await salvaged(disk.contents)) as Salvaged;
+  assert.equal([begun.aside, begun.entries.length], [2, 7]);
+  assert.equal(begun.others.at(-1), { aside: undefined, vid: 2, through: at(1, 3) });
+  await write(third, { kind: "view", view: viewNumbered(3, "i3") });
+  const member = (await salvaged(disk.contents)) as Salvaged;
+  assert.equal([member.aside, member.entries.length], [undefined, 3], "the others had dropped what was not committed");
 });
 
 test("gives nothing where nothing is", async () => {

@@ -6,7 +6,7 @@ import { type Verification, verify } from "../../src/storage/verification.ts";
 import { CrashDisk, randomOf } from "./crash-disk.ts";
 import { open, perform, save, setAside, write } from "./drive.ts";
 import { at, filesOf, life, SMALL_SEGMENT, storageOn } from "./life.ts";
-import { entriesFrom } from "./model.ts";
+import { entriesFrom, viewNumbered } from "./model.ts";
 
 type Files = ReadonlyMap<string, Uint8Array>;
 
@@ -145,8 +145,19 @@ verification("says that data was set aside until the node has been caught up", a
   // The cluster id is known from the note; still the node holds nothing.
   await write(second, { kind: "identity", incarnation: "i2", clusterId: "c1" });
   assert.is((await verified(disk.contents)).verdict, "aside");
-  await perform(second, life.slice(2, 4));
-  assert.is((await verified(disk.contents)).verdict, "sound");
+  await write(second, { kind: "view", view: viewNumbered(4) });
+  const told = await compare(disk.contents, "it knows a view, of which it is no member, and holds nothing");
+  assert.equal([told.verdict, told.summary?.vid, told.summary?.isMember], ["aside", 4, false]);
+  const admitted = copyOf(disk.contents);
+  const third = new CrashDisk(admitted);
+  const member = storageOn(third, 1 << 20);
+  await open(member);
+  await write(member, { kind: "view", view: viewNumbered(5, "i2") });
+  const empty = await compare(third.contents, "a member of a cluster that has no entries yet");
+  assert.equal([empty.verdict, empty.summary?.isMember], ["sound", true]);
+  await write(second, { kind: "append", entries: entriesFrom(at(0, 0), 1, 2) });
+  const begun = await compare(disk.contents, "it holds entries");
+  assert.equal([begun.verdict, begun.summary?.isMember], ["sound", false]);
 });
 
 verification.run();

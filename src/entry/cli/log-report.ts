@@ -37,13 +37,14 @@ function summaryLine({ clusterId, incarnation, vid, base, end, snapshot }: Summa
   return `cluster ${clusterId ?? "not known yet"}, incarnation ${incarnation ?? "none"}, view ${vid}, ${log}, ${saved}`;
 }
 
-function verdictLines(directory: string, { verdict, reason, files }: Verification, style: Style): string[] {
+function verdictLines(directory: string, verification: Verification, style: Style): string[] {
+  const { verdict, reason } = verification;
   switch (verdict) {
     case "sound":
-      return [...needless(files), `${directory}: ${style.green("sound")}: ${reason}`];
+      return [...asideLines(verification), `${directory}: ${style.green("sound")}: ${reason}`];
     case "torn":
       return [
-        ...needless(files),
+        ...asideLines(verification),
         `${directory}: ${style.green("sound")}, with a torn end: ${reason} that were never acknowledged`,
       ];
     case "empty":
@@ -63,12 +64,15 @@ function verdictLines(directory: string, { verdict, reason, files }: Verificatio
   }
 }
 
-/** The node has been caught up since. */
-function needless(files: readonly FileReport[]): string[] {
+/** A node that is no member may have been caught up in part only. */
+function asideLines({ files, summary }: Verification): string[] {
   const aside = files.filter(({ state }) => state === "set aside");
   if (aside.length === 0) return [];
   const bytes = aside.reduce((sum, file) => sum + file.bytes, 0);
-  return [`${aside.length} files set aside earlier (${bytes} bytes) are not needed by this node: they may be deleted`];
+  const what = `${aside.length} files set aside earlier (${bytes} bytes)`;
+  return summary?.isMember === true
+    ? [`${what} are not needed by this node: they may be deleted`]
+    : [`${what}: keep them, for this node is not a member yet of a view that it knows`];
 }
 
 export function placeOf({ vid, seqno }: Viewstamp): string {

@@ -13,6 +13,8 @@ import { clusterOfRemains, DEFAULT_SKIP, type NewCluster } from "../../replica/n
 import { asStorageError, Damage } from "../../storage/faults.ts";
 import { fileDisk } from "../../storage/file-disk.ts";
 import { holderOf } from "../../storage/file-lock.ts";
+import { asideName } from "../../storage/names.ts";
+import { isOfMember } from "../../storage/remembered.ts";
 import { type Salvaged, salvage } from "../../storage/salvage.ts";
 import type { Arguments } from "./arguments.ts";
 import { builtInMachines } from "./built-in.ts";
@@ -146,19 +148,27 @@ interface Found {
   readonly through: Viewstamp;
   readonly damage: string | null;
   readonly wasAside: boolean;
+  /** The number in the names of its files, `aside-N-`. */
+  readonly aside: number | null;
+  readonly others: readonly {
+    readonly aside: number | null;
+    readonly vid: number;
+    readonly through: Viewstamp | null;
+  }[];
 }
 
-function foundIn({ facts, base, entries, damage, wasAside }: Salvaged): Found {
+function foundIn({ facts, base, entries, damage, aside, others }: Salvaged): Found {
   const { view, identity } = facts;
-  const isMember = view?.members.some(({ incarnation }) => incarnation === identity?.incarnation) === true;
   return {
     of: identity?.clusterId ?? null,
     vid: view?.vid ?? 0,
     members: view?.members.map(({ id }) => id) ?? [],
-    isMember,
+    isMember: isOfMember(facts),
     through: placeIn(entries.at(-1) ?? base),
     damage: damage ?? null,
-    wasAside,
+    wasAside: aside !== undefined,
+    aside: aside ?? null,
+    others: others.map((other) => ({ aside: other.aside ?? null, vid: other.vid, through: other.through ?? null })),
   };
 }
 
@@ -166,12 +176,23 @@ function placeIn({ vid, seqno }: Viewstamp): Viewstamp {
   return { vid, seqno };
 }
 
+function filesOf(aside: number | null): string {
+  return aside === null ? "what was written since" : `${asideName("", aside)}*`;
+}
+
 function whatMayBeLost(found: Salvaged): string[] {
-  const { of, vid, members, isMember, through: last, wasAside } = foundIn(found);
+  const { of, vid, members, isMember, through: last, aside, others } = foundIn(found);
   const { damage } = found;
   return [
     `cluster ${of ?? "not known"}: the newest view known here is ${vid}, members ${members.join(" ") || "none"}`,
-    ...(wasAside ? ["the data was set aside, and is read from there"] : []),
+    ...(aside === null ? [] : [`the data was set aside, and is read from there: ${filesOf(aside)}`]),
+    ...others.map(
+      (other) =>
+        `not taken: ${filesOf(other.aside)}: ` +
+        (other.through === null
+          ? "nothing can be read"
+          : `view ${other.vid}, everything through ${placeOf(other.through)}`),
+    ),
     ...(damage === undefined ? [] : [`damaged: ${damage}; what came after ${placeOf(last)} in this copy is lost`]),
     `kept: everything through ${placeOf(last)}, also what was never acknowledged`,
     isMember && damage === undefined
