@@ -260,7 +260,9 @@ export class Cache {
   #isTrusted({ claim }: Keeping): boolean {
     const until = this.#claims.trustedUntil(claim);
     const now = this.#environment.now();
-    if (this.#isInTurn) this.#trustedUntil = Math.min(until, now + CHECK_EVERY_MS);
+    // Whoever looks again before that does not put off the moment at which the turn is a long one.
+    const isDue = now >= this.#trustedUntil;
+    if (this.#isInTurn && isDue) this.#trustedUntil = Math.min(until, now + CHECK_EVERY_MS);
     return now < until && claim.keeping !== undefined;
   }
 

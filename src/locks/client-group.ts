@@ -24,9 +24,8 @@ export class GroupRequest extends LineRequest {
     return this.#terms.names;
   }
 
-  get isExcluded(): boolean {
-    const { mode, how } = this.#terms;
-    return how === "ifAvailable" && this.names.some((name) => this.desk.cache.isInUse(name, mode));
+  protected get how(): GroupTerms["how"] {
+    return this.#terms.how;
   }
 
   /** Only what it can have at once: whoever waits for several locks holds none of them meanwhile. */

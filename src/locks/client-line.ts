@@ -24,6 +24,8 @@ export class Line {
   readonly #backoff: Backoff;
   /** By place. */
   #waiting: LineRequest[] = [];
+  /** Those that wait here, for a kept lock, or at the cluster, and will not be told that the lock is not available. */
+  readonly #lasting: Set<LineRequest> = new Set();
   #places = 0;
   /** Granted, and handed over in a turn to come. */
   #late = 0;
@@ -59,8 +61,21 @@ export class Line {
     // By its turn the use may be over: it would have what it could not have when it was made. To look is to look at the clock
     // anew: whether the turn is a long one has to be known before.
     request.isDeclined = request.isExcluded;
-    if (isHeldBack && request.names.some((name) => this.#cache.has(name))) this.#holdForTurn(request);
+    if (request.isLasting) this.#lasting.add(request);
+    const isLocal = request.isDeclined || request.names.some((name) => this.#cache.has(name));
+    if (isHeldBack && isLocal) this.#holdForTurn(request);
     this.rejoin(request);
+  }
+
+  /** Whether an earlier request that will have its lock, and has not yet, excludes this one. */
+  isBarred(request: LineRequest): boolean {
+    for (const earlier of this.#lasting) if (earlier.excludes(request)) return true;
+    return false;
+  }
+
+  /** It has what it asked for, or will not get it. */
+  ended(request: LineRequest): void {
+    this.#lasting.delete(request);
   }
 
   /** One that has lost its claim, or what it waited for: back to where it was among the others. */

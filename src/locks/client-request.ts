@@ -60,6 +60,24 @@ export abstract class LineRequest {
     return this.#isOver;
   }
 
+  /** It waits for as long as it takes, or robs: whoever comes after it finds the lock in use, or somebody in line. */
+  get isLasting(): boolean {
+    return this.how !== "ifAvailable";
+  }
+
+  /** Whether it does not wait, and what it asks for is in use here, or waited for. */
+  get isExcluded(): boolean {
+    if (this.isLasting) return false;
+    const { cache, line } = this.desk;
+    return this.names.some((name) => cache.isInUse(name, this.#wish.mode)) || line.isBarred(this);
+  }
+
+  /** Whether it and the other cannot have what they ask for at the same time. */
+  excludes(other: LineRequest): boolean {
+    const areShared = this.#wish.mode === "shared" && other.#wish.mode === "shared";
+    return !areShared && this.names.some((name) => other.names.includes(name));
+  }
+
   /** Whoever made it may take it back. */
   get isRevocable(): boolean {
     return this.#wish.signal !== undefined;
@@ -67,8 +85,8 @@ export abstract class LineRequest {
 
   /** What it asks for. */
   abstract get names(): readonly string[];
-  /** Whether it does not wait, and what it asks for is in use here. */
-  abstract get isExcluded(): boolean;
+  /** What it does when it cannot have that at once. */
+  protected abstract get how(): Terms["how"];
   /** Whether kept locks are there for it. If not, none of what it asks for is in service here afterwards. */
   abstract isDecidedHere(): boolean;
   /** Its turn has come, and kept locks are there for it. */
@@ -87,6 +105,7 @@ export abstract class LineRequest {
 
   protected settle(): void {
     this.#isOver = true;
+    this.desk.line.ended(this);
     this.#timer?.cancel();
     const { signal } = this.#wish;
     if (signal !== undefined) offAbort(signal, this.#aborted);
@@ -151,9 +170,8 @@ export class LockRequest extends LineRequest implements LocalWaiter {
     return [this.terms.name];
   }
 
-  get isExcluded(): boolean {
-    const { name, mode, how } = this.terms;
-    return how === "ifAvailable" && this.desk.cache.isInUse(name, mode);
+  protected get how(): Terms["how"] {
+    return this.terms.how;
   }
 
   isDecidedHere(): boolean {

@@ -43,6 +43,23 @@ test("a task that only takes a lock again and again lets others have it", async 
   assert.is(rounds, 200);
 });
 
+test("a task that only tries to have a lock lets the one that uses it here come to its end", async () => {
+  const { world, a } = setUp();
+  await keep(world, a);
+  const { opened, open } = gate();
+  const holder = a.locks.request("x", () => opened);
+  world.clock.setTimer(5, open);
+  let tries = 0;
+  const task = (async () => {
+    while (!(await a.locks.request("x", { ifAvailable: true }, (lock) => lock !== null))) {
+      assert.ok(++tries < 1000, "the turn never ends");
+      world.clock.jump(0.3);
+    }
+  })();
+  await inTime(world, task);
+  await holder;
+});
+
 test("tasks of one client wait for each other without a message, in their order", async () => {
   const { world, a } = setUp();
   await keep(world, a);

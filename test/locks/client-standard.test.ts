@@ -154,6 +154,22 @@ eitherWay("callbacks are called in the order of the requests, those with a signa
   }
 });
 
+eitherWay("what an earlier request of the same client waits for is not available", async (cache) => {
+  for (const together of [false, true]) {
+    const world = new World({ cache });
+    const { locks } = world.client();
+    await inTime(world, locks.acquire("warm"));
+    world.delays = { request: 0, reply: 0, notice: 5 };
+    const seen: unknown[] = [];
+    const first = locks.request("x", () => void seen.push("first"));
+    const second = together
+      ? locks.requestAll(["y", "x"], { ifAvailable: true }, (both) => void seen.push(both))
+      : locks.request("x", { ifAvailable: true }, (lock) => void seen.push(lock?.name ?? null));
+    await inTime(world, Promise.all([first, second]));
+    assert.equal(seen, ["first", null]);
+  }
+});
+
 test("a kept lock that is lost before its callback could be called rejects, and nobody is called", async () => {
   for (const reason of ["stolen", "session"] as const) {
     const world = new World({ cache: {} });
