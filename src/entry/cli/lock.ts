@@ -116,8 +116,9 @@ async function runHolding(
   graceMs: number,
   terminal: Terminal,
 ): Promise<number> {
+  const outcome = await runChild(command, { env: environmentOf(held), signal: held.signal, graceMs });
+  // Anew: whoever asks after a sleep of the machine has the clocks looked at.
   const { signal } = held;
-  const outcome = await runChild(command, { env: environmentOf(held), signal, graceMs });
   if (outcome.trouble !== "") terminal.message(`viewstamp: cannot run ${command[0]}: ${outcome.trouble}`);
   if (signal.aborted) {
     terminal.message(lossText(titled(held.names), signal));
