@@ -10,6 +10,9 @@ import type { LiveSession, SessionChange } from "./contract.ts";
 import { expiredError } from "./explain.ts";
 import { Session } from "./session.ts";
 
+/** Timers stand still while the machine sleeps: so soon after it has woken up it is seen that the session is over. */
+const LOOK_EVERY_MS = 1000;
+
 export interface SessionKeeperOptions {
   readonly environment: Environment;
   readonly ttlMs: number;
@@ -88,11 +91,15 @@ export class SessionKeeper {
   }
 
   #arm(): void {
-    const at = this.#session?.wakeAt;
-    if (at === undefined || (this.#timer !== undefined && this.#timerAt <= at)) return;
+    const { environment } = this.#options;
+    const { wakeAt } = this.#session ?? {};
+    if (wakeAt === undefined) return;
+    const now = environment.now();
+    const at = Math.min(wakeAt, now + LOOK_EVERY_MS);
+    if (this.#timer !== undefined && this.#timerAt <= at) return;
     this.#timer?.cancel();
     this.#timerAt = at;
-    this.#timer = this.#options.environment.setTimer(Math.max(0, at - this.#options.environment.now()), () => {
+    this.#timer = environment.setTimer(Math.max(0, at - now), () => {
       this.#timer = undefined;
       this.check();
       this.#session?.wake();

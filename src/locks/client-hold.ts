@@ -131,12 +131,6 @@ function sayAfter<Word>(
   returned.then(() => say(word), reject);
 }
 
-/** What a callback comes to; one that throws rejects. It is never called within the call that asked for the lock. */
-export async function calling<T, Given>(callback: LockCallback<T, Given>, given: Given): Promise<Awaited<T>> {
-  await undefined;
-  return await callback(given);
-}
-
 function asRejected(loss: ViewstampError): unknown {
   return loss.data["reason"] === "stolen" ? stolenError(`${loss.data["name"]}`) : loss;
 }

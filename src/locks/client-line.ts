@@ -24,8 +24,8 @@ export class Line {
   readonly #backoff: Backoff;
   /** By place. */
   #waiting: LineRequest[] = [];
-  /** Those that wait here, for a kept lock, or at the cluster, and will not be told that the lock is not available. */
-  readonly #lasting: Set<LineRequest> = new Set();
+  /** By name, those that wait here, for a kept lock, or at the cluster, and will not be told that it is not available. */
+  readonly #lasting: Map<string, Set<LineRequest>> = new Map();
   #places = 0;
   /** Granted, and handed over in a turn to come. */
   #late = 0;
@@ -61,7 +61,7 @@ export class Line {
     // By its turn the use may be over: it would have what it could not have when it was made. To look is to look at the clock
     // anew: whether the turn is a long one has to be known before.
     request.isDeclined = request.isExcluded;
-    if (request.isLasting) this.#lasting.add(request);
+    if (request.isLasting) this.#begun(request);
     const isLocal = request.isDeclined || request.names.some((name) => this.#cache.has(name));
     if (isHeldBack && isLocal) this.#holdForTurn(request);
     this.rejoin(request);
@@ -69,13 +69,18 @@ export class Line {
 
   /** Whether an earlier request that will have its lock, and has not yet, excludes this one. */
   isBarred(request: LineRequest): boolean {
-    for (const earlier of this.#lasting) if (earlier.excludes(request)) return true;
+    for (const name of request.names)
+      for (const earlier of this.#lasting.get(name) ?? []) if (earlier.excludes(request)) return true;
     return false;
   }
 
   /** It has what it asked for, or will not get it. */
   ended(request: LineRequest): void {
-    this.#lasting.delete(request);
+    for (const name of request.names) {
+      const lasting = this.#lasting.get(name);
+      lasting?.delete(request);
+      if (lasting?.size === 0) this.#lasting.delete(name);
+    }
   }
 
   /** One that has lost its claim, or what it waited for: back to where it was among the others. */
@@ -125,6 +130,13 @@ export class Line {
     this.#isClosed = true;
     this.#pause?.cancel();
     this.#failAll(closedError());
+  }
+
+  #begun(request: LineRequest): void {
+    for (const name of request.names) {
+      const lasting = this.#lasting.get(name) ?? new Set();
+      this.#lasting.set(name, lasting.add(request));
+    }
   }
 
   #holdForTurn(request: LineRequest): void {

@@ -72,10 +72,9 @@ export abstract class LineRequest {
     return this.names.some((name) => cache.isInUse(name, this.#wish.mode)) || line.isBarred(this);
   }
 
-  /** Whether it and the other cannot have what they ask for at the same time. */
+  /** Whether another that asks for the same cannot have it at the same time. */
   excludes(other: LineRequest): boolean {
-    const areShared = this.#wish.mode === "shared" && other.#wish.mode === "shared";
-    return !areShared && this.names.some((name) => other.names.includes(name));
+    return this.#wish.mode === "exclusive" || other.#wish.mode === "exclusive";
   }
 
   /** Whoever made it may take it back. */

@@ -9,7 +9,7 @@ import { Claims } from "./client-claims.ts";
 import { closedError } from "./client-errors.ts";
 import { GroupRequest } from "./client-group.ts";
 import { HeldLocks } from "./client-held.ts";
-import { calling, hold, holding, holdLater } from "./client-hold.ts";
+import { hold, holding, holdLater } from "./client-hold.ts";
 import { Line } from "./client-line.ts";
 import {
   type LockClientOptions,
@@ -180,15 +180,16 @@ export class LockClient {
     options: GroupOptions,
     callback: LockCallback<T, LockGroup | null>,
   ): Promise<Awaited<T>>;
-  async requestAll<T>(
+  requestAll<T>(
     names: readonly string[],
     options: GroupOptions | LockCallback<T, LockGroup>,
     ...rest: readonly LockCallback<T, LockGroup>[]
   ): Promise<Awaited<T>> {
     const [given, callback] = rest.length === 0 ? [undefined, options] : [options, rest[0]];
-    const run = readCallback(callback) as LockCallback<T, LockGroup | null>;
-    const held = await this.#acquireAll(names, given);
-    return held === undefined ? await calling(run, null) : await holding(held, run);
+    return new Promise((resolve, reject) => {
+      const run = readCallback(callback) as LockCallback<T, LockGroup | null>;
+      this.#takeAll(names, given, { granted: holdLater<T, HeldLocks>(run, resolve, reject), failed: reject });
+    });
   }
 
   /**
@@ -207,8 +208,10 @@ export class LockClient {
   ): Promise<AcquiredLocks>;
   /** The same; `null` if they were only wanted if available, and one of them is not. */
   acquireAll(names: readonly string[], options: GroupOptions): Promise<AcquiredLocks | null>;
-  async acquireAll(names: readonly string[], options?: GroupOptions): Promise<AcquiredLocks | null> {
-    return (await this.#acquireAll(names, options)) ?? null;
+  acquireAll(names: readonly string[], options?: GroupOptions): Promise<AcquiredLocks | null> {
+    return new Promise((resolve, reject) => {
+      this.#takeAll(names, options, { granted: (held) => resolve(held ?? null), failed: reject });
+    });
   }
 
   /**
@@ -311,23 +314,20 @@ export class LockClient {
     });
   }
 
-  async #acquireAll(names: readonly string[], options: unknown): Promise<HeldLocks | undefined> {
+  #takeAll(names: readonly string[], options: unknown, { granted, failed }: Outcome<HeldLocks>): void {
     const terms = readGroupTerms(names, options);
     if (this.#closed !== undefined) throw closedError();
     const { names: wanted, ...wish } = terms;
-    return new Promise((resolve, reject) => {
-      const granted = (uses?: readonly Use[]) => resolve(uses === undefined ? undefined : new HeldLocks(uses));
-      if (wanted.length > 1) {
-        this.#desk.line.join(new GroupRequest(terms, this.#desk, { granted, failed: reject }));
-        return;
-      }
-      // One alone can be waited for here, as any other lock that this client keeps.
-      const alone = { ...wish, name: wanted[0] as string, permits: 0 };
-      const use = this.#take(alone);
-      if (use !== undefined) granted([use]);
-      else
-        this.#wait(alone, { granted: (later) => granted(later === undefined ? undefined : [later]), failed: reject });
-    });
+    const give = (uses?: readonly Use[]): void => granted(uses === undefined ? undefined : new HeldLocks(uses));
+    if (wanted.length > 1) {
+      this.#desk.line.join(new GroupRequest(terms, this.#desk, { granted: give, failed }));
+      return;
+    }
+    // One alone can be waited for here, as any other lock that this client keeps.
+    const alone = { ...wish, name: wanted[0] as string, permits: 0 };
+    const use = this.#take(alone);
+    if (use !== undefined) give([use]);
+    else this.#wait(alone, { granted: (later) => give(later === undefined ? undefined : [later]), failed });
   }
 
   /** A kept lock that it can have on the spot. */

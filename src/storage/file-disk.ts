@@ -12,6 +12,7 @@ import { codeIn, isForbidden, unusable } from "./file-advice.ts";
 import { openFile, READ, readFully, sizeOf, syncDirectory, syncUpwards } from "./file-calls.ts";
 import type { LockTimes } from "./file-lease.ts";
 import { type DirectoryLock, isLockName, lockDirectory } from "./file-lock.ts";
+import { keptBeforeRecovery } from "./names.ts";
 import { patiently } from "./scarcity.ts";
 
 /** `times`: those of its lock; by default as they are good for people. */
@@ -33,6 +34,13 @@ class FileDisk implements Disk {
   }
 
   lock(done: Done, lost: (error: Error) => void = () => {}): void {
+    const kept = keptBeforeRecovery(this.name);
+    if (!fs.existsSync(this.name) && fs.existsSync(kept)) {
+      // To begin with an empty directory could be to begin an empty cluster.
+      const why = `there is no directory ${this.name}, but what an interrupted recovery has left: rename ${kept} to it`;
+      setImmediate(() => done(new ViewstampError("StorageFailed", why)));
+      return;
+    }
     fs.mkdir(this.name, { recursive: true }, (error, made) => {
       if (error !== null) return done(unusable(this.name, error));
       const locked: Got<DirectoryLock> = (fault, lock) => {

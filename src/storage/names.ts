@@ -47,6 +47,11 @@ export function kindOfAside(name: string): "log" | "snapshot" | undefined {
   return ASIDE.exec(name)?.[2] as "log" | "snapshot" | undefined;
 }
 
+/** Where `recover --force` keeps the data of a directory; if that is gone then it was interrupted. */
+export function keptBeforeRecovery(directory: string): string {
+  return `${directory}.before-recovery`;
+}
+
 /** Under which number a file was set aside; `undefined` if it was not. */
 export function numberOfAside(name: string): number | undefined {
   const number = ASIDE.exec(name)?.[1];

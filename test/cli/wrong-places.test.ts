@@ -18,6 +18,7 @@ import * as assert from "uvu/assert";
 import { commands } from "../../src/entry/cli/commands.ts";
 import { runProgram } from "../../src/entry/cli/program.ts";
 import { crc32 } from "../../src/protocol/crc32.ts";
+import type { ViewstampError } from "../../src/protocol/errors.ts";
 import type { Done } from "../../src/protocol/storage.ts";
 import { encodeValue } from "../../src/protocol/values.ts";
 import { BackupWriter } from "../../src/storage/backup.ts";
@@ -164,6 +165,11 @@ places("recover that was interrupted between its two renames says where the old 
   const { code, err } = await viewstamp("recover", directory, "--force");
   assert.is(code, 2);
   assert.match(err, `rename ${directory}.before-recovery to ${directory}`);
+  const storage = fileStorage(directory);
+  const refusal = await new Promise<Error | undefined>((resolve) => storage.open((error) => resolve(error)));
+  assert.is((refusal as ViewstampError).code, "StorageFailed", "nor does a node begin with nothing");
+  assert.match(refusal?.message ?? "", `rename ${directory}.before-recovery to it`);
+  assert.not(existsSync(directory));
 });
 
 places("recover says as JSON what it would do, as well as what it did", async () => {

@@ -127,6 +127,13 @@ test("a wall clock that ran ahead of the monotonic one is a machine that slept",
   assert.is(changes.at(-1)?.type, "lost");
 });
 
+test("a machine that slept finds out within a second that its session is over, though nobody asks", async () => {
+  const { world, changes } = await opened({ sessionTtlMs: 60_000 });
+  world.wallAhead = 120_000;
+  await world.pass(1000);
+  assert.is(changes.at(-1)?.type, "lost");
+});
+
 test("a wall clock that was set back changes nothing", async () => {
   const { world, client } = await opened({ sessionTtlMs: 3000 });
   world.wallAhead = -1_000_000;

@@ -154,6 +154,27 @@ eitherWay("callbacks are called in the order of the requests, those with a signa
   }
 });
 
+eitherWay(
+  "callbacks are called in the order of the requests, those for several locks among the others",
+  async (cache) => {
+    const world = new World({ cache });
+    const { locks } = world.client();
+    for (let round = 0; round < 3; round++) {
+      const order: number[] = [];
+      const shared = { mode: "shared" } as const;
+      const results = [
+        locks.request("a", shared, () => order.push(0)),
+        locks.requestAll(["a", "b"], shared, () => order.push(1)),
+        locks.request("b", shared, () => order.push(2)),
+        locks.requestAll(["b"], shared, () => order.push(3)),
+        locks.request("c", () => order.push(4)),
+      ];
+      await inTime(world, Promise.all(results));
+      assert.equal(order, [0, 1, 2, 3, 4], `round ${round}`);
+    }
+  },
+);
+
 eitherWay("what an earlier request of the same client waits for is not available", async (cache) => {
   for (const together of [false, true]) {
     const world = new World({ cache });

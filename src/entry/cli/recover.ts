@@ -13,7 +13,7 @@ import { clusterOfRemains, DEFAULT_SKIP, type NewCluster } from "../../replica/n
 import { asStorageError, Damage } from "../../storage/faults.ts";
 import { fileDisk } from "../../storage/file-disk.ts";
 import { holderOf } from "../../storage/file-lock.ts";
-import { asideName } from "../../storage/names.ts";
+import { asideName, keptBeforeRecovery } from "../../storage/names.ts";
 import { isOfMember } from "../../storage/remembered.ts";
 import { type Salvaged, salvage } from "../../storage/salvage.ts";
 import type { Arguments } from "./arguments.ts";
@@ -78,7 +78,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     return exitCode.failed;
   }
   const member = memberOf(found, args);
-  const kept = keptAs(directory);
+  const kept = keptBeforeRecovery(directory);
   if (existsSync(kept)) throw new ViewstampError("InvalidInput", `${kept} is there already: move it away first`);
   const machine = replicated(machinesOf(found));
   const cluster = await got<Made>((made) =>
@@ -95,16 +95,12 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
 
 /** @throws {UsageError} if nothing is there */
 async function placeOfData(directory: string): Promise<string> {
-  const kept = keptAs(resolve(directory));
+  const kept = keptBeforeRecovery(resolve(directory));
   if (existsSync(directory) || !existsSync(kept)) return await existingDirectory(directory);
   throw new UsageError(
     `there is no directory ${directory}, but what an interrupted recovery has left: rename ${kept} to ${directory}, ` +
       "and begin again",
   );
-}
-
-function keptAs(directory: string): string {
-  return `${directory}.before-recovery`;
 }
 
 type Made = NewCluster & { readonly isStampedAnew: boolean };
