@@ -168,10 +168,10 @@ program("gives up after --timeout-ms, also when a client that keeps locks does n
     for (const command of [["locks"], ["steal", "door"]]) {
       const { code, err } = await viewstamp(...command, "--timeout-ms", "500", "--cluster", url);
       assert.is(code, 3, err);
-      assert.match(err, /the query was not done within 500 ms/);
     }
   } finally {
     holder.signal("SIGCONT");
+    holder.signal("SIGTERM");
   }
 });
 
