@@ -172,6 +172,7 @@ program("gives up after --timeout-ms, also when a client that keeps locks does n
   } finally {
     holder.signal("SIGCONT");
     holder.signal("SIGTERM");
+    await within(PROCESS_START_MS, "it ends", holder.exited);
   }
 });
 

@@ -76,7 +76,12 @@ export class Child {
 
   /** By its number and not by `ChildProcess.kill`, which on Deno knows no signal after the first. */
   signal(name: NodeJS.Signals): void {
-    if (!this.ended) process.kill(this.#process.pid!, name);
+    try {
+      if (!this.ended) process.kill(this.#process.pid!, name);
+    } catch (error) {
+      // It has ended in this moment, and we have not been told yet.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
   }
 
   #read(text: string): void {
