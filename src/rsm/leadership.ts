@@ -343,7 +343,7 @@ export class Leadership {
       // A new connection gives it time anew, but not without end.
       const isStuck = progress.owesSince !== undefined && now - progress.owesSince > 2 * options.suspectMs;
       if (!isLate && !isStuck) continue;
-      const what = isLinked ? "does not log" : "cannot be reached";
+      const what = isLinked || isStuck ? "does not log" : "cannot be reached";
       config.suspicions.markUnfit(progress.who.id, `${what} for ${options.suspectMs} ms`, false);
     }
   }
